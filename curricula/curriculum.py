@@ -1,0 +1,93 @@
+"""A curriculum: difficulty order, pacing and selection put together, as pure functions of progress.
+
+The fraction g that the pacing gives is spent in one of four modes:
+
+    static     everything is in play from the start; each image keeps its selected expert
+    reveal     the easiest ceil(g N) of N images are in play
+    promote    everything is in play; the E experts open from small to large: min(selected expert, ceil(g E) - 1)
+    both       reveal and promote together
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from curricula.checks import FRACTION_TOLERANCE, IntArray, integers, unknown_name
+from curricula.pacing import Pacing
+from curricula.selection import Selection
+
+MODES = ("static", "reveal", "promote", "both")
+
+
+def share(fraction: float, whole: int) -> int:
+    """ceil(fraction * whole), at least 1, where a fraction less than 1e-9 above k / whole still gives k.
+
+    Without that tolerance, a rounding error in a pacing formula could open an expert before its time.
+    """
+    return max(1, math.ceil((fraction - FRACTION_TOLERANCE) * whole))
+
+
+@dataclass(frozen=True, eq=False)
+class Curriculum:
+    """Which of N images are in play at a progress, and which of E experts teaches each.
+
+    Progress is steps done / steps in all, in [0, 1]; a method that takes it raises ValueError on one outside.
+    ValueError, naming the field, on an unknown mode or a selection that is not for `expert_count` experts.
+    """
+
+    selection: Selection
+    pacing: Pacing
+    mode: str
+    expert_count: int
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise unknown_name("mode", self.mode, MODES)
+        integers("selection.experts", self.selection.experts, len(self.selection.ranks), self.expert_count)
+
+    @property
+    def image_count(self) -> int:
+        """N."""
+        return len(self.selection.ranks)
+
+    @cached_property
+    def order(self) -> IntArray:
+        """The images from the easiest to the hardest by the selection's ranks: int64 (N,), read-only."""
+        order = np.argsort(self.selection.ranks, kind="stable").astype(np.int64)
+        order.flags.writeable = False
+        return order
+
+    def fraction(self, progress: float) -> float:
+        """The pacing's fraction g, in (0, 1]."""
+        return self.pacing(progress)
+
+    def active_count(self, progress: float, minimum: int = 1) -> int:
+        """How many images are in play: at least `minimum` (a batch, say) where there are so many."""
+        fraction = self.fraction(progress)
+        if self.mode in ("static", "promote"):
+            return self.image_count
+        return min(self.image_count, max(minimum, share(fraction, self.image_count)))
+
+    def active(self, progress: float, minimum: int = 1) -> IntArray:
+        """The images in play, easiest first: int64 (active_count,), a read-only view of `order`."""
+        return self.order[: self.active_count(progress, minimum)]
+
+    def expert_limit(self, progress: float) -> int:
+        """The largest expert that is open, in [0, E)."""
+        fraction = self.fraction(progress)
+        if self.mode in ("static", "reveal"):
+            return self.expert_count - 1
+        return share(fraction, self.expert_count) - 1
+
+    def experts_at(self, progress: float) -> IntArray:
+        """The expert of every image, in play or not: int64 (N,)."""
+        return np.minimum(self.selection.experts, self.expert_limit(progress))
+
+    def frequencies(self, progress: float, minimum: int = 1) -> IntArray:
+        """How many of the images in play each expert teaches: int64 (E,), of sum active_count."""
+        experts = self.experts_at(progress)[self.active(progress, minimum)]
+        return np.bincount(experts, minlength=self.expert_count).astype(np.int64)

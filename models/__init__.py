@@ -1,0 +1,36 @@
+"""The networks of the ladder: `create` makes one by name, `capacity` measures it, `check_ladder` orders them.
+
+Every network takes images (batch, channels, height, width) as floats and gives logits (batch, classes).
+"""
+
+from models import plain_cnn, resnet, wide_resnet  # importing a family registers its networks
+from models.registry import (
+    Capacity,
+    ClassCountMismatch,
+    LadderOrderError,
+    UnknownNetwork,
+    capacity,
+    check_ladder,
+    create,
+    exists,
+    names,
+    register,
+    register_family,
+)
+
+__all__ = [
+    "Capacity",
+    "ClassCountMismatch",
+    "LadderOrderError",
+    "UnknownNetwork",
+    "capacity",
+    "check_ladder",
+    "create",
+    "exists",
+    "names",
+    "plain_cnn",
+    "register",
+    "register_family",
+    "resnet",
+    "wide_resnet",
+]

@@ -1,0 +1,245 @@
+"""Networks by name, and how large each of them is.
+
+A name is one of three things: a registered network (`plain_cnn_2`), a member of a registered family (`wrn_28_10`), or a
+path `module:callable` to a factory of your own. A factory returns a network for the keywords `num_classes`,
+`in_channels` and `image_size`; it is given those that its signature names. torchvision's networks are registered
+when a name is first not found among the others, so that the small networks never wait for that import.
+"""
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+Factory = Callable[..., nn.Module]
+AnyFactory = TypeVar("AnyFactory", bound=Factory)
+
+_factories: dict[str, Factory] = {}
+_families: dict[str, tuple[re.Pattern[str], Factory]] = {}
+_listed: list[str] = []
+
+
+class UnknownNetwork(ValueError):  # noqa: N818 (the name says what went wrong)
+    """No network has this name, or a `module:callable` path leads nowhere."""
+
+
+class ClassCountMismatch(ValueError):  # noqa: N818
+    """A network's output does not have one logit per class."""
+
+
+class LadderOrderError(ValueError):
+    """A network of the ladder is not smaller than the one above it."""
+
+
+def register(*network_names: str) -> Callable[[AnyFactory], AnyFactory]:
+    """Decorator: register a factory under one or more names. Raises ValueError for a name that is taken."""
+
+    def decorate(factory: AnyFactory) -> AnyFactory:
+        for name in network_names:
+            if name in _factories:
+                raise ValueError(f"network {name!r} is registered already; give the new factory another name")
+            _factories[name] = factory
+            _listed.append(name)
+        return factory
+
+    return decorate
+
+
+def register_family(template: str, *, listed: Sequence[str] = ()) -> Callable[[AnyFactory], AnyFactory]:
+    """Decorator: register a factory for all names of the form `template`, for example `wrn_<depth>_<width>`.
+
+    Each `<word>` stands for a whole number, which the factory is given as a keyword of that name. `listed` are the
+    members that `names` shows. Raises ValueError for a template that is taken.
+    """
+
+    def decorate(factory: AnyFactory) -> AnyFactory:
+        if template in _families:
+            raise ValueError(f"family {template!r} is registered already; give the new factory another template")
+        _families[template] = (re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[0-9]+)", template)), factory)
+        _listed.extend(listed)
+        return factory
+
+    return decorate
+
+
+def names() -> list[str]:
+    """All listed names, torchvision's included. A family may have more members than it lists."""
+    _load_vision_zoo()
+    return list(_listed)
+
+
+def exists(name: str) -> bool:
+    """Whether `name` leads to a factory. The factory may still refuse what it is asked for, such as an odd depth."""
+    try:
+        _find(name)
+    except UnknownNetwork:
+        return False
+    return True
+
+
+def create(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
+    """A new, randomly initialised network for images (batch, in_channels, image_size, image_size).
+
+    Raises UnknownNetwork for a name without a factory, ValueError for a number below one, for a shape that the
+    network cannot take and for a factory that does not return a network.
+    """
+    shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    for field, value in shape.items():
+        if value < 1:
+            raise ValueError(f"{field}: found {value} for network {name!r}; give a whole number of at least 1")
+    network = _call(name, _find(name), shape)
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"network {name!r}: its factory returned a {type(network).__name__}; return a torch nn.Module")
+    return network
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How large a network is: its trainable and frozen parameters, and the multiply-adds of one image's forward."""
+
+    parameters: int
+    multiply_adds: int
+
+    def exceeds(self, other: "Capacity") -> bool:
+        """Whether neither number is below the other's and at least one is above it (a strict partial order)."""
+        return self != other and self.parameters >= other.parameters and self.multiply_adds >= other.multiply_adds
+
+    def __str__(self) -> str:
+        return f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds"
+
+
+def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> Capacity:
+    """Measure a network. Multiply-adds are those of convolutions and matrix products; biases and norms are left out.
+
+    The random state is left as it was. Raises what `create` raises, ClassCountMismatch unless one image gives
+    (1, num_classes) logits, and ValueError if the network fails on an image of this shape.
+    """
+    make = partial(create, name, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
+    image = (1, in_channels, image_size, image_size)
+    try:
+        # Tensors without storage: a network of any size is measured in no time and no memory.
+        network, output, multiply_adds = _forward(make, image, "meta")
+    except (RuntimeError, TypeError):
+        # Some networks read tensor values while they are built; those need real memory.
+        try:
+            network, output, multiply_adds = _forward(make, image, "cpu")
+        except RuntimeError as error:
+            raise ValueError(
+                f"network {name!r} fails on an image of {in_channels} x {image_size} x {image_size}: {error}; "
+                "choose another image_size, in_channels or network"
+            ) from error
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (1, num_classes):
+        raise ClassCountMismatch(
+            f"network {name!r}: one image gives {found}, wanted logits {(1, num_classes)}; "
+            f"make its last layer num_classes = {num_classes} wide and return that layer's output alone"
+        )
+    return Capacity(sum(parameter.numel() for parameter in network.parameters()), multiply_adds)
+
+
+def check_ladder(
+    network_names: Sequence[str], *, num_classes: int, in_channels: int = 3, image_size: int = 32
+) -> list[Capacity]:
+    """Each network's capacity, in the order given: the teacher first, the student last.
+
+    Raises LadderOrderError unless every network's capacity exceeds that of the next (`Capacity.exceeds`).
+    """
+    shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    capacities = [capacity(name, **shape) for name in network_names]
+    for (upper, upper_size), (lower, lower_size) in pairwise(zip(network_names, capacities, strict=True)):
+        if not upper_size.exceeds(lower_size):
+            remedy = "swap the two" if lower_size.exceeds(upper_size) else "take one of the two out"
+            raise LadderOrderError(
+                f"ladder: {upper!r} ({upper_size}) stands above {lower!r} ({lower_size}), but from one network to the "
+                f"next neither number may rise and at least one must fall; {remedy}"
+            )
+    return capacities
+
+
+def _find(name: str) -> Factory:
+    if ":" in name:
+        return _import_factory(name)
+    factory = _registered(name)
+    if factory is None:
+        _load_vision_zoo()
+        factory = _registered(name)
+    if factory is not None:
+        return factory
+    nearest = difflib.get_close_matches(name, _listed, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else "models.names() lists them all."
+    raise UnknownNetwork(f"network {name!r} is unknown: {hint} Your own network is named 'module:callable'.")
+
+
+def _registered(name: str) -> Factory | None:
+    if name in _factories:
+        return _factories[name]
+    for pattern, factory in _families.values():
+        if match := pattern.fullmatch(name):
+            return partial(factory, **{word: int(number) for word, number in match.groupdict().items()})
+    return None
+
+
+def _load_vision_zoo() -> None:
+    importlib.import_module("models.vision_zoo")
+
+
+def _import_factory(path: str) -> Factory:
+    if not re.fullmatch(r"\w[\w.]*:\w+", path):
+        raise UnknownNetwork(f"network {path!r}: a path reads 'module:callable', for example 'my_networks:tiny'")
+    module_name, attribute = path.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and something that it imports itself is missing
+        raise UnknownNetwork(
+            f"network {path!r}: there is no module {error.name!r}; install it or put its folder on PYTHONPATH"
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise UnknownNetwork(f"network {path!r}: module {module_name!r} has no callable {attribute!r}; check its name")
+    return factory
+
+
+def _call(name: str, factory: Factory, shape: dict[str, int]) -> nn.Module:
+    parameters = inspect.signature(factory).parameters
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    taken = {field: value for field, value in shape.items() if field in parameters}
+    if open_ended:
+        # What **kwargs is passed on to is unknown; the class count is the one word that all networks share.
+        taken["num_classes"] = shape["num_classes"]
+    if "num_classes" not in taken:
+        raise ValueError(f"network {name!r}: its factory takes no num_classes; add that keyword")
+    return factory(**taken)
+
+
+def _forward(make: Callable[[], nn.Module], image: tuple[int, ...], device: str) -> tuple[nn.Module, object, int]:
+    counter = FlopCounterMode(display=False)
+    with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad(), _plain_attention():
+        network = make().eval()
+        with counter:
+            output = network(torch.zeros(image))
+    return network, output, counter.get_total_flops() // 2
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Compute attention by plain matrix products; the counter does not see those of the fused CPU kernels."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

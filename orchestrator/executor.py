@@ -1,0 +1,215 @@
+"""The graph on Ray: one Ray task a stage, upstream artifacts as its arguments. Ray is the scheduler.
+
+The driver submits everything that is missing, then watches. A stage that fails fails its dependents alone: they get
+its name instead of an artifact and say so; everything independent finishes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.graph import Stage
+from orchestrator.progress import Lines
+from orchestrator.recipe import Recipe, RecipeError
+from orchestrator.stages.job import Job, StageError
+
+POLL_SECONDS = 0.5
+SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
+
+    stage: str
+    error: str | None = None
+    blocked_by: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What came of the stages that were run."""
+
+    made: dict[str, Artifact] = field(default_factory=dict)  # by identity
+    failures: list[Failure] = field(default_factory=list)
+
+
+class RemoteBoard:
+    """Handle on the board actor; posting never waits."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        self.actor.post.remote(stage, status)
+
+
+@ray.remote(num_cpus=0)
+class BoardActor:
+    """Collects the latest status of each stage until the driver takes it."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, dict[str, Any]] = {}
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        self.statuses[stage] = status
+
+    def take(self) -> dict[str, dict[str, Any]]:
+        taken, self.statuses = self.statuses, {}
+        return taken
+
+
+def connect(address: str | None, verbose: bool = False) -> None:
+    """Connect to the cluster that this machine is part of (or ``address``), else start Ray here.
+
+    Raises:
+        RecipeError: when there is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    # Workers import this package by the driver's path; their own progress bars would drown ours.
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    level = logging.INFO if verbose else logging.ERROR
+    try:
+        ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"--address {address or 'auto'}: no Ray cluster can be reached there: {error}") from error
+
+
+def execute(stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines) -> Outcome:
+    """Run ``stages`` (each after what it needs); ``kept`` are the artifacts that exist, by identity.
+
+    Needs ``connect`` first. Ctrl-C leaves what is committed; the same command goes on from there.
+    """
+    actor = BoardActor.remote()  # type: ignore[attr-defined]
+    board = RemoteBoard(actor)
+    references: dict[str, Any] = {}
+    waiting: dict[Any, Stage] = {}
+    for stage in stages:
+        roles = [role for role, _ in stage.inputs]
+        upstream = [kept.get(item.identity) or references[item.identity] for _, item in stage.inputs]
+        job = Job(
+            kind=stage.kind,
+            name=stage.name,
+            identity=stage.identity,
+            spec=stage.spec.model_dump(mode="json"),
+            settings=stage.settings,
+            inputs={},
+            storage=store.ray_path,
+            dataset_root=str(os.path.abspath(os.path.expanduser(recipe.dataset.root))),
+            resources=recipe.resources,
+            board=board,
+        )
+        task = _run_stage.options(name=stage.name, **_needs(stage, recipe))
+        references[stage.identity] = task.remote(job, roles, *upstream)
+        waiting[references[stage.identity]] = stage
+    outcome = Outcome()
+    while waiting:
+        ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=POLL_SECONDS)
+        lines.status(ray.get(actor.take.remote()))
+        for reference in ready:
+            _settle(waiting.pop(reference), reference, outcome, lines)
+    ray.kill(actor)
+    return outcome
+
+
+def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
+    """What the stage's own task asks for. A stage that starts workers, actors or trials asks for nothing itself."""
+    resources = recipe.resources
+    if stage.kind == "evaluate" or (stage.kind == "train" and stage.settings["role"] == "single"):
+        return {"num_cpus": resources.cpus, "num_gpus": resources.student_gpus}
+    return {"num_cpus": 0}
+
+
+def _settle(stage: Stage, reference: Any, outcome: Outcome, lines: Lines) -> None:
+    try:
+        result = ray.get(reference)
+    except ray.exceptions.RayError as error:  # the stage's process died more often than it is tried again
+        failed = {failure.stage: failure for failure in outcome.failures}
+        cause = next((failed[item.name] for _, item in stage.inputs if item.name in failed), None)
+        blocked_by = (cause.blocked_by or cause.stage) if cause else None
+        result = Failure(stage.name, None if cause else f"its process died: {str(error).strip()}", blocked_by)
+    if isinstance(result, Failure):
+        outcome.failures.append(result)
+        if result.error:
+            lines.warn(f"{stage.name} failed: {result.error.splitlines()[0]}")
+        return
+    outcome.made[stage.identity] = result
+    lines.say(f"{stage.name} done{_summary(result)}")
+
+
+def _summary(artifact: Artifact) -> str:
+    results = artifact.results
+    words = [f"{artifact.end - artifact.start:.0f} s"]
+    if artifact.kind == "ingest":
+        words.append(", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count))
+    if artifact.kind == "train":
+        words.append(f"validation {results['validation_accuracy']:.1%}")
+    if artifact.kind == "evaluate":
+        words.append(f"test {results['test_accuracy']:.1%}")
+    if artifact.kind == "search":
+        words.append(f"best validation {results['best']['validation_accuracy']:.1%}")
+    return f" ({', '.join(words)})"
+
+
+@ray.remote(max_retries=SYSTEM_RETRIES, retry_exceptions=False)
+def _run_stage(job: Job, roles: list[str], *upstream: Artifact | Failure) -> Artifact | Failure:
+    """A stage as a Ray task. What it can't do is returned as a Failure, so that dependents learn whose fault it was."""
+    for item in upstream:
+        if isinstance(item, Failure):
+            return Failure(job.name, blocked_by=item.blocked_by or item.stage)
+    inputs = {role: item for role, item in zip(roles, upstream, strict=True) if isinstance(item, Artifact)}
+    job = Job(**{**vars(job), "inputs": inputs})
+    try:
+        return _function(job.kind)(job)
+    except StageError as error:
+        return Failure(job.name, error=str(error))
+    except Exception as error:  # a defect, here or in a network that a person brought: the rest of the run goes on
+        return Failure(job.name, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+
+
+def _function(kind: str) -> Any:
+    """The function of a stage's kind, imported where it runs: an evaluation need not wait for Tune."""
+    if kind == "ingest":
+        from orchestrator.stages import ingest
+
+        return ingest.run
+    if kind == "score":
+        from orchestrator.stages import score
+
+        return score.run
+    if kind == "search":
+        from orchestrator.stages import search
+
+        return search.run
+    if kind == "evaluate":
+        from orchestrator.stages import evaluate
+
+        return evaluate.run
+    from orchestrator.stages import train
+
+    return train.run if kind == "train" else train.run_pretrained
+
+
+def failures_table(failures: list[Failure]) -> str:
+    """What failed and why, and what could not be done because of it."""
+    own = [failure for failure in failures if failure.error]
+    lines = ["Failed:"]
+    for failure in own:
+        first, *rest = (failure.error or "").splitlines()
+        lines.append(f"  {failure.stage}: {first}")
+        lines += [f"    {line}" for line in rest]
+        blocked = sorted({item.stage for item in failures if item.blocked_by == failure.stage})
+        if blocked:
+            lines.append(f"    could not be done without it: {', '.join(blocked)}")
+    return "\n".join(lines)
+

@@ -1,0 +1,40 @@
+"""evaluate: the test set, once, for one network. No choice is ever made on what it finds."""
+
+from __future__ import annotations
+
+import time
+
+from orchestrator.artifacts import Artifact
+from orchestrator.specs import EvaluateSpec
+from orchestrator.stages.job import Job
+from orchestrator.stages.train import device_here
+from orchestrator.training.evaluation import evaluate
+from orchestrator.training.images import load
+from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.precision import uses_bf16
+from orchestrator.training.world import use_threads
+
+
+def run(job: Job) -> Artifact:
+    """Test (and validation) accuracy of the input network, without augmentation."""
+    start = time.time()
+    spec = EvaluateSpec.from_plain(job.spec)
+    use_threads(spec.threads)
+    device = device_here()
+    folders = job.folders()
+    data = load(
+        folders["data"], root=job.dataset_root, augmentation="none", views_seed=0, device=device,
+        decoders=max(2, job.resources.cpus),
+    )  # fmt: skip
+    network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
+    bf16 = uses_bf16(spec.precision, device)
+    test_accuracy, test_loss = evaluate(network, data, data.test, bf16)
+    validation_accuracy, _ = evaluate(network, data, data.validation, bf16)
+    results = {
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+        "test_images": len(data.test),
+        "validation_accuracy": validation_accuracy,
+    }
+    with job.store.scratch() as scratch:
+        return job.commit(scratch, start, results)

@@ -1,0 +1,156 @@
+"""ingest: a data set -> canonical arrays or a list of files, with every image checked (Ray Data).
+
+Files of the artifact: ``dataset.json`` (layout, shape, classes, mean, std, counts, content hash), ``labels.npy``,
+``subset.npy``; then ``images.npy`` uint8 (N, H, W, C) and maybe ``severity.npy``, or ``paths.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ray
+import ray.data
+
+from orchestrator import datasets
+from orchestrator.artifacts import Artifact
+from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
+from orchestrator.stages.job import Job, StageError
+
+CHUNK = 1024
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
+SHOWN = 20  # broken images named in full
+
+
+def run(job: Job) -> Artifact:
+    """Make the ingest artifact.
+
+    Raises:
+        StageError: with the list of broken images, unless ``dataset.skip_broken`` is set.
+    """
+    start = time.time()
+    recipe = DatasetRecipe.model_validate(job.settings["dataset"])
+    job.say(doing="reading")
+    try:
+        loaded = datasets.load(recipe)
+        info = datasets.describe(recipe)
+        job.say(doing=f"checking {len(loaded.labels):,} images")
+        broken = _check_arrays(loaded, info.classes) if isinstance(loaded, ArrayImages) else _check_files(loaded)
+    except datasets.DatasetError as error:
+        raise StageError(str(error)) from None
+    keep = np.ones(len(loaded.labels), bool)
+    if broken:
+        if not recipe.skip_broken:
+            raise StageError(_broken_message(loaded, broken))
+        keep[[index for index, _ in broken]] = False
+    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    about: dict[str, Any] = {
+        "classes": info.classes,
+        "class_names": list(loaded.class_names),
+        "image_shape": list(info.image_shape),
+        "image_size": info.image_shape[1],
+        "counts": {
+            "train": int((subset == TRAIN).sum()),
+            "validation": int((subset == VALIDATION).sum()),
+            "test": int((subset == TEST).sum()),
+            "skipped": len(broken),
+        },
+        "broken": [[_name(loaded, index), reason] for index, reason in broken],
+    }
+    with job.store.scratch() as scratch:
+        if isinstance(loaded, ArrayImages):
+            about |= _write_arrays(scratch, loaded, keep, subset)
+        else:
+            about |= _write_files(scratch, loaded, keep)
+        np.save(scratch / "labels.npy", labels.astype(np.int64))
+        np.save(scratch / "subset.npy", subset)
+        (scratch / "dataset.json").write_text(json.dumps(about, indent=1))
+        return job.commit(scratch, start, {"counts": about["counts"], "classes": about["classes"]})
+
+
+def _check_arrays(loaded: ArrayImages, classes: int) -> list[tuple[int, str]]:
+    """Broken images as (index, reason), checked in parallel blocks."""
+    images, labels = ray.put(loaded.images), ray.put(loaded.labels)
+    height, width, channels = loaded.images.shape[1:]
+
+    def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
+        block = slice(int(rows["start"][0]), int(rows["stop"][0]))
+        shape = (channels, height, width)
+        found = datasets.check_arrays(ray.get(images)[block], ray.get(labels)[block], classes, shape)
+        return {"index": [index + block.start for index, _ in found], "reason": [reason for _, reason in found]}
+
+    return _collect(len(loaded.labels), check)
+
+
+def _check_files(loaded: FileImages) -> list[tuple[int, str]]:
+    """Broken photos as (index, reason): every file is decoded whole, in parallel."""
+    paths, root = ray.put(loaded.paths), loaded.root
+
+    def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
+        every = ray.get(paths)
+        found: dict[str, list[Any]] = {"index": [], "reason": []}
+        for index in range(int(rows["start"][0]), int(rows["stop"][0])):
+            try:
+                datasets.image_folder.probe(Path(root) / every[index])
+            except datasets.DatasetError as error:
+                found["index"].append(index)
+                found["reason"].append(str(error))
+        return found
+
+    return _collect(len(loaded.labels), check)
+
+
+def _collect(count: int, check: Any) -> list[tuple[int, str]]:
+    starts = range(0, count, CHUNK)
+    chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in starts]
+    checked = ray.data.from_items(chunks, override_num_blocks=len(chunks)).map_batches(check, batch_size=1)
+    return sorted((int(row["index"]), str(row["reason"])) for row in checked.iter_rows())
+
+
+def _write_arrays(
+    scratch: Path, loaded: ArrayImages, keep: npt.NDArray[np.bool_], subset: npt.NDArray[np.uint8]
+) -> dict[str, Any]:
+    images = loaded.images[keep]
+    np.save(scratch / "images.npy", images)
+    if loaded.severity is not None:
+        np.save(scratch / "severity.npy", loaded.severity[keep].astype(np.float32))
+    training = images[subset == TRAIN]
+    # Sums of whole numbers are exact, so the statistics do not depend on how the machine adds.
+    pixels = training.shape[0] * training.shape[1] * training.shape[2]
+    sums = training.sum(axis=(0, 1, 2), dtype=np.int64)
+    squares = np.stack(
+        [np.square(training[..., channel], dtype=np.int64).sum() for channel in range(training.shape[3])]
+    )
+    mean = sums / pixels / 255
+    std = np.sqrt(np.maximum(squares / pixels / 255**2 - mean**2, 1e-8))
+    digest = hashlib.sha256(images.tobytes())
+    digest.update(loaded.labels[keep].astype(np.int64).tobytes())
+    return {"layout": "arrays", "mean": mean.tolist(), "std": std.tolist(), "content": digest.hexdigest()}
+
+
+def _write_files(scratch: Path, loaded: FileImages, keep: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    paths = [path for path, kept in zip(loaded.paths, keep, strict=True) if kept]
+    (scratch / "paths.json").write_text(json.dumps(paths))
+    return {"layout": "files", "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+
+
+def _name(loaded: ArrayImages | FileImages, index: int) -> str:
+    return loaded.paths[index] if isinstance(loaded, FileImages) else f"image {index}"
+
+
+def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> str:
+    lines = [f"  {_name(loaded, index)}: {reason}" for index, reason in broken[:SHOWN]]
+    more = [f"  and {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
+    return "\n".join(
+        [
+            f"{len(broken)} of {len(loaded.labels)} images are broken:",
+            *lines,
+            *more,
+            "Mend or remove them, or set dataset.skip_broken=true to leave them out.",
+        ]
+    )

@@ -1,0 +1,101 @@
+"""A stage as it reaches the process that does it: its call, its inputs' artifacts, and what it may ask for."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.recipe import Resources
+from orchestrator.specs import NetworkSpec
+
+PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
+
+
+class StageError(RuntimeError):
+    """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
+
+
+class Board(Protocol):
+    """Where a stage says how far it is (see ``progress.py``)."""
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        """Replace the stage's status."""
+        ...
+
+
+class NoBoard:
+    """Says nothing to nobody."""
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage's work. ``inputs`` are artifacts by role; ``dataset_root`` is where an image_folder's files lie."""
+
+    kind: str
+    name: str
+    identity: str
+    spec: dict[str, Any]
+    settings: dict[str, Any]
+    inputs: dict[str, Artifact]
+    storage: str
+    dataset_root: str
+    resources: Resources
+    board: Board = field(default_factory=NoBoard)
+
+    @property
+    def store(self) -> Store:
+        """The store, opened anew in whichever process asks."""
+        return Store(self.storage)
+
+    def folders(self) -> dict[str, Path]:
+        """The inputs' files, by role, on this node."""
+        store = self.store
+        return {role: store.fetch(artifact) for role, artifact in self.inputs.items()}
+
+    def input_networks(self) -> dict[str, NetworkSpec]:
+        """What network each input named ``expert:<name>``, ``fold:<number>`` or ``network`` holds, by that name."""
+        return {
+            role.removeprefix("expert:"): NetworkSpec.from_plain(artifact.spec["network"])
+            for role, artifact in self.inputs.items()
+            if "network" in artifact.spec
+        }
+
+    def say(self, **status: Any) -> None:
+        """Tell whoever watches how far this stage is."""
+        self.board.post(self.name, status)
+
+    def commit(self, scratch: Path, start: float, results: dict[str, Any]) -> Artifact:
+        """Commit what ``scratch`` holds as this stage's artifact; ``start`` is when the work began (unix seconds)."""
+        artifact = Artifact(
+            identity=self.identity,
+            kind=self.kind,
+            name=self.name,
+            spec=self.spec,
+            inputs={role: artifact.identity for role, artifact in self.inputs.items()},
+            start=start,
+            end=time.time(),
+            node=socket.gethostname(),
+            results=results,
+            versions=versions(),
+        )
+        return self.store.commit(artifact, scratch)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

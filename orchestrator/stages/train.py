@@ -1,0 +1,190 @@
+"""train: one network. Networks of the ladder through Ray Train; single-worker students in the stage's own process.
+
+Files of the artifact: ``weights.safetensors``, ``history.json`` (a row per validation), ``taught.npy`` (images by
+stratum and expert), and ``learned_step.npy`` where it was recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from orchestrator.artifacts import Artifact
+from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
+from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.observers import RayTrainObserver, SingleObserver
+from orchestrator.training.images import load
+from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
+from orchestrator.training.networks import WEIGHTS, load_network, new_network
+from orchestrator.training.teaching import open_guidance
+from orchestrator.training.world import World, use_threads
+
+# Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
+POLL_SECONDS = "0.2"
+QUEUE_SECONDS = str(7 * 24 * 3600)
+
+
+def run(job: Job) -> Artifact:
+    """Train the stage's network.
+
+    Raises:
+        StageError: when the loss diverges or an input does not fit.
+    """
+    if job.settings["role"] == "single":
+        return _train_and_commit(job, World(), SingleObserver(job))
+    return _with_ray_train(job)
+
+
+def device_here() -> torch.device:
+    """The GPU that Ray gave this process, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World) -> Trained:
+    """Run the training loop in this process, on the data and guidance of the job's inputs.
+
+    Raises:
+        StageError: as ``run``.
+    """
+    use_threads(spec.threads)
+    device = device_here()
+    folders = job.folders()
+    try:
+        data = load(
+            folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
+            device=device, decoders=max(2, job.resources.cpus),
+        )  # fmt: skip
+        guidance = open_guidance(spec, folders, job.input_networks(), device)
+        network = new_network(spec.network, spec.seed)
+        return train(spec, network, data, guidance, device=device, observer=observer, world=world)
+    except (TrainingDivergedError, ValueError) as error:
+        raise StageError(f"{error}") from error
+
+
+def chosen_spec(job: Job) -> TrainSpec:
+    """The stage's training, with what the search found where the stage waits for one."""
+    spec = TrainSpec.from_plain(job.spec)
+    if not spec.searched:
+        return spec
+    best = json.loads((job.folders()["search"] / "search.json").read_text())["best"]
+    return apply_choice(spec, best["config"])
+
+
+def results_of(trained: Trained) -> dict[str, Any]:
+    """What an artifact's record says of a training."""
+    last = trained.history[-1]
+    return {
+        "validation_accuracy": trained.validation_accuracy,
+        "validation_loss": trained.validation_loss,
+        "last_validation_accuracy": last["validation_accuracy"],
+        "kept_step": trained.kept_step,
+        "steps": last["step"],
+        "training_accuracy": last["training_accuracy"],
+        "seconds": trained.seconds,
+        "precision": "bf16" if trained.bf16 else "fp32",
+    }
+
+
+def _train_and_commit(job: Job, world: World, observer: RayTrainObserver | SingleObserver) -> Artifact | None:
+    start = time.time()
+    spec = chosen_spec(job)
+    trained = train_here(job, spec, observer, world)
+    if not world.main():
+        return None
+    if observer.curves:
+        observer.curves.close()
+    store = job.store
+    with store.scratch() as scratch:
+        safetensors.torch.save_file(trained.weights, scratch / WEIGHTS)
+        (scratch / "history.json").write_text(json.dumps(trained.history))
+        np.save(scratch / "taught.npy", trained.taught)
+        if trained.learned_step is not None:
+            np.save(scratch / "learned_step.npy", trained.learned_step)
+        results = results_of(trained) | {
+            "weights_sha256": hashlib.sha256((scratch / WEIGHTS).read_bytes()).hexdigest(),
+            "parameters": sum(value.numel() for value in new_network(spec.network, 0).parameters()),
+            "workers": world.size,
+            "taught_with": {
+                "temperature": spec.guidance.temperature,
+                "kd_weight": spec.guidance.kd_weight,
+                "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
+            },
+        }
+        artifact = job.commit(scratch, start, results)
+    if job.settings["role"] == "single":
+        store.drop_checkpoint(job.identity)
+    return artifact
+
+
+def _worker(config: dict[str, Any]) -> dict[str, Any]:
+    """One Ray Train worker. An error that a retry can't mend is returned, since Ray Train retries what is raised."""
+    import ray.train
+
+    context = ray.train.get_context()
+    world = World(context.get_world_rank(), context.get_world_size())
+    job: Job = config["job"]
+    try:
+        _train_and_commit(job, world, RayTrainObserver(job, world.main()))
+    except StageError as error:
+        return {"error": str(error)}
+    return {}
+
+
+def _with_ray_train(job: Job) -> Artifact:
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_SECONDS)
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    store, resources = job.store, job.resources
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(
+            num_workers=job.settings["workers"],
+            use_gpu=resources.gpus > 0,
+            resources_per_worker={"CPU": resources.cpus} | ({"GPU": resources.gpus} if resources.gpus else {}),
+        ),
+        run_config=RunConfig(
+            name=job.identity,
+            storage_path=f"{store.ray_path}/checkpoints",
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),
+        ),
+    )
+    returned = trainer.fit().return_value or {}
+    if "error" in returned:
+        raise StageError(returned["error"])
+    artifact = store.find(job.identity)
+    if artifact is None:
+        raise StageError(f"Ray Train ended without an artifact of {job.name}; its logs are in Ray's session folder")
+    store.drop_checkpoint(job.identity)
+    return artifact
+
+
+def run_pretrained(job: Job) -> Artifact:
+    """Take a network's weights from a file that a person brought.
+
+    Raises:
+        StageError: when the weights do not fit the network.
+    """
+    start = time.time()
+    spec = PretrainedSpec.from_plain(job.spec)
+    path = Path(job.settings["path"])
+    try:
+        network = load_network(spec.network, path)
+    except ValueError as error:
+        raise StageError(f"ladder.networks: {error}") from error
+    with job.store.scratch() as scratch:
+        shutil.copyfile(path, scratch / WEIGHTS)
+        parameters = sum(value.numel() for value in network.parameters())
+        return job.commit(scratch, start, {"parameters": parameters, "weights_sha256": spec.sha256})

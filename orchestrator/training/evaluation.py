@@ -1,0 +1,41 @@
+"""Accuracy and loss of a network on some images, without augmentation, in large batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from orchestrator.training.images import TrainingData
+from orchestrator.training.precision import autocast
+from orchestrator.training.views import CLEAN
+from orchestrator.training.world import World
+
+BATCH = 512
+
+
+@torch.inference_mode()
+def evaluate(
+    network: nn.Module, data: TrainingData, images: npt.NDArray[np.int64], bf16: bool, world: World | None = None
+) -> tuple[float, float]:
+    """Accuracy in [0, 1] and mean cross-entropy over ``images``; with several workers each computes its part."""
+    world = world or World()
+    mine = world.part(images)
+    device = data.labels.device
+    was_training = network.training
+    network.eval()
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    for start in range(0, len(mine), BATCH):
+        batch = mine[start : start + BATCH]
+        labels = data.labels[torch.from_numpy(batch).to(device)]
+        with autocast(device, bf16):
+            logits = network(data.images.views(batch, [CLEAN])[0])
+        logits = logits.float()
+        sums[0] += (logits.argmax(dim=1) == labels).sum()
+        sums[1] += F.cross_entropy(logits, labels, reduction="sum")
+    network.train(was_training)
+    world.sum_(sums)
+    correct, loss = (sums / len(images)).tolist()
+    return correct, loss

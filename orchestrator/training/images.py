@@ -1,0 +1,151 @@
+"""Images by index, as normalised float tensors: from one array in memory, or decoded from files as they are needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from orchestrator.datasets.image_folder import decode
+from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION
+from orchestrator.training.views import crop_box, crop_indices
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Images(Protocol):
+    """Where views come from. ``prefetch``: whether making them is slow enough to be worth a thread beside training."""
+
+    prefetch: bool
+
+    def views(self, images: IntArray, numbers: Sequence[int]) -> Tensor:
+        """Views of images: float32 (len(numbers), len(images), channels, height, width), normalised, on the device."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A data set as a network is trained on it. Index arrays point into ``images`` and ``labels``."""
+
+    images: Images
+    labels: Tensor  # int64 (N,), on the device
+    train: IntArray
+    validation: IntArray
+    test: IntArray
+    classes: int
+
+
+def load(
+    folder: Path, *, root: str, augmentation: str, views_seed: int, device: torch.device, decoders: int = 2
+) -> TrainingData:
+    """Open the ingest artifact in ``folder``. ``root`` is the folder that an image_folder's paths are relative to."""
+    about = json.loads((folder / "dataset.json").read_text())
+    labels = np.load(folder / "labels.npy")
+    subset = np.load(folder / "subset.npy")
+    images: Images
+    if about["layout"] == "arrays":
+        # Copy-on-write: every process of a node maps the same pages, and torch gets a writable array.
+        pixels = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
+        if device.type != "cpu":
+            pixels = pixels.to(device)
+        images = ResidentImages(pixels, about["mean"], about["std"], augmentation, views_seed, device)
+    else:
+        paths = json.loads((folder / "paths.json").read_text())
+        images = ImageFiles(
+            [str(Path(root) / path) for path in paths], about["image_size"], about["mean"], about["std"],
+            augmentation, views_seed, device, decoders,
+        )  # fmt: skip
+    return TrainingData(
+        images=images,
+        labels=torch.from_numpy(labels).to(device),
+        train=np.flatnonzero(subset == TRAIN),
+        validation=np.flatnonzero(subset == VALIDATION),
+        test=np.flatnonzero(subset == TEST),
+        classes=about["classes"],
+    )
+
+
+class ResidentImages:
+    """A whole data set as one uint8 array (N, height, width, channels) on the device."""
+
+    prefetch = False
+
+    def __init__(
+        self, pixels: Tensor, mean: Sequence[float], std: Sequence[float], augmentation: str, seed: int,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.pixels, self.augmentation, self.seed, self.device = pixels, augmentation, seed, device
+        _, self.height, self.width, self.channels = pixels.shape
+        # As whole rows: a broadcast over a last dimension of 3 is many times slower.
+        self.scale = (1 / (255 * torch.tensor(std, device=device))).repeat(self.width)
+        self.shift = (-torch.tensor(mean, device=device) / torch.tensor(std, device=device)).repeat(self.width)
+
+    def views(self, images: IntArray, numbers: Sequence[int]) -> Tensor:
+        return torch.stack([self._view(images, number) for number in numbers])
+
+    def _view(self, images: IntArray, number: int) -> Tensor:
+        index = torch.from_numpy(images).to(self.device)
+        if self.augmentation == "none" or number < 0:
+            pixels = self.pixels.index_select(0, index)
+        else:
+            rows, columns = crop_indices(
+                self.seed, images, number, self.height, self.width, flip=self.augmentation == "crop_flip"
+            )
+            pixels = self.pixels[
+                index[:, None, None],
+                torch.from_numpy(rows).to(self.device)[:, :, None],
+                torch.from_numpy(columns).to(self.device)[:, None, :],
+            ]
+        flat = pixels.reshape(len(images), self.height, self.width * self.channels).float()
+        flat = torch.addcmul(self.shift, flat, self.scale)
+        # NHWC storage seen as NCHW is what channels_last means: no copy.
+        return flat.view(len(images), self.height, self.width, self.channels).permute(0, 3, 1, 2)
+
+
+class ImageFiles:
+    """Photos read by index from shared storage and decoded by a few threads (Pillow decodes outside the lock)."""
+
+    prefetch = True
+
+    def __init__(
+        self, paths: list[str], size: int, mean: Sequence[float], std: Sequence[float], augmentation: str, seed: int,
+        device: torch.device, decoders: int,
+    ) -> None:  # fmt: skip
+        self.paths, self.size, self.augmentation, self.seed, self.device = paths, size, augmentation, seed, device
+        self.mean = torch.tensor(mean, device=device).view(1, 1, 3, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, 1, 3, 1, 1)
+        self.pool = ThreadPoolExecutor(max_workers=decoders)
+
+    def views(self, images: IntArray, numbers: Sequence[int]) -> Tensor:
+        crops = np.stack(list(self.pool.map(lambda image: self._crops(int(image), numbers), images)), axis=1)
+        pixels = torch.from_numpy(crops).to(self.device).permute(0, 1, 4, 2, 3).float() / 255
+        return (pixels - self.mean) / self.std
+
+    def _crops(self, image: int, numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Views of one photo, decoded once: (len(numbers), size, size, 3)."""
+        photo = Image.fromarray(decode(self.paths[image]))
+        crops = []
+        for number in numbers:
+            chosen = -1 if self.augmentation == "none" else number
+            box, mirror = crop_box(self.seed, image, chosen, photo.width, photo.height)
+            crop = photo.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)
+            crops.append(np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else crop))
+        return np.stack(crops)
+
+
+def describe(about: dict[str, Any]) -> str:
+    """One line on an ingested data set, for the terminal."""
+    counts = about["counts"]
+    return (
+        f"{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test images, "
+        f"{about['classes']} classes"
+    )

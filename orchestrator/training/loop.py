@@ -1,0 +1,333 @@
+"""The training loop: one network, its guidance, its curriculum; the same under Ray Train, in a Tune trial, in a test.
+
+Everything that happens at step t is a function of (spec, t): the batch, the view, the learning rate, the dropped
+experts, torch's own random numbers. So a run that was killed anywhere goes on from its checkpoint to bitwise the same
+weights (on the CPU with the same number of threads). Nothing in a step waits for the device; metrics are summed there
+and read at a validation.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from curricula.difficulty import LearnedStepRecorder
+from orchestrator.specs import TrainSpec
+from orchestrator.training import losses, optim
+from orchestrator.training.batches import Batch, BatchPlan
+from orchestrator.training.evaluation import evaluate
+from orchestrator.training.guidance import Guidance, Shown
+from orchestrator.training.images import TrainingData
+from orchestrator.training.precision import autocast, uses_bf16
+from orchestrator.training.state import TrainingState
+from orchestrator.training.views import view_of_pass
+from orchestrator.training.world import World
+
+TICK_SECONDS = 1.0
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class Observer(Protocol):
+    """Who listens to a training and keeps its checkpoints."""
+
+    def load(self) -> bytes | None:
+        """The checkpoint to go on from."""
+        ...
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+        """After each validation, on every worker: ``row`` is a line of the history, ``state()`` a checkpoint."""
+        ...
+
+    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+        """About once a second, on the main worker."""
+        ...
+
+
+class SilentObserver:
+    """Keeps nothing and says nothing: for tests and benchmarks."""
+
+    def load(self) -> bytes | None:
+        return None
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+        return None
+
+    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    ``weights`` are those kept (best on validation, or last); ``history`` has a row per validation; ``taught`` counts
+    images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded.
+    """
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, Any]]
+    validation_accuracy: float
+    validation_loss: float
+    kept_step: int
+    seconds: float
+    bf16: bool
+    taught: npt.NDArray[np.int64]
+    learned_step: npt.NDArray[np.int64] | None
+
+
+def train(
+    spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, *, device: torch.device,
+    observer: Observer, world: World | None = None,
+) -> Trained:  # fmt: skip
+    """Train ``network`` (already initialised from the seed) as ``spec`` says.
+
+    Raises:
+        TrainingDivergedError: with the step, its learning rate and the last checkpoint's step.
+    """
+    return _Loop(spec, network, data, guidance, device, observer, world or World()).run()
+
+
+def training_images(spec: TrainSpec, data: TrainingData) -> npt.NDArray[np.int64]:
+    """The images a network trains on; with a fold set, all training images but that fold's."""
+    if spec.fold is None:
+        return data.train
+    return data.train[folds_of(len(data.train), spec.folds, spec.views_seed) != spec.fold]
+
+
+def folds_of(images: int, folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """The fold of each of ``images`` training images, (N,), sizes differing by one at most."""
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, folds], np.uint64)))
+    return generator.permutation(images) % folds
+
+
+class _Loop:
+    def __init__(
+        self, spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, device: torch.device,
+        observer: Observer, world: World,
+    ) -> None:  # fmt: skip
+        self.spec, self.data, self.guidance, self.device = spec, data, guidance, device
+        self.observer, self.world = observer, world
+        self.images = training_images(spec, data)
+        curriculum = guidance.curriculum
+        self.plan = BatchPlan(
+            len(self.images),
+            spec.batch_size,
+            spec.steps,
+            spec.seed,
+            curriculum.active_count if curriculum is not None else None,
+        )
+        self.order = curriculum.order if curriculum is not None else np.arange(len(self.images))
+        self.interval = spec.evaluate_every or math.ceil(len(self.images) / self.plan.batch_size)
+        self.bf16 = uses_bf16(spec.precision, device)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = optim.build(spec.optimizer, self.network)
+        self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_row: dict[str, Any] | None = None
+        self.saved_step: int | None = None
+        self.seconds_before = 0.0
+        self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
+        self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
+        self.taught = np.zeros_like(guidance.taught)
+        self._resume()
+        self.model = world.wrap(self.network)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _state(self) -> TrainingState:
+        arrays = {"taught": torch.from_numpy(self.taught), "right": self.right}
+        if self.learned is not None:
+            arrays["learned"] = torch.from_numpy(self.learned.state())
+        return TrainingState(
+            step=self.step,
+            network=dict(self.network.state_dict()),
+            optimizer=optim.state_tensors(self.optimizer),
+            best=self.best,
+            arrays=arrays,
+            progress={"history": self.history, "best": self.best_row, "seconds": self._seconds()},
+        )
+
+    def _resume(self) -> None:
+        content = self.observer.load()
+        self.started = time.monotonic()
+        if content is None:
+            return
+        state = TrainingState.from_bytes(content)
+        self.step = self.saved_step = state.step
+        self.network.load_state_dict(state.network)
+        optim.load_state_tensors(self.optimizer, state.optimizer)
+        self.best = {name: value.to(self.device) for name, value in state.best.items()}
+        self.history, self.best_row = state.progress["history"], state.progress["best"]
+        self.seconds_before = state.progress["seconds"]
+        self.taught = state.arrays["taught"].numpy().copy()
+        self.right = state.arrays["right"].to(self.device)
+        if self.learned is not None:
+            self.learned = LearnedStepRecorder.from_state(state.arrays["learned"].numpy())
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> Trained:
+        self.model.train()
+        self._reset_sums()
+        last_tick, last_step = time.monotonic(), self.step
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead: Future[tuple[Batch, Shown]] | None = None
+            while self.step < self.spec.steps:
+                batch, shown = ahead.result() if ahead else self._prepare(self.step)
+                follows = self.step + 1 < self.spec.steps
+                # Decoding photos takes longer than it hides; a gather in memory does not pay for a second thread.
+                ahead = pool.submit(self._prepare, self.step + 1) if follows and self.data.images.prefetch else None
+                self._take_step(batch, shown)
+                self.step += 1
+                if batch.last_of_pass:
+                    self._end_pass()
+                if self.step % self.interval == 0 or self.step == self.spec.steps:
+                    self._validate()
+                now = time.monotonic()
+                if self.world.main() and now - last_tick >= TICK_SECONDS:
+                    rate = (self.step - last_step) * self.plan.batch_size / (now - last_tick)
+                    self.observer.tick(self.step, self.spec.steps, rate)
+                    last_tick, last_step = now, self.step
+        return self._result()
+
+    def _prepare(self, step: int) -> tuple[Batch, Shown]:
+        batch = self.plan.at(step)
+        numbers = self.order[self.world.part(batch.positions)]
+        view = view_of_pass(batch.pass_number, self.spec.views)
+        return batch, Shown(numbers, view, self.data.images.views(self.images[numbers], [view])[0])
+
+    def _take_step(self, batch: Batch, shown: Shown) -> None:
+        spec, step = self.spec, self.step
+        # Dropout draws from torch's generator: seeding it by the step makes that a function of the step as well.
+        torch.manual_seed(((spec.seed * 1_000_003 + step) * 64 + self.world.rank) & 0x7FFF_FFFF_FFFF_FFFF)
+        rate = optim.learning_rate(spec.optimizer, step, spec.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        labels = self.data.labels[torch.from_numpy(self.images[shown.numbers]).to(self.device)]
+        taught_by = self.guidance.logits(shown, step, step / spec.steps)
+        with autocast(self.device, self.bf16):
+            logits = self.model(shown.pixels)
+        each = losses.taught(logits, labels, taught_by, spec.guidance.temperature, spec.guidance.kd_weight)
+        # The gradient is that of the mean over the whole batch, however unevenly the workers share it.
+        loss = each.sum() * (self.world.size / len(batch.positions))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            total = each.detach().sum()
+            correct = logits.detach().argmax(dim=1) == labels
+            self.loss_sum += total.double()
+            self.correct_sum += correct.sum()
+            self.images_seen += len(shown.numbers)
+            self.bad_step = torch.where(torch.isfinite(total), self.bad_step, self.bad_step.clamp(max=step))
+            if self.learned is not None:
+                self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), correct.int())
+
+    def _end_pass(self) -> None:
+        if self.learned is not None:
+            self._share_right()
+            self.learned.update(self.step, self.right.bool().cpu().numpy())
+
+    def _share_right(self) -> None:
+        """Tell every worker which predictions of this pass were right: each has seen its own part only."""
+        if self.world.size == 1:
+            return
+        shared = torch.full_like(self.right, -1)
+        for step in range(self.plan.pass_start(self.step - 1), self.step):
+            mine = torch.from_numpy(self.order[self.world.part(self.plan.at(step).positions)]).to(self.device)
+            shared[mine] = self.right[mine]
+        self.world.max_(shared)
+        self.right = torch.where(shared >= 0, shared, self.right)
+
+    def _share_taught(self) -> None:
+        """Add up, over the workers, which expert taught which stratum since the last validation."""
+        taught = torch.from_numpy(self.guidance.taught).to(self.device)
+        self.world.sum_(taught)
+        self.taught += taught.cpu().numpy()
+        self.guidance.taught[:] = 0
+
+    def _reset_sums(self) -> None:
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.correct_sum = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.bad_step = torch.full((), self.spec.steps, dtype=torch.int64, device=self.device)
+        self.images_seen = 0
+
+    def _validate(self) -> None:
+        self.world.share_buffers(self.network)
+        self._share_taught()
+        if self.learned is not None:
+            self._share_right()
+        sums = torch.stack([self.loss_sum, self.correct_sum.double(), torch.tensor(float(self.images_seen), device=self.device, dtype=torch.float64)])  # fmt: skip
+        self.world.sum_(sums)
+        bad = -self.bad_step.double()
+        self.world.max_(bad)
+        if -bad.item() < self.spec.steps:
+            self._diverged(int(-bad.item()))
+        loss, correct, seen = sums.tolist()
+        accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
+        if not math.isfinite(validation_loss):
+            self._diverged(self.step - 1)
+        progress = min(1.0, self.step / self.spec.steps)
+        row: dict[str, Any] = {
+            "step": self.step,
+            "training_loss": loss / seen,
+            "training_accuracy": correct / seen,
+            "validation_accuracy": accuracy,
+            "validation_loss": validation_loss,
+            "learning_rate": optim.learning_rate(self.spec.optimizer, self.step - 1, self.spec.steps),
+            "seconds": self._seconds(),
+        }
+        curriculum = self.guidance.curriculum
+        if curriculum is not None:
+            row["active_fraction"] = curriculum.active_count(progress) / len(self.images)
+            row["expert_limit"] = curriculum.expert_limit(progress) + 1
+        self.history.append(row)
+        if self.spec.keep == "best" and (
+            self.best_row is None
+            or (accuracy, -validation_loss) > (self.best_row["validation_accuracy"], -self.best_row["validation_loss"])
+        ):
+            self.best_row = row
+            self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self._reset_sums()
+        self.observer.evaluated(row, lambda: self._state().to_bytes())
+        self.saved_step = self.step
+
+    def _diverged(self, step: int) -> None:
+        last = "no checkpoint was written" if self.saved_step is None else f"the last good state is that of step {self.saved_step}"  # fmt: skip
+        raise TrainingDivergedError(
+            f"the loss was no longer finite at step {step} of {self.spec.steps}, "
+            f"learning rate {optim.learning_rate(self.spec.optimizer, step, self.spec.steps):.4g}; {last}. "
+            "Lower training.optimizer.learning_rate (or this network's learning_rate), or lengthen its warmup."
+        )
+
+    def _result(self) -> Trained:
+        last = self.history[-1]
+        kept = self.best_row if self.spec.keep == "best" and self.best_row else last
+        weights = self.best if self.spec.keep == "best" else self.network.state_dict()
+        return Trained(
+            weights={name: value.detach().cpu().contiguous() for name, value in weights.items()},
+            history=self.history,
+            validation_accuracy=kept["validation_accuracy"],
+            validation_loss=kept["validation_loss"],
+            kept_step=kept["step"],
+            seconds=self._seconds(),
+            bf16=self.bf16,
+            taught=self.taught,
+            learned_step=self.learned.learned_step() if self.learned is not None else None,
+        )

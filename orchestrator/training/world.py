@@ -1,0 +1,57 @@
+"""The workers that train one network together, each with its part of every batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class World:
+    """One worker's place among ``size`` workers; torch's process group is set up by whoever starts the workers."""
+
+    rank: int = 0
+    size: int = 1
+
+    def part(self, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """This worker's part: parts are disjoint, cover everything, and differ by one item at most."""
+        count = len(items)
+        return items[self.rank * count // self.size : (self.rank + 1) * count // self.size]
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network as the workers train it: gradients are averaged over the workers."""
+        if self.size == 1:
+            return network
+        device = next(network.parameters()).device
+        return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+    def sum_(self, values: Tensor) -> None:
+        """Replace ``values`` by their sum over the workers."""
+        if self.size > 1:
+            dist.all_reduce(values)
+
+    def max_(self, values: Tensor) -> None:
+        """Replace ``values`` by their maximum over the workers."""
+        if self.size > 1:
+            dist.all_reduce(values, op=dist.ReduceOp.MAX)
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Give every worker the first one's buffers (batch norm's running statistics)."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, 0)
+
+    def main(self) -> bool:
+        """Whether this is the worker that writes and reports."""
+        return self.rank == 0
+
+
+def use_threads(threads: int) -> None:
+    """Fix the number of threads: sums are taken in another order with another number."""
+    torch.set_num_threads(threads)

@@ -1,0 +1,49 @@
+"""What a recipe may say about its data."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.datasets import DatasetRecipe, SyntheticRecipe
+
+
+@pytest.mark.parametrize("validation", [1, 500, 0.1, 0.999])
+def test_validation_is_a_number_of_images_or_a_share(validation: int | float) -> None:
+    kept = DatasetRecipe(name="cifar10", validation=validation).validation
+    assert kept == validation and type(kept) is type(validation)
+
+
+@pytest.mark.parametrize("validation", [0, -1, 0.0, 1.0, 1.5, True, "0.1", float("nan")])
+def test_any_other_validation_is_refused(validation: Any) -> None:
+    with pytest.raises(ValidationError, match="neither a number of images"):
+        DatasetRecipe(name="cifar10", validation=validation)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "cifar10", "image_size": 64},
+        {"name": "cifar10", "severity": True},
+        {"name": "mnist5k", "synthetic": {"images": 64}},
+    ],
+)
+def test_a_field_of_another_set_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="remove the field"):
+        DatasetRecipe.model_validate(fields)
+
+
+@pytest.mark.parametrize("fields", [{"images": 7}, {"test_images": 3}, {"classes": 1}, {"noise": float("inf")}])
+def test_a_synthetic_set_that_cannot_be_made_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        SyntheticRecipe(**fields)
+
+
+def test_a_recipe_comes_back_the_same_from_its_serial_form() -> None:
+    recipe = DatasetRecipe(name="mnist5k", severity=True, validation=400)
+    assert DatasetRecipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize("model", [DatasetRecipe, SyntheticRecipe])
+def test_every_field_says_what_it_is(model: type[BaseModel]) -> None:
+    assert all(field.description for field in model.model_fields.values())
