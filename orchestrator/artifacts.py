@@ -21,8 +21,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ class Store:
             else:
                 self.filesystem, self.root = pafs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
         except Exception as error:  # pyarrow raises a different class for every back end
-            raise StorageError(f"storage '{uri}' can't be opened: {error}. Give a folder or a URI such as s3://bucket/path.") from error
+            raise StorageError(
+                f"storage '{uri}' can't be opened: {error}. Give a folder or a URI such as s3://bucket/path."
+            ) from error
 
     @property
     def local_root(self) -> Path | None:
@@ -173,7 +175,9 @@ class Store:
         if self.local_root:
             os.replace(self.folder(identity), target)
         else:
-            pafs.copy_files(self.folder(identity), target, source_filesystem=self.filesystem, destination_filesystem=self.filesystem)
+            pafs.copy_files(
+                self.folder(identity), target, source_filesystem=self.filesystem, destination_filesystem=self.filesystem
+            )
             self.filesystem.delete_dir(self.folder(identity))
         return target
 
@@ -206,7 +210,10 @@ class Store:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(scratch / name, target)
             else:
-                with open(scratch / name, "rb") as source, self.filesystem.open_output_stream(f"{folder}/{name}") as stream:
+                with (
+                    open(scratch / name, "rb") as source,
+                    self.filesystem.open_output_stream(f"{folder}/{name}") as stream,
+                ):
                     shutil.copyfileobj(source, stream, CHUNK)
         self.write_text(json.dumps(asdict(artifact), indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
         return artifact
@@ -227,10 +234,15 @@ class Store:
             target = cache / name
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".part-{os.getpid()}-{target.name}")
-            with self.filesystem.open_input_stream(f"{self.folder(artifact.identity)}/{name}") as stream, open(part, "wb") as out:
+            with (
+                self.filesystem.open_input_stream(f"{self.folder(artifact.identity)}/{name}") as stream,
+                open(part, "wb") as out,
+            ):
                 shutil.copyfileobj(stream, out, CHUNK)
             if _sha256(part) != expected["sha256"]:
-                raise StorageError(f"{self.folder(artifact.identity)}/{name} does not match its checksum; run again to make it anew")
+                raise StorageError(
+                    f"{self.folder(artifact.identity)}/{name} does not match its checksum; run again to make it anew"
+                )
             os.replace(part, target)
         (cache / RECORD).write_text(json.dumps(asdict(artifact)))
         return cache

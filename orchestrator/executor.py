@@ -212,4 +212,3 @@ def failures_table(failures: list[Failure]) -> str:
         if blocked:
             lines.append(f"    could not be done without it: {', '.join(blocked)}")
     return "\n".join(lines)
-

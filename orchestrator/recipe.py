@@ -85,7 +85,9 @@ class Distillation(Section):
 
     temperature: float = Field(4.0, gt=0, description="temperature that softens the logits")
     kd_weight: float = Field(0.9, ge=0, le=1, description="weight (lambda) of distillation against the labels' loss")
-    stochastic_drop: float = Field(0.5, ge=0, lt=1, description="dgkd_stochastic: probability that an expert is dropped")
+    stochastic_drop: float = Field(
+        0.5, ge=0, lt=1, description="dgkd_stochastic: probability that an expert is dropped"
+    )
     views: int = Field(8, ge=0, description="distinct views of an image that students see; 0: a new one in every pass")
     source: Literal["auto", "online", "cached"] = Field(
         "auto", description="expert outputs: run the expert, or read stored logits; auto counts forwards"
@@ -107,7 +109,9 @@ class CurriculumRecipe(Section):
 
     mode: Mode = Field("promote", description="static, reveal, promote or both")
     selector: Selector = Field("stratified", description="how a stratum gets its expert")
-    confidence: float = Field(0.5, gt=0, le=1, description="selector competent: probability of the label that is enough")
+    confidence: float = Field(
+        0.5, gt=0, le=1, description="selector competent: probability of the label that is enough"
+    )
     pacing: PacingSpec = Field(PacingSpec(), description="pacing function")
 
 
@@ -116,7 +120,9 @@ class Search(Section):
 
     trials: int = Field(16, ge=0, description="trials of each search; 0: no search, use curriculum and distillation")
     methods: tuple[Method, ...] = Field(
-        ("ces_kd",), strict=False, description="methods whose settings are searched; others than ces_kd: temperature, weight"
+        ("ces_kd",),
+        strict=False,
+        description="methods whose settings are searched; others than ces_kd: temperature, weight",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's")
@@ -143,7 +149,9 @@ class Resources(Section):
     workers: int = Field(1, gt=0, description="Ray Train workers of each of the ladder's networks")
     cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker")
     gpus: float = Field(0, ge=0, description="GPUs of each Ray Train worker")
-    student_gpus: float = Field(0, ge=0, description="GPUs of a single-worker student or trial; fractions share one GPU")
+    student_gpus: float = Field(
+        0, ge=0, description="GPUs of a single-worker student or trial; fractions share one GPU"
+    )
     score_workers: int = Field(2, gt=0, description="actors that score difficulty")
     checkpoint_seconds: float = Field(15, ge=0, description="least time between two checkpoints of a single-worker run")
 
@@ -182,7 +190,9 @@ class Recipe(Section):
                 "for image_folder use resized_crop_flip or none"
             )
         if not files and self.training.augmentation == "resized_crop_flip":
-            raise ValueError("training.augmentation is resized_crop_flip, which is for image_folder; use crop or crop_flip")
+            raise ValueError(
+                "training.augmentation is resized_crop_flip, which is for image_folder; use crop or crop_flip"
+            )
         return self
 
 
@@ -220,7 +230,9 @@ def find(source: str) -> Path:
         return path
     known = names()
     if source not in known:
-        raise RecipeError(f"recipe '{source}' is not known{_nearest(source, known)}; known: {', '.join(known)}; or give a path")
+        raise RecipeError(
+            f"recipe '{source}' is not known{_nearest(source, known)}; known: {', '.join(known)}; or give a path"
+        )
     return RECIPES / f"{source}.yaml"
 
 
@@ -266,7 +278,13 @@ def _type_words(annotation: Any) -> str:
         return f"list of {_type_words(arguments[0])}"
     if origin in (typing.Union, types.UnionType):
         return " or ".join("nothing" if item is type(None) else _type_words(item) for item in arguments)
-    words = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false", "Range": "number or [low, high]"}
+    words = {
+        "int": "whole number",
+        "float": "number",
+        "str": "text",
+        "bool": "true or false",
+        "Range": "number or [low, high]",
+    }
     return words.get(getattr(annotation, "__name__", ""), str(annotation))
 
 

@@ -281,7 +281,9 @@ def summary(planned: Plan, artifacts: dict[str, Artifact]) -> str:
 def markdown(content: dict[str, Any]) -> str:
     """``report.md``."""
     run, parts = content["run"], []
-    parts.append(f"# {run['name']}\n\nRun `{run['id']}`{'' if run['complete'] else ' (not complete: some stages failed)'}.")
+    parts.append(
+        f"# {run['name']}\n\nRun `{run['id']}`{'' if run['complete'] else ' (not complete: some stages failed)'}."
+    )
     parts.append(
         "## Methods\n\nTest accuracy of the final student, in per cent: mean over seeds, sample standard deviation over "
         "seeds, each seed's value. Validation accuracy chose the weights, the test set was used once for each student. "
@@ -292,8 +294,14 @@ def markdown(content: dict[str, Any]) -> str:
         + table(
             ["network", "role", "parameters", "multiply-adds", "validation %", "test %"],
             [
-                [row["name"], row["role"], _count(row["parameters"]), _count(row["multiply_adds"]),
-                 percent(row["validation_accuracy"]), percent(row["test_accuracy"])]
+                [
+                    row["name"],
+                    row["role"],
+                    _count(row["parameters"]),
+                    _count(row["multiply_adds"]),
+                    percent(row["validation_accuracy"]),
+                    percent(row["test_accuracy"]),
+                ]
                 for row in content["networks"]
             ],
         )  # fmt: skip
@@ -312,7 +320,9 @@ def markdown(content: dict[str, Any]) -> str:
     )
     again = "\n".join(f"- {name}: {value}" for name, value in content["seeds"].items())
     versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
-    parts.append(f"## To have it again\n\nThe resolved recipe stands in `report.json`. Seeds:\n\n{again}\n\nVersions: {versions}.")
+    parts.append(
+        f"## To have it again\n\nThe resolved recipe stands in `report.json`. Seeds:\n\n{again}\n\nVersions: {versions}."
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -331,8 +341,13 @@ def _search_part(method: str, search: dict[str, Any]) -> str:
         + table(
             ["trial", "validation %", "steps", "status", "settings"],
             [
-                [trial["id"], percent(trial["validation_accuracy"]), trial["steps"], trial["status"],
-                 ", ".join(f"{key} {value}" for key, value in trial["config"].items())]
+                [
+                    trial["id"],
+                    percent(trial["validation_accuracy"]),
+                    trial["steps"],
+                    trial["status"],
+                    ", ".join(f"{key} {value}" for key, value in trial["config"].items()),
+                ]
                 for trial in ranked
             ],
         )  # fmt: skip
@@ -352,7 +367,9 @@ def _difficulty_part(content: dict[str, Any]) -> str:
 
 
 def _strata_part(strata: dict[str, Any]) -> str:
-    parts = ["## Experts by stratum\n\nShare of the images of each stratum that each expert taught, over all steps and seeds."]
+    parts = [
+        "## Experts by stratum\n\nShare of the images of each stratum that each expert taught, over all steps and seeds."
+    ]
     count = len(strata["experts"])
     for method, shares in strata["methods"].items():
         rows = [
@@ -376,4 +393,3 @@ def _stages_table(stages: Sequence[dict[str, Any]]) -> str:
             for stage in stages
         ],
     )  # fmt: skip
-

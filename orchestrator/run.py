@@ -112,9 +112,7 @@ def _check(recipe: Recipe, planned: Plan, kept: dict[str, Artifact], lines: Line
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
     names = [network.name for network in recipe.ladder.networks]
-    shown = ", ".join(
-        f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True)
-    )
+    shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     lines.say(f"ladder: {shown}")
     if any(final.method != "labels" for final in planned.finals):
         source = next((final.train.spec.guidance.source for final in planned.finals if final.train.spec.guidance.experts), "")  # type: ignore[attr-defined]  # fmt: skip
@@ -162,9 +160,13 @@ def _parser() -> argparse.ArgumentParser:
         "recipe", nargs="*", metavar="RECIPE | field=value",
         help=f"a recipe's name or path (default {recipes.DEFAULT_RECIPE}), and changes to its fields",
     )  # fmt: skip
-    parser.add_argument("--storage", default="runs", metavar="URI", help="folder or URI for all results (default: runs)")
+    parser.add_argument(
+        "--storage", default="runs", metavar="URI", help="folder or URI for all results (default: runs)"
+    )
     parser.add_argument("--address", default=None, help="Ray cluster to use (default: the one this machine is on, else a local one)")  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="print every stage, whether it exists, and where; then stop")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print every stage, whether it exists, and where; then stop"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result and what went wrong")
     parser.add_argument("--verbose", action="store_true", help="show Ray's own logs too")
     parser.add_argument("-h", "--help", action=_FullHelp, nargs=0, help="show this, and every field of a recipe")

@@ -157,7 +157,7 @@ class Rounds(Searcher):
 
     # -- what Tune calls -----------------------------------------------------------------------------------------
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if not self.waiting and not self.running and self.replay():
             return Searcher.FINISHED
         if not self.waiting:
@@ -171,7 +171,14 @@ class Rounds(Searcher):
         config = self.points[number]
         if error or result is None or "failure" in result:
             why = (result or {}).get("failure", "the trial's process died; see Ray's logs")
-            self.found[number] = {"id": number, "config": config, "status": "failed", "error": why, "steps": 0, METRIC: None}
+            self.found[number] = {
+                "id": number,
+                "config": config,
+                "status": "failed",
+                "error": why,
+                "steps": 0,
+                METRIC: None,
+            }
             return
         record = {
             "id": number,
@@ -258,4 +265,3 @@ def _run_trials(job: Job, spec: SearchSpec, rounds: Rounds) -> None:
         ),
     )
     tuner.fit()
-

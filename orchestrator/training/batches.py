@@ -78,4 +78,3 @@ class BatchPlan:
             generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
             self._order = (number, generator.permutation(size))
         return self._order[1]
-

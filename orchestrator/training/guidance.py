@@ -118,9 +118,9 @@ class Guidance:
         chosen = self.choose(shown.numbers, progress)
         if self.strata is not None:
             count = len(self.spec.experts)
-            self.taught += np.bincount(
-                self.strata[shown.numbers] * count + chosen, minlength=count * count
-            ).reshape(count, count)
+            self.taught += np.bincount(self.strata[shown.numbers] * count + chosen, minlength=count * count).reshape(
+                count, count
+            )
         return self.experts.chosen(chosen, shown)
 
     def choose(self, numbers: IntArray, progress: float) -> IntArray:

@@ -214,8 +214,7 @@ class _Loop:
 
     def _take_step(self, batch: Batch, shown: Shown) -> None:
         spec, step = self.spec, self.step
-        # Dropout draws from torch's generator: seeding it by the step makes that a function of the step as well.
-        torch.manual_seed(((spec.seed * 1_000_003 + step) * 64 + self.world.rank) & 0x7FFF_FFFF_FFFF_FFFF)
+        self._seed_dropout(step)
         rate = optim.learning_rate(spec.optimizer, step, spec.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -238,6 +237,14 @@ class _Loop:
             self.bad_step = torch.where(torch.isfinite(total), self.bad_step, self.bad_step.clamp(max=step))
             if self.learned is not None:
                 self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), correct.int())
+
+    def _seed_dropout(self, step: int) -> None:
+        """Make what a network draws while it trains (dropout) a function of the step as well."""
+        seed = ((self.spec.seed * 1_000_003 + step) * 1024 + self.world.rank) % 2**63
+        # Not torch.manual_seed: on a machine without a GPU it keeps a stack trace of every call.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _end_pass(self) -> None:
         if self.learned is not None:

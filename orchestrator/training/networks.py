@@ -19,9 +19,7 @@ WEIGHTS = "weights.safetensors"
 def new_network(spec: NetworkSpec, seed: int) -> nn.Module:
     """A network whose first weights are a function of the seed."""
     torch.manual_seed(seed)
-    return registry.create(
-        spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size
-    )
+    return registry.create(spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size)
 
 
 def load_network(spec: NetworkSpec, weights: Path) -> nn.Module:

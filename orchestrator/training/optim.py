@@ -47,7 +47,9 @@ def build(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optimizer:
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as flat named tensors, for a checkpoint."""
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items() if value is not None}
+    return {
+        f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items() if value is not None
+    }
 
 
 def load_state_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
