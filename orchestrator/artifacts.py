@@ -97,8 +97,8 @@ class Store:
             self.filesystem.delete_file(probe)
         except Exception as error:
             raise StorageError(
-                f"storage '{self.uri}' can't be written: {error}. Check that the place exists, that you may write there, "
-                "and that its credentials are set; or give another one with --storage."
+                f"storage '{self.uri}' can't be written: {error}. Check that the place exists, that you may write "
+                "there, and that its credentials are set; or give another one with --storage."
             ) from error
 
     def path(self, *parts: str) -> str:
@@ -183,7 +183,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder to build an artifact in: on the storage itself where it is mounted, so that committing is a rename."""
+        """A folder to build an artifact in: on the storage itself where it is mounted, so that a commit is a rename."""
         parent = None
         if self.local_root:
             parent = self.local_root / "scratch"

@@ -100,7 +100,8 @@ class Plan:
     finals: tuple[Final, ...]
     searches: dict[str, Stage]  # method -> its search
     score: Stage | None
-    source_reason: str  # why expert outputs are cached or online
+    source: Literal["online", "cached"]  # where expert outputs for students come from
+    source_reason: str  # and why
 
     @property
     def run_id(self) -> str:
@@ -163,6 +164,7 @@ class _Planner:
             finals=tuple(finals),
             searches=self.searches,
             score=main_score,
+            source=self.source,
             source_reason=reason,
         )
 
@@ -252,7 +254,7 @@ class _Planner:
     # -- scores --------------------------------------------------------------------------------------------------
 
     def score_of(self, topology: Topology) -> Stage:
-        """The main ladder's score: logits and difficulties; of another topology: logits of the TAs it does not share."""
+        """The main ladder's logits and difficulties; of another topology, the logits of the TAs it does not share."""
         own = topology == self.recipe.ladder.topology
         experts = list(reversed(self.ladder(topology)))
         if not own:

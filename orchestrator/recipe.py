@@ -53,7 +53,7 @@ class Ladder(Section):
     )
     topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
         "direct",
-        description="where a TA's guidance comes from: the teacher; the next larger network; all larger ones; labels only",
+        description="a TA's guidance comes from: the teacher, the next larger network, all larger ones, labels only",
     )
     seed: int = Field(0, ge=0, description="seed of the ladder's networks and of the student's views")
 

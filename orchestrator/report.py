@@ -1,6 +1,7 @@
-"""The report of a run, made from artifacts alone: ``report.json`` (a stable interface, see docs/report.md) and ``report.md``.
+"""The report of a run, made from artifacts alone: ``report.json`` and ``report.md``.
 
-Imports neither torch nor ray. A run some of whose stages failed has a report of the rest.
+``report.json`` is a stable interface, described in docs/report.md. Imports neither
+torch nor ray. A run some of whose stages failed has a report of the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ METHOD_WORDS: dict[Method, str] = {
 }
 
 
-def build(planned: Plan, store: Store, artifacts: dict[str, Artifact], reused: set[str], sizes: list[dict[str, int]]) -> dict[str, Any]:  # fmt: skip
+def build(
+    planned: Plan, store: Store, artifacts: dict[str, Artifact], reused: set[str], sizes: list[dict[str, int]]
+) -> dict[str, Any]:
     """The content of ``report.json``.
 
     Args:
@@ -68,7 +71,13 @@ def build(planned: Plan, store: Store, artifacts: dict[str, Artifact], reused: s
     }
 
 
-def write(planned: Plan, store: Store, artifacts: dict[str, Artifact], reused: set[str], sizes: list[dict[str, int]] | None = None) -> str:  # fmt: skip
+def write(
+    planned: Plan,
+    store: Store,
+    artifacts: dict[str, Artifact],
+    reused: set[str],
+    sizes: list[dict[str, int]] | None = None,
+) -> str:
     """Write the report's files, and the run's id into ``reports/latest``; gives the folder."""
     if sizes is None:
         before = store.read_text("reports", planned.run_id, "report.json")
@@ -203,7 +212,7 @@ def _versions(artifacts: dict[str, Artifact]) -> dict[str, Any]:
     for artifact in artifacts.values():
         for package, number in artifact.versions.items():
             found.setdefault(package, set()).add(number)
-    return {package: sorted(numbers)[0] if len(numbers) == 1 else sorted(numbers) for package, numbers in sorted(found.items())}  # fmt: skip
+    return {name: min(numbers) if len(numbers) == 1 else sorted(numbers) for name, numbers in sorted(found.items())}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -269,13 +278,17 @@ def _budget(content: dict[str, Any], method: str) -> list[Any]:
 
 def summary(planned: Plan, artifacts: dict[str, Artifact]) -> str:
     """The table that ends a run."""
-    content = {
+    content: dict[str, Any] = {
         "methods": [_final(final, artifacts) for final in planned.finals],
         "searches": {method: _search(planned, artifacts, method) for method in planned.searches},
-        "networks": _networks(planned, artifacts, []),
     }
-    networks = ", ".join(f"{row['name']} {percent(row['test_accuracy'])}" for row in content["networks"] if row["role"] != "student")  # fmt: skip
-    return f"\nStudent {planned.recipe.ladder.networks[-1].name}\n{_methods_table(content)}\nexperts' test accuracy (%): {networks}"
+    experts = ", ".join(
+        f"{row['name']} {percent(row['test_accuracy'])}"
+        for row in _networks(planned, artifacts, [])
+        if row["role"] != "student"
+    )
+    student = planned.recipe.ladder.networks[-1].name
+    return f"\nStudent {student}\n{_methods_table(content)}\nexperts' test accuracy (%): {experts}"
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -285,9 +298,9 @@ def markdown(content: dict[str, Any]) -> str:
         f"# {run['name']}\n\nRun `{run['id']}`{'' if run['complete'] else ' (not complete: some stages failed)'}."
     )
     parts.append(
-        "## Methods\n\nTest accuracy of the final student, in per cent: mean over seeds, sample standard deviation over "
-        "seeds, each seed's value. Validation accuracy chose the weights, the test set was used once for each student. "
-        "`trials` is how many trials of a search chose the method's settings.\n\n" + _methods_table(content)
+        "## Methods\n\nTest accuracy of the final student, in per cent: mean over seeds, sample standard deviation "
+        "over seeds, each seed's value. Validation accuracy chose the weights; the test set was used once for each "
+        "student. `trials` is how many trials of a search chose the method's settings.\n\n" + _methods_table(content)
     )
     parts.append(
         "## Networks\n\nThe student's row is the student taught by labels alone.\n\n"
@@ -304,7 +317,7 @@ def markdown(content: dict[str, Any]) -> str:
                 ]
                 for row in content["networks"]
             ],
-        )  # fmt: skip
+        )
     )
     for method, search in content["searches"].items():
         parts.append(_search_part(method, search))
@@ -314,14 +327,15 @@ def markdown(content: dict[str, Any]) -> str:
         parts.append(_strata_part(content["experts_by_stratum"]))
     wall = content["wall"]
     parts.append(
-        f"## Stages\n\n{wall['work_seconds']:.0f} s of work in {wall['busy_seconds']:.0f} s with at least one stage at work: "
-        f"{wall['overlap']:.2f} stages at once. Times are those of the work that made the artifact; seconds count from the "
-        f"first start.\n\n" + _stages_table(content["stages"])
+        f"## Stages\n\n{wall['work_seconds']:.0f} s of work in {wall['busy_seconds']:.0f} s with at least one stage at "
+        f"work: {wall['overlap']:.2f} stages at once. Times are those of the work that made the artifact; seconds count "
+        f"from the first start.\n\n" + _stages_table(content["stages"])
     )
     again = "\n".join(f"- {name}: {value}" for name, value in content["seeds"].items())
     versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
     parts.append(
-        f"## To have it again\n\nThe resolved recipe stands in `report.json`. Seeds:\n\n{again}\n\nVersions: {versions}."
+        f"## To have it again\n\nThe resolved recipe stands in `report.json`. Seeds:\n\n{again}\n\n"
+        f"Versions: {versions}."
     )
     return "\n\n".join(parts) + "\n"
 
@@ -350,7 +364,7 @@ def _search_part(method: str, search: dict[str, Any]) -> str:
                 ]
                 for trial in ranked
             ],
-        )  # fmt: skip
+        )
     )
 
 
@@ -368,7 +382,7 @@ def _difficulty_part(content: dict[str, Any]) -> str:
 
 def _strata_part(strata: dict[str, Any]) -> str:
     parts = [
-        "## Experts by stratum\n\nShare of the images of each stratum that each expert taught, over all steps and seeds."
+        "## Experts by stratum\n\nShare of each stratum's images that each expert taught, over all steps and seeds."
     ]
     count = len(strata["experts"])
     for method, shares in strata["methods"].items():

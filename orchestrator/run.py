@@ -115,8 +115,7 @@ def _check(recipe: Recipe, planned: Plan, kept: dict[str, Artifact], lines: Line
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     lines.say(f"ladder: {shown}")
     if any(final.method != "labels" for final in planned.finals):
-        source = next((final.train.spec.guidance.source for final in planned.finals if final.train.spec.guidance.experts), "")  # type: ignore[attr-defined]  # fmt: skip
-        lines.say(f"expert outputs for students: {source} ({planned.source_reason})")
+        lines.say(f"expert outputs for students: {planned.source} ({planned.source_reason})")
     return sizes
 
 
@@ -163,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage", default="runs", metavar="URI", help="folder or URI for all results (default: runs)"
     )
-    parser.add_argument("--address", default=None, help="Ray cluster to use (default: the one this machine is on, else a local one)")  # fmt: skip
+    parser.add_argument("--address", help="Ray cluster to use (default: the one this machine is on, else a local one)")
     parser.add_argument(
         "--dry-run", action="store_true", help="print every stage, whether it exists, and where; then stop"
     )

@@ -24,6 +24,7 @@ from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.train import device_here
+from orchestrator.training.guidance import ready_to_teach
 from orchestrator.training.images import load
 from orchestrator.training.loop import folds_of
 from orchestrator.training.networks import WEIGHTS, load_network
@@ -112,8 +113,7 @@ class Scorer:
 
     def _open(self, network: NetworkSpec | None, folder: Path) -> torch.nn.Module:
         assert network is not None, "folds without a network"
-        opened = load_network(network, folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return opened.eval().requires_grad_(False)
+        return ready_to_teach(load_network(network, folder / WEIGHTS), self.device)
 
     @torch.inference_mode()
     def __call__(self, chunk: Rows) -> Rows:
@@ -136,7 +136,7 @@ class Scorer:
 def _write_difficulty(
     scratch: Path, spec: ScoreSpec, folders: dict[str, Path], clean: list[Any], folds: npt.NDArray[np.float32]
 ) -> dict[str, Any]:
-    """Write ``difficulty.parquet``; gives each difficulty's rank correlation with the known severity, if there is one."""
+    """Write ``difficulty.parquet``; gives each difficulty's rank correlation with a known severity."""
     subset = np.load(folders["data"] / "subset.npy")
     train = np.flatnonzero(subset == 0)
     labels = np.load(folders["data"] / "labels.npy")[train]

@@ -157,7 +157,7 @@ class Rounds(Searcher):
 
     # -- what Tune calls -----------------------------------------------------------------------------------------
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         if not self.waiting and not self.running and self.replay():
             return Searcher.FINISHED
         if not self.waiting:

@@ -39,9 +39,15 @@ def run(job: Job) -> Artifact:
     Raises:
         StageError: when the loss diverges or an input does not fit.
     """
-    if job.settings["role"] == "single":
-        return _train_and_commit(job, World(), SingleObserver(job))
-    return _with_ray_train(job)
+    if job.settings["role"] == "ladder":
+        return _with_ray_train(job)
+    start, spec = time.time(), chosen_spec(job)
+    observer = SingleObserver(job)
+    trained = train_here(job, spec, observer, World())
+    observer.curves.close()
+    artifact = _commit(job, spec, trained, World(), start)
+    job.store.drop_checkpoint(job.identity)
+    return artifact
 
 
 def device_here() -> torch.device:
@@ -94,16 +100,8 @@ def results_of(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _train_and_commit(job: Job, world: World, observer: RayTrainObserver | SingleObserver) -> Artifact | None:
-    start = time.time()
-    spec = chosen_spec(job)
-    trained = train_here(job, spec, observer, world)
-    if not world.main():
-        return None
-    if observer.curves:
-        observer.curves.close()
-    store = job.store
-    with store.scratch() as scratch:
+def _commit(job: Job, spec: TrainSpec, trained: Trained, world: World, start: float) -> Artifact:
+    with job.store.scratch() as scratch:
         safetensors.torch.save_file(trained.weights, scratch / WEIGHTS)
         (scratch / "history.json").write_text(json.dumps(trained.history))
         np.save(scratch / "taught.npy", trained.taught)
@@ -119,10 +117,7 @@ def _train_and_commit(job: Job, world: World, observer: RayTrainObserver | Singl
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
             },
         }
-        artifact = job.commit(scratch, start, results)
-    if job.settings["role"] == "single":
-        store.drop_checkpoint(job.identity)
-    return artifact
+        return job.commit(scratch, start, results)
 
 
 def _worker(config: dict[str, Any]) -> dict[str, Any]:
@@ -132,10 +127,15 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
     job: Job = config["job"]
+    start, spec = time.time(), chosen_spec(job)
+    observer = RayTrainObserver(job, world.main())
     try:
-        _train_and_commit(job, world, RayTrainObserver(job, world.main()))
+        trained = train_here(job, spec, observer, world)
     except StageError as error:
         return {"error": str(error)}
+    if observer.curves:  # the main worker
+        observer.curves.close()
+        _commit(job, spec, trained, world, start)
     return {}
 
 
@@ -147,7 +147,7 @@ def _with_ray_train(job: Job) -> Artifact:
 
     store, resources = job.store, job.resources
     trainer = TorchTrainer(
-        _worker,
+        _worker,  # type: ignore[arg-type]  # may return a value since Train v2
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(
             num_workers=job.settings["workers"],
@@ -158,10 +158,10 @@ def _with_ray_train(job: Job) -> Artifact:
             name=job.identity,
             storage_path=f"{store.ray_path}/checkpoints",
             checkpoint_config=CheckpointConfig(num_to_keep=1),
-            failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),
+            failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),  # type: ignore[call-arg]  # v2
         ),
     )
-    returned = trainer.fit().return_value or {}
+    returned = trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2
     if "error" in returned:
         raise StageError(returned["error"])
     artifact = store.find(job.identity)

@@ -44,12 +44,18 @@ class Experts(Protocol):
         ...
 
 
+def ready_to_teach(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on the device, frozen, in evaluation mode, in channels-last storage."""
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
+
+
 class OnlineExperts:
     """Experts that run beside the student: frozen, in evaluation mode, without gradients."""
 
     def __init__(self, networks: Sequence[nn.Module], device: torch.device, bf16: bool) -> None:
         self.device, self.bf16 = device, bf16
-        self.networks = [network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False) for network in networks]  # type: ignore[call-overload]  # fmt: skip
+        self.networks = [ready_to_teach(network, device) for network in networks]
 
     @torch.inference_mode()
     def _run(self, expert: int, pixels: Tensor) -> Tensor:
@@ -64,7 +70,7 @@ class OnlineExperts:
         if len(present) == 1:  # the same arithmetic as `one`, so that one open expert equals `single` bit for bit
             return self.one(int(present[0]), shown)
         order = np.argsort(experts, kind="stable")
-        bounds = np.searchsorted(experts[order], present, side="left").tolist() + [len(experts)]
+        bounds = [*np.searchsorted(experts[order], present, side="left").tolist(), len(experts)]
         index = torch.from_numpy(order).to(self.device)
         sorted_pixels = shown.pixels.index_select(0, index)
         parts = [

@@ -139,9 +139,11 @@ class _Loop:
         self.best_row: dict[str, Any] | None = None
         self.saved_step: int | None = None
         self.seconds_before = 0.0
+        self.bad_step: Tensor
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
         self.taught = np.zeros_like(guidance.taught)
+        self._reset_sums()
         self._resume()
         self.model = world.wrap(self.network)
 
@@ -184,7 +186,6 @@ class _Loop:
 
     def run(self) -> Trained:
         self.model.train()
-        self._reset_sums()
         last_tick, last_step = time.monotonic(), self.step
         with ThreadPoolExecutor(max_workers=1) as pool:
             ahead: Future[tuple[Batch, Shown]] | None = None
@@ -234,7 +235,8 @@ class _Loop:
             self.loss_sum += total.double()
             self.correct_sum += correct.sum()
             self.images_seen += len(shown.numbers)
-            self.bad_step = torch.where(torch.isfinite(total), self.bad_step, self.bad_step.clamp(max=step))
+            failed_here = self.bad_step.clamp(max=step)
+            self.bad_step = torch.where(torch.isfinite(total), self.bad_step, failed_here)
             if self.learned is not None:
                 self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), correct.int())
 
@@ -273,14 +275,15 @@ class _Loop:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros((), dtype=torch.int64, device=self.device)
         self.bad_step = torch.full((), self.spec.steps, dtype=torch.int64, device=self.device)
-        self.images_seen = 0
+        self.images_seen: int = 0
 
     def _validate(self) -> None:
         self.world.share_buffers(self.network)
         self._share_taught()
         if self.learned is not None:
             self._share_right()
-        sums = torch.stack([self.loss_sum, self.correct_sum.double(), torch.tensor(float(self.images_seen), device=self.device, dtype=torch.float64)])  # fmt: skip
+        seen_here = torch.tensor(self.images_seen, dtype=torch.float64, device=self.device)
+        sums = torch.stack([self.loss_sum, self.correct_sum.double(), seen_here])
         self.world.sum_(sums)
         bad = -self.bad_step.double()
         self.world.max_(bad)
@@ -316,7 +319,8 @@ class _Loop:
         self.saved_step = self.step
 
     def _diverged(self, step: int) -> None:
-        last = "no checkpoint was written" if self.saved_step is None else f"the last good state is that of step {self.saved_step}"  # fmt: skip
+        saved = self.saved_step
+        last = "no checkpoint was written" if saved is None else f"the last good state is that of step {saved}"
         raise TrainingDivergedError(
             f"the loss was no longer finite at step {step} of {self.spec.steps}, "
             f"learning rate {optim.learning_rate(self.spec.optimizer, step, self.spec.steps):.4g}; {last}. "

@@ -69,7 +69,7 @@ def _reflect(positions: IntArray, size: int) -> IntArray:
 def crop_box(
     seed: int, image: int, view: int, width: int, height: int
 ) -> tuple[tuple[float, float, float, float], bool]:
-    """The box (left, upper, right, lower) of one photo that is resized to the network's input, and whether to mirror it.
+    """The box (left, upper, right, lower) of a photo that is resized to the network's input, and whether to mirror.
 
     A view takes 8 to 100 % of the area at an aspect ratio of 3/4 to 4/3 (Szegedy et al., Going deeper with
     convolutions, 2015); a box that does not fit is cut to the photo. CLEAN takes the central 7/8 square of the shorter
