@@ -90,42 +90,94 @@ def execute(stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, re
 
     Needs ``connect`` first. Ctrl-C leaves what is committed; the same command goes on from there.
     """
-    actor = BoardActor.remote()  # type: ignore[attr-defined]
-    board = RemoteBoard(actor)
-    references: dict[str, Any] = {}
-    waiting: dict[Any, Stage] = {}
-    for stage in stages:
-        roles = [role for role, _ in stage.inputs]
-        upstream = [kept.get(item.identity) or references[item.identity] for _, item in stage.inputs]
-        job = Job(
+    return _Execution(list(stages), kept, store, recipe, lines).run()
+
+
+class _Execution:
+    """Hands stages to Ray and watches.
+
+    Ray knows no priorities: short students would take every CPU that a network of the ladder, on the longest path,
+    waits for. So students are handed over a few at a time, and none while a longer stage waits for its workers.
+    """
+
+    def __init__(
+        self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines
+    ) -> None:
+        self.kept, self.store, self.recipe, self.lines = kept, store, recipe, lines
+        self.pending = stages
+        self.actor = BoardActor.remote()  # type: ignore[attr-defined]
+        self.references: dict[str, Any] = {}  # by identity
+        self.waiting: dict[Any, Stage] = {}
+        self.started: set[str] = set()  # names of stages that have said something
+        self.outcome = Outcome()
+        needs = recipe.resources.student_gpus, recipe.resources.cpus
+        has = ray.cluster_resources()
+        slots = has.get("GPU", 0) / needs[0] if needs[0] else has.get("CPU", 1) / needs[1]
+        self.slots = max(1, int(slots))
+
+    def run(self) -> Outcome:
+        while self.pending or self.waiting:
+            self._submit()
+            ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
+            statuses = ray.get(self.actor.take.remote())
+            self.started |= set(statuses)
+            self.lines.status(statuses)
+            for reference in ready:
+                _settle(self.waiting.pop(reference), reference, self.outcome, self.lines)
+        ray.kill(self.actor)
+        return self.outcome
+
+    def _submit(self) -> None:
+        held = []
+        for stage in self.pending:
+            upstream = [item for _, item in stage.inputs]
+            known = all(item.identity in self.kept or item.identity in self.references for item in upstream)
+            if not known or (_is_student(stage) and not self._room_for_student()):
+                held.append(stage)
+                continue
+            arguments = [self.kept.get(item.identity) or self.references[item.identity] for item in upstream]
+            reference = _run_stage.options(name=stage.name, **_needs(stage, self.recipe)).remote(
+                self._job(stage), [role for role, _ in stage.inputs], *arguments
+            )
+            self.references[stage.identity] = reference
+            self.waiting[reference] = stage
+        self.pending = held
+
+    def _room_for_student(self) -> bool:
+        running = list(self.waiting.values())
+        longer_waits = any(
+            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.started and self._has_inputs(stage)
+            for stage in running
+        )
+        return not longer_waits and sum(map(_is_student, running)) < self.slots
+
+    def _has_inputs(self, stage: Stage) -> bool:
+        return all(item.identity in self.kept or item.identity in self.outcome.made for _, item in stage.inputs)
+
+    def _job(self, stage: Stage) -> Job:
+        return Job(
             kind=stage.kind,
             name=stage.name,
             identity=stage.identity,
             spec=stage.spec.model_dump(mode="json"),
             settings=stage.settings,
             inputs={},
-            storage=store.ray_path,
-            dataset_root=str(os.path.abspath(os.path.expanduser(recipe.dataset.root))),
-            resources=recipe.resources,
-            board=board,
+            storage=self.store.ray_path,
+            dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
+            resources=self.recipe.resources,
+            board=RemoteBoard(self.actor),
         )
-        task = _run_stage.options(name=stage.name, **_needs(stage, recipe))
-        references[stage.identity] = task.remote(job, roles, *upstream)
-        waiting[references[stage.identity]] = stage
-    outcome = Outcome()
-    while waiting:
-        ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=POLL_SECONDS)
-        lines.status(ray.get(actor.take.remote()))
-        for reference in ready:
-            _settle(waiting.pop(reference), reference, outcome, lines)
-    ray.kill(actor)
-    return outcome
+
+
+def _is_student(stage: Stage) -> bool:
+    """Whether the stage is a single-worker training."""
+    return stage.kind == "train" and stage.settings["role"] == "single"
 
 
 def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     """What the stage's own task asks for. A stage that starts workers, actors or trials asks for nothing itself."""
     resources = recipe.resources
-    if stage.kind == "evaluate" or (stage.kind == "train" and stage.settings["role"] == "single"):
+    if stage.kind == "evaluate" or _is_student(stage):
         return {"num_cpus": resources.cpus, "num_gpus": resources.student_gpus}
     return {"num_cpus": 0}
 

@@ -328,8 +328,8 @@ def markdown(content: dict[str, Any]) -> str:
     wall = content["wall"]
     parts.append(
         f"## Stages\n\n{wall['work_seconds']:.0f} s of work in {wall['busy_seconds']:.0f} s with at least one stage at "
-        f"work: {wall['overlap']:.2f} stages at once. Times are those of the work that made the artifact; seconds count "
-        f"from the first start.\n\n" + _stages_table(content["stages"])
+        f"work: {wall['overlap']:.2f} stages at once. Times are those of the work that made the artifact; seconds "
+        f"count from the first start.\n\n" + _stages_table(content["stages"])
     )
     again = "\n".join(f"- {name}: {value}" for name, value in content["seeds"].items())
     versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())

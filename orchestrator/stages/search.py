@@ -43,6 +43,7 @@ def run(job: Job) -> Artifact:
     start = time.time()
     spec = SearchSpec.from_plain(job.spec)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    job.say(doing="proposing trials")
     rounds = Rounds(job, spec)
     if not rounds.replay():
         _run_trials(job, spec, rounds)

@@ -129,6 +129,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     job: Job = config["job"]
     start, spec = time.time(), chosen_spec(job)
     observer = RayTrainObserver(job, world.main())
+    job.say(doing="training")
     try:
         trained = train_here(job, spec, observer, world)
     except StageError as error:

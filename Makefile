@@ -1,0 +1,27 @@
+# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`.
+PYTHON ?= python3
+RECIPE ?= mnist5k
+PY := .venv/bin/python
+
+.PHONY: run test lint clean-venv
+
+run: .venv/installed
+	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
+
+test: .venv/installed
+	$(PY) -m pytest $(ARGS)
+
+lint: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+# The pins keep an installation as it was tested; without them pip takes the newest releases.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	touch .venv/installed
+
+clean-venv:
+	rm -rf .venv
