@@ -72,6 +72,8 @@ class Store:
             raise StorageError(
                 f"storage '{uri}' can't be opened: {error}. Give a folder or a URI such as s3://bucket/path."
             ) from error
+        if not self.root:
+            raise StorageError(f"storage '{uri}' names no bucket or folder. Give a URI such as s3://bucket/path.")
 
     @property
     def local_root(self) -> Path | None:
@@ -115,9 +117,14 @@ class Store:
         """A small text file's content, or None where there is none."""
         try:
             with self.filesystem.open_input_stream(self.path(*parts)) as stream:
-                return stream.read().decode()
+                return stream.read().decode(errors="replace")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StorageError(
+                f"storage '{self.uri}' can't be read: {error}. Check that the place is a folder or bucket, and that "
+                "its credentials are set; or give another one with --storage."
+            ) from error
 
     def write_text(self, text: str, *parts: str) -> None:
         """Write a small text file whole: a reader sees the old content or the new, never half of it."""
@@ -139,14 +146,20 @@ class Store:
     # -- artifacts -----------------------------------------------------------------------------------------------
 
     def find(self, identity: str) -> Artifact | None:
-        """The artifact's record, or None where the stage has not finished yet."""
+        """The artifact's record, or None where the stage has not finished yet or the record is damaged."""
         text = self.read_text("artifacts", identity, RECORD)
         if text is None:
             return None
         try:
-            return Artifact(**json.loads(text))
-        except (ValueError, TypeError):
+            record = json.loads(text)
+            checksum = record.pop("record_sha256", None)
+            return Artifact(**record) if checksum in (None, _record_checksum(record)) else None
+        except (ValueError, TypeError, AttributeError):
             return None
+
+    def is_committed(self, identity: str) -> bool:
+        """Whether there is a record, damaged or not."""
+        return bool(self.filesystem.get_file_info(f"{self.folder(identity)}/{RECORD}").type == pafs.FileType.File)
 
     def damaged_files(self, artifact: Artifact) -> list[str]:
         """Names of the artifact's files that are missing or differ from their record.
@@ -210,12 +223,15 @@ class Store:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(scratch / name, target)
             else:
+                self.filesystem.create_dir(os.path.dirname(f"{folder}/{name}"), recursive=True)
                 with (
                     open(scratch / name, "rb") as source,
                     self.filesystem.open_output_stream(f"{folder}/{name}") as stream,
                 ):
                     shutil.copyfileobj(source, stream, CHUNK)
-        self.write_text(json.dumps(asdict(artifact), indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
+        record = json.loads(json.dumps(asdict(artifact)))
+        record["record_sha256"] = _record_checksum(record)
+        self.write_text(json.dumps(record, indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
         return artifact
 
     def fetch(self, artifact: Artifact) -> Path:
@@ -227,8 +243,9 @@ class Store:
         if self.local_root:
             return Path(self.folder(artifact.identity))
         cache = Path(tempfile.gettempdir()) / f"orchestrator-{os.getuid()}" / artifact.identity
-        if (cache / RECORD).exists():
-            return cache
+        record = json.dumps(asdict(artifact), sort_keys=True)
+        if (cache / RECORD).exists() and (cache / RECORD).read_text() == record:
+            return cache  # fetched before, and not made again since
         cache.mkdir(parents=True, exist_ok=True)
         for name, expected in artifact.files.items():
             target = cache / name
@@ -244,7 +261,7 @@ class Store:
                     f"{self.folder(artifact.identity)}/{name} does not match its checksum; run again to make it anew"
                 )
             os.replace(part, target)
-        (cache / RECORD).write_text(json.dumps(asdict(artifact)))
+        (cache / RECORD).write_text(record)
         return cache
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -275,6 +292,10 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _record_checksum(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
 def canonical_json(value: Mapping[str, Any]) -> str:
     """The one serial form that identities are computed from: sorted keys, no spaces, finite numbers only.
 
@@ -282,7 +303,8 @@ def canonical_json(value: Mapping[str, Any]) -> str:
         TypeError: naming the field whose value has no stable serial form, and what to do.
     """
 
-    def check(at: str, item: Any) -> None:
+    def check(place: str, item: Any) -> None:
+        at = place or "the value"
         if item is None or isinstance(item, (bool, int, str)):
             return
         if isinstance(item, float):
@@ -291,13 +313,13 @@ def canonical_json(value: Mapping[str, Any]) -> str:
             return
         if isinstance(item, (list, tuple)):
             for position, child in enumerate(item):
-                check(f"{at}[{position}]", child)
+                check(f"{place}[{position}]", child)
             return
         if isinstance(item, Mapping):
             for key, child in item.items():
                 if not isinstance(key, str):
                     raise TypeError(f"{at}: key {key!r} is a {type(key).__name__}; keys must be strings")
-                check(f"{at}.{key}" if at else key, child)
+                check(f"{place}.{key}" if place else key, child)
             return
         raise TypeError(
             f"{at}: a {type(item).__name__} has no stable serial form; "

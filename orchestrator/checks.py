@@ -36,8 +36,8 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
             if network.weights:
                 spec = NetworkSpec(name=network.name, classes=data.classes, channels=channels, image_size=height)
                 load_network(spec, Path(network.weights).expanduser())
-    except ValueError as error:
-        raise RecipeError(f"ladder.networks: {error}") from error
+    except (ValueError, ImportError, SyntaxError) as error:  # the last two: out of the module of a module:callable
+        raise RecipeError(f"ladder.networks: {str(error).removeprefix('ladder: ')}") from error
     return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]
 
 
@@ -74,7 +74,9 @@ def _largest(has: dict[str, float]) -> dict[str, float]:
     """The most that the cluster can have: what is up, or what its autoscaler may start."""
     try:
         config = yaml.safe_load(CLUSTER_FILE.expanduser().read_text())
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return has
+    if not isinstance(config, dict):
         return has
     grown: dict[str, float] = {}
     kinds: dict[str, Any] = config.get("available_node_types") or {}

@@ -132,7 +132,7 @@ class _Execution:
         for stage in self.pending:
             upstream = [item for _, item in stage.inputs]
             known = all(item.identity in self.kept or item.identity in self.references for item in upstream)
-            if not known or (_is_student(stage) and not self._room_for_student()):
+            if not known or (_is_student(stage) and not (self._has_inputs(stage) and self._room_for_student())):
                 held.append(stage)
                 continue
             arguments = [self.kept.get(item.identity) or self.references[item.identity] for item in upstream]

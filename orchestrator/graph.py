@@ -146,13 +146,8 @@ class _Planner:
         if any(method in CURRICULUM_METHODS for method in recipe.methods):
             main_score = self.score_of(recipe.ladder.topology)
         finals = [self._final(method, seed) for method in recipe.methods for seed in recipe.seeds]
-        others = [
-            expert
-            for topology, ladder in self.ladders.items()
-            if topology != recipe.ladder.topology
-            for expert in ladder
-            if expert.label not in {item.label for item in own}
-        ]
+        every = {expert.label: expert for ladder in self.ladders.values() for expert in ladder}
+        others = [expert for label, expert in every.items() if label not in {item.label for item in own}]
         for expert in (*own, *others):
             self.evaluations[expert.label] = self._evaluation(expert.label, expert.network, expert.stage)
         return Plan(
@@ -209,7 +204,10 @@ class _Planner:
             )
         label = self.labels.get(stage.identity)
         if label is None:
-            label = entry.name if topology == self.recipe.ladder.topology else f"{entry.name}@{topology}"
+            # The largest TA has the teacher alone above it, so it is the same network in every topology but scratch;
+            # its name must not depend on which of them was asked for first, or a new method would rename it.
+            taught = "direct" if len(larger) == 1 and topology != "scratch" else topology
+            label = entry.name if topology == self.recipe.ladder.topology else f"{entry.name}@{taught}"
             self.labels[stage.identity] = label
             if label != entry.name:
                 stage = Stage(stage.kind, f"train/{label}", stage.spec, stage.inputs, stage.settings)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import types
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
+from orchestrator.wording import explain, model_of, nearest, plain, type_words
 
 Method = Literal[
     "labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd", "ces_random", "ces_reversed"
 ]
 RECIPES = Path(__file__).parent / "recipes"
 DEFAULT_RECIPE = "mnist5k"
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class RecipeError(ValueError):
@@ -27,7 +28,7 @@ class RecipeError(ValueError):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class LadderNetwork(Section):
@@ -55,17 +56,19 @@ class Ladder(Section):
         "direct",
         description="a TA's guidance comes from: the teacher, the next larger network, all larger ones, labels only",
     )
-    seed: int = Field(0, ge=0, description="seed of the ladder's networks and of the student's views")
+    seed: Seed = Field(0, description="seed of the ladder's networks and of the student's views")
 
-    @model_validator(mode="after")
-    def _different(self) -> Ladder:
-        names = [network.name for network in self.networks]
-        twice = sorted({name for name in names if names.count(name) > 1})
+    @field_validator("networks")
+    @classmethod
+    def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
+        twice = _twice([network.name for network in networks])
         if twice:
-            raise ValueError(f"{', '.join(twice)} stands in the ladder twice; every network must be a different one")
-        if self.networks[-1].weights:
+            raise ValueError(f"{twice} stands in the ladder twice; every network must be a different one")
+        if networks[-1].weights:
             raise ValueError("the student (last network) has weights set; it is what the run trains, so leave them out")
-        return self
+        if networks[-1].workers:
+            raise ValueError("the student (last network) has workers set, but a student has one worker; leave them out")
+        return networks
 
 
 class Training(Section):
@@ -126,7 +129,7 @@ class Search(Section):
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's")
-    seed: int = Field(1000, ge=0, description="seed of the trials' student and of the sampler")
+    seed: int = Field(1000, ge=0, lt=2**32, description="seed of the trials' student and of the sampler")
     sampler: Literal["tpe", "random"] = Field("tpe", description="Optuna's sampler")
     round_size: int = Field(
         4, gt=0, description="points proposed at once; the sampler learns from whole rounds, so that the search repeats"
@@ -135,12 +138,13 @@ class Search(Section):
         "none", description="early stopping; asha decides by arrival, so its choice can differ between two runs"
     )
 
-    @model_validator(mode="after")
-    def _searchable(self) -> Search:
-        bad = [method for method in self.methods if method in ("labels", "ces_random", "ces_reversed")]
+    @field_validator("methods")
+    @classmethod
+    def _searchable(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        bad = [method for method in methods if method in ("labels", "ces_random", "ces_reversed")]
         if bad:
             raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what ces_kd's search found")
-        return self
+        return methods
 
 
 class Resources(Section):
@@ -170,15 +174,18 @@ class Recipe(Section):
     methods: tuple[Method, ...] = Field(
         ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="how the final students are taught"
     )
-    seeds: tuple[int, ...] = Field((0, 1, 2), strict=False, min_length=1, description="seeds of the final students")
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), strict=False, min_length=1, description="seeds of the final students")
     resources: Resources = Field(Resources(), description="what the work asks Ray for")
+
+    @field_validator("seeds", "methods")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if twice := _twice(values):
+            raise ValueError(f"{twice} stands in {list(values)} twice; leave one out")
+        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)} has a seed twice")
-        if len(set(self.methods)) != len(self.methods):
-            raise ValueError(f"methods {list(self.methods)} has a method twice")
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.distillation.source == "cached" and self.distillation.views == 0:
@@ -196,6 +203,19 @@ class Recipe(Section):
         return self
 
 
+def _twice(values: Sequence[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes 1e-3 for a number, as YAML 1.2 does; PyYAML alone takes it for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
 def load(source: str | None, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe by name (one of ``recipes/``) or path, with ``field=value`` overrides.
 
@@ -204,17 +224,18 @@ def load(source: str | None, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = find(source or DEFAULT_RECIPE)
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"recipe {path} can't be read: {error}") from error
+        raise RecipeError(f"recipe {path} can't be read as YAML: {error}") from error
     if not isinstance(content, dict):
-        raise RecipeError(f"recipe {path} holds a {type(content).__name__}, not a mapping of fields")
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise RecipeError(f"recipe {path} holds {found}, not a mapping of fields")
     for override in overrides:
         _override(content, override)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError("\n".join(_explain(item) for item in error.errors())) from None
+        raise RecipeError(explain(error.errors(), Recipe)) from None
 
 
 def find(source: str) -> Path:
@@ -231,7 +252,7 @@ def find(source: str) -> Path:
     known = names()
     if source not in known:
         raise RecipeError(
-            f"recipe '{source}' is not known{_nearest(source, known)}; known: {', '.join(known)}; or give a path"
+            f"recipe '{source}' is not known{nearest(source, known)}; known: {', '.join(known)}; or give a path"
         )
     return RECIPES / f"{source}.yaml"
 
@@ -244,59 +265,27 @@ def names() -> list[str]:
 def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Every field of the recipe: dotted name, type and default in words, description."""
     for name, info in model.model_fields.items():
-        inner = _model_of(info.annotation)
+        inner = model_of(info.annotation)
         dotted = f"{prefix}{name}"
         if inner is not None and inner.__name__ != "Range":
             many = typing.get_origin(info.annotation) is tuple
             yield dotted, "list" if many else "section", info.description or ""
             yield from fields(inner, f"{dotted}[]." if many else f"{dotted}.")
             continue
-        default = "required" if info.is_required() else f"default {_plain(info.default)}"
-        yield dotted, f"{_type_words(info.annotation)}; {default}", info.description or ""
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, BaseModel):
-        return yaml.safe_dump(list(value.model_dump().values()), default_flow_style=True).strip()
-    if isinstance(value, tuple):
-        value = list(value)
-    return yaml.safe_dump(value, default_flow_style=True).replace("...", "").strip()
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *typing.get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _type_words(annotation: Any) -> str:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return " | ".join(map(str, arguments))
-    if origin is tuple:
-        return f"list of {_type_words(arguments[0])}"
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join("nothing" if item is type(None) else _type_words(item) for item in arguments)
-    words = {
-        "int": "whole number",
-        "float": "number",
-        "str": "text",
-        "bool": "true or false",
-        "Range": "number or [low, high]",
-    }
-    return words.get(getattr(annotation, "__name__", ""), str(annotation))
+        default = "required" if info.is_required() else f"default {plain(info.default)}"
+        yield dotted, f"{type_words(info.annotation)}; {default}", info.description or ""
 
 
 def _override(content: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
-    if not equals or not dotted:
-        raise RecipeError(f"'{override}' is neither a recipe nor field=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{dotted}: the value '{text}' is not valid YAML: {error}") from error
     *path, last = dotted.split(".")
+    if not equals or not all((*path, last)):
+        raise RecipeError(f"'{override}' is neither a recipe nor field=value, with dots between the names of fields")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "it can't be read"
+        raise RecipeError(f"{dotted}: the value '{text}' is not valid YAML: {problem}") from error
     place = content
     for key in path:
         if place.get(key) is None:
@@ -305,29 +294,3 @@ def _override(content: dict[str, Any], override: str) -> None:
             raise RecipeError(f"{dotted}: '{key}' holds {place[key]!r}, which has no fields; set '{key}' as a whole")
         place = place[key]
     place[last] = value
-
-
-def _explain(error: Any) -> str:
-    dotted = ".".join(str(part) for part in error["loc"]) or "recipe"
-    if error["type"] == "extra_forbidden":
-        siblings = _siblings(error["loc"])
-        return f"{dotted}: unknown field{_nearest(str(error['loc'][-1]), siblings)}; known here: {', '.join(siblings)}"
-    if error["type"] == "missing":
-        return f"{dotted}: required, but not set"
-    message = error["msg"].removeprefix("Value error, ")
-    found = error.get("input")
-    shown = "" if isinstance(found, (dict, BaseModel)) or error["type"] == "value_error" else f" (found {found!r})"
-    return f"{dotted}: {message[0].lower()}{message[1:]}{shown}"
-
-
-def _siblings(location: Sequence[Any]) -> list[str]:
-    model: type[BaseModel] = Recipe
-    for part in location[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _model_of(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""

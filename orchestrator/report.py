@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -165,7 +166,13 @@ def _search(planned: Plan, artifacts: dict[str, Artifact], method: str) -> dict[
 
 def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> dict[str, Any]:
     artifact = artifacts.get(planned.score.identity) if planned.score else None
-    return dict(artifact.results) if artifact else {}
+    if artifact is None:
+        return {}
+    found = dict(artifact.results)
+    if "severity_correlation" in found:  # undefined (NaN, which JSON can't say) where a difficulty is constant
+        correlations = found["severity_correlation"].items()
+        found["severity_correlation"] = {name: value if math.isfinite(value) else None for name, value in correlations}
+    return found
 
 
 def _experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> dict[str, Any]:
@@ -224,7 +231,10 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def method_rows(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method: mean, sample standard deviation and values of the test accuracy over seeds, in recipe order."""
+    """One row a method, in recipe order: mean, sample standard deviation and values of the test accuracy over seeds.
+
+    A seed whose student is missing counts in neither, and has None for its value.
+    """
     rows = []
     for method in dict.fromkeys(row["method"] for row in methods):
         mine = [row for row in methods if row["method"] == method]
@@ -235,7 +245,7 @@ def method_rows(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "method": method,
                 "test_mean": _mean(test),
                 "test_spread": statistics.stdev(test) if len(test) > 1 else None,
-                "test": test,
+                "test": [row["test_accuracy"] for row in mine],
                 "validation_mean": _mean(validation),
                 "seeds": [row["seed"] for row in mine],
             }
@@ -374,9 +384,10 @@ def _difficulty_part(content: dict[str, Any]) -> str:
     right = ", ".join(f"{name} {percent(share)}" for name, share in difficulty["experts_right"].items())
     text += f" Experts right on the training images (%): {right}."
     if "severity_correlation" in difficulty:
-        rows = sorted(difficulty["severity_correlation"].items(), key=lambda item: -item[1])
+        rows = sorted(difficulty["severity_correlation"].items(), key=lambda item: -(item[1] or 0))
         text += "\n\nRank correlation of each difficulty with the known severity of the images:\n\n"
-        text += table(["difficulty", "correlation"], [[name, f"{value:.3f}"] for name, value in rows])
+        shown = [[name, "-" if value is None else f"{value:.3f}"] for name, value in rows]
+        text += table(["difficulty", "correlation"], shown)
     return text
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 import textwrap
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 
 from orchestrator import recipe as recipes
 from orchestrator import report
-from orchestrator.artifacts import Artifact, StorageError, Store
+from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, check_present, describe
 from orchestrator.graph import Plan, needed, plan
 from orchestrator.progress import Lines
@@ -51,41 +53,45 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return 0
     store.check_writable()
-    failed = False
+    code = 0
     if missing:
-        kept, failed = _execute(options, recipe, planned, store, kept, missing, lines)
+        kept, code = _execute(options, recipe, planned, store, kept, missing, lines)
     else:
         lines.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes)
     print(report.summary(planned, kept))
     print(f"report: {folder}/report.md")
-    return FAILED if failed else 0
+    return code
 
 
 def _execute(
     options: argparse.Namespace, recipe: Recipe, planned: Plan, store: Store, kept: dict[str, Artifact],
     missing: set[str], lines: Lines,
-) -> tuple[dict[str, Artifact], bool]:  # fmt: skip
+) -> tuple[dict[str, Artifact], int]:  # fmt: skip
     lines.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
     from orchestrator.checks import check_cluster
 
     # As long as Ray is up, a polite termination ends like Ctrl-C: nothing is left running.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    executor.connect(options.address, options.verbose)
-    import ray
+    # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
+        executor.connect(options.address, options.verbose)
+        import ray
 
-    try:
-        has = ray.cluster_resources()
-        check_cluster(recipe, has)
-        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(ray.nodes())} node(s)"
-        lines.say(f"Ray is up: {where}")
-        outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines)
-    finally:
-        ray.shutdown()
+        try:
+            has = ray.cluster_resources()
+            check_cluster(recipe, has)
+            where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(ray.nodes())} node(s)"
+            lines.say(f"Ray is up: {where}")
+            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines)
+        finally:
+            ray.shutdown()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
-    return kept | outcome.made, bool(outcome.failures)
+    if any(failure.error and failure.stage == "ingest" for failure in outcome.failures):
+        return kept | outcome.made, BAD_INPUT  # broken images are bad input as well
+    return kept | outcome.made, FAILED if outcome.failures else 0
 
 
 def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:
@@ -95,6 +101,8 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
     for stage in planned.stages:
         artifact = store.find(stage.identity)
         if artifact is None:
+            if store.is_committed(stage.identity):
+                damaged[stage.identity] = [RECORD]
             continue
         files = store.damaged_files(artifact)
         if files:
@@ -108,9 +116,9 @@ def _check(recipe: Recipe, planned: Plan, kept: dict[str, Artifact], lines: Line
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
     from orchestrator.checks import check_networks
 
-    sizes = check_networks(recipe, describe(recipe.dataset))
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
+    sizes = check_networks(recipe, describe(recipe.dataset))
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     lines.say(f"ladder: {shown}")

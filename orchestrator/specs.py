@@ -6,9 +6,10 @@ are what ``graph.py`` makes of it. Several are part of both, so that a field is 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 Family = Literal["log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential"]
@@ -16,12 +17,13 @@ Mode = Literal["static", "reveal", "promote", "both"]
 Scorer = Literal["expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step"]
 Selector = Literal["stratified", "competent"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Spec(BaseModel):
     """Base of every spec: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
@@ -48,7 +50,7 @@ class OptimizerSpec(Spec):
     weight_decay: float = Field(5e-4, ge=0, description="weight decay")
     schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="how the learning rate falls")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the learning rate rises from 0")
-    milestones: tuple[float, ...] = Field(
+    milestones: tuple[Share, ...] = Field(
         (0.5, 0.75), strict=False, description="schedule steps: shares of the steps at which the rate is multiplied"
     )
     decay: float = Field(0.1, gt=0, le=1, description="schedule steps: by what the rate is multiplied")
@@ -161,7 +163,7 @@ class Range(Spec):
             return {"low": float(value), "high": float(value)}
         if isinstance(value, (list, tuple)) and len(value) == 2:
             return {"low": value[0], "high": value[1]}
-        if isinstance(value, (str, bool, list, tuple)):
+        if not isinstance(value, (dict, Range)):
             raise ValueError("give a number, or two: [low, high]")
         return value
 
@@ -195,6 +197,20 @@ class SpaceSpec(Spec):
     )
     temperature: Range = Field(Range(low=2.0, high=8.0), description="temperature of distillation")
     kd_weight: Range = Field(Range(low=0.5, high=1.0), description="weight (lambda) of distillation in the loss")
+
+    @field_validator("a", "b", "increase", "step_length", "temperature", "kd_weight")
+    @classmethod
+    def _possible(cls, found: Range, field: ValidationInfo) -> Range:
+        # The bounds of the fields that a point of the space is put into; a trial must not be the first to meet them.
+        name = str(field.field_name)
+        above = {"increase": 1.0}.get(name, 0.0)
+        most = {"increase": math.inf, "temperature": math.inf}.get(name, 1.0)
+        reached = name in ("a", "kd_weight")  # these may be 0
+        if found.high > most or found.low < above or (found.low == above and not reached):
+            lower = f"{'at least' if reached else 'above'} {above:g}"
+            upper = "" if most == math.inf else f" and at most {most:g}"
+            raise ValueError(f"found [{found.low:g}, {found.high:g}]; every value must be {lower}{upper}")
+        return found
 
 
 class SearchSpec(Spec):

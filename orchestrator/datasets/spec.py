@@ -17,7 +17,7 @@ class DatasetError(ValueError):
     """The data cannot be used; the message names the field or file, what was found, and what to do."""
 
 
-class SyntheticRecipe(BaseModel, extra="forbid", frozen=True):
+class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     """Size and noise of the `synthetic` set."""
 
     images: int = Field(default=512, description="training images, validation included")
@@ -41,7 +41,7 @@ class SyntheticRecipe(BaseModel, extra="forbid", frozen=True):
         return self
 
 
-class DatasetRecipe(BaseModel, extra="forbid", frozen=True):
+class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     """The recipe's part about data."""
 
     name: str = Field(description="name of a registered data set")

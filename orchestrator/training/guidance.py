@@ -103,12 +103,20 @@ class Guidance:
     """A guidance spec with its experts and, for ``selected``, its curriculum.
 
     ``taught`` counts image by image which expert taught which stratum: int64 (strata, experts).
+
+    Raises:
+        ValueError: when the spec names experts and none were opened.
     """
 
     def __init__(
         self, spec: GuidanceSpec, experts: Experts | None = None, curriculum: Curriculum | None = None,
         strata: IntArray | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
+        if spec.kind != "labels" and experts is None:
+            raise ValueError(
+                f"guidance {spec.kind!r} is to be taught by {', '.join(spec.experts)}, but its source is "
+                f"{spec.source!r} and no experts were opened; set the source to online or cached"
+            )
         self.spec, self.experts, self.curriculum, self.strata, self.seed = spec, experts, curriculum, strata, seed
         count = len(spec.experts)
         self.taught = np.zeros((count, count), np.int64)

@@ -120,15 +120,12 @@ class _Loop:
         self.spec, self.data, self.guidance, self.device = spec, data, guidance, device
         self.observer, self.world = observer, world
         self.images = training_images(spec, data)
+        count, active, self.order = len(self.images), None, np.arange(len(self.images))
         curriculum = guidance.curriculum
-        self.plan = BatchPlan(
-            len(self.images),
-            spec.batch_size,
-            spec.steps,
-            spec.seed,
-            curriculum.active_count if curriculum is not None else None,
-        )
-        self.order = curriculum.order if curriculum is not None else np.arange(len(self.images))
+        if curriculum is not None and curriculum.active_count(0.0) < count:
+            # Only where some are hidden at first: else every method sees the same batches of the same seed.
+            active, self.order = curriculum.active_count, curriculum.order
+        self.plan = BatchPlan(count, spec.batch_size, spec.steps, spec.seed, active)
         self.interval = spec.evaluate_every or math.ceil(len(self.images) / self.plan.batch_size)
         self.bf16 = uses_bf16(spec.precision, device)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -29,23 +31,36 @@ class TrainingState:
             for group in ("network", "optimizer", "best", "arrays")
             for name, value in getattr(self, group).items()
         }
-        return safetensors.torch.save(tensors, {"state": json.dumps({"step": self.step, "progress": self.progress})})
+        plain = json.dumps({"step": self.step, "progress": self.progress})
+        # One entry: the order of several is not fixed, and equal states should be equal bytes.
+        return safetensors.torch.save(tensors, {"state": f"{_checksum(plain, tensors)} {plain}"})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainingState:
         """The state that ``to_bytes`` gave.
 
         Raises:
-            ValueError: when the bytes are no such file.
+            ValueError: when the bytes are no such file, or not as they were written.
         """
         try:
-            length = int.from_bytes(content[:8], "little")
-            plain = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
             tensors = safetensors.torch.load(content)
+            length = int.from_bytes(content[:8], "little")
+            checksum, plain = json.loads(content[8 : 8 + length])["__metadata__"]["state"].split(" ", 1)
+            if checksum != _checksum(plain, tensors):
+                raise ValueError("its checksum does not match")
         except (SafetensorError, ValueError, KeyError) as error:
             raise ValueError(f"the checkpoint is damaged: {error}") from error
         groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "arrays": {}}
         for key, value in tensors.items():
             group, name = key.split("/", 1)
             groups[group][name] = value
-        return cls(step=plain["step"], progress=plain["progress"], **groups)
+        return cls(**groups, **json.loads(plain))
+
+
+def _checksum(plain: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over everything that a state holds: a network of flipped bits would train on without a word."""
+    digest = hashlib.sha256(plain.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

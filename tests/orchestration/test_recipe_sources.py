@@ -1,0 +1,138 @@
+"""Where a recipe comes from: files, overrides on the command line, and the help that shows every field."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from orchestrator.recipe import Recipe, RecipeError, fields, find, load
+from orchestrator.run import main
+from orchestrator.wording import dotted
+from tests.orchestration.examples import refusal, tiny
+
+# -- overrides ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("training.steps=7", lambda recipe: recipe.training.steps, 7),
+        ("training.optimizer.learning_rate=1e-3", lambda recipe: recipe.training.optimizer.learning_rate, 0.001),
+        ("training.optimizer.learning_rate=1", lambda recipe: recipe.training.optimizer.learning_rate, 1.0),
+        ("difficulty.balanced=true", lambda recipe: recipe.difficulty.balanced, True),
+        ("seeds=[3, 1]", lambda recipe: recipe.seeds, (3, 1)),
+        ("search.steps=null", lambda recipe: recipe.search.steps, None),
+        ("search.space.a=0.5", lambda recipe: (recipe.search.space.a.low, recipe.search.space.a.high), (0.5, 0.5)),
+        ("search.space.a=[0.2, 1]", lambda recipe: (recipe.search.space.a.low, recipe.search.space.a.high), (0.2, 1)),
+        ("ladder.networks=[a, {name: b, steps: 9}]", lambda recipe: recipe.ladder.networks[1].steps, 9),
+        ("dataset={name: mnist5k}", lambda recipe: recipe.dataset.name, "mnist5k"),
+        ("dataset.root=a=b", lambda recipe: recipe.dataset.root, "a=b"),
+    ],
+)
+def test_an_override_is_yaml_at_a_dotted_name(override: str, read: typing.Callable[[Recipe], Any], value: Any) -> None:
+    assert read(tiny(override)) == value
+
+
+def test_an_override_makes_the_sections_on_its_way() -> None:
+    assert tiny("resources.cpus=2").resources.cpus == 2  # the file has no resources
+
+
+def test_the_last_of_two_overrides_holds() -> None:
+    assert tiny("training.steps=5", "training.steps=6").training.steps == 6
+
+
+@pytest.mark.parametrize("override", ["name.first=x", "ladder.networks.0.steps=3", "seeds.0=1"])
+def test_an_override_through_a_value_without_fields_says_what_to_set(override: str) -> None:
+    *path, _ = override.partition("=")[0].split(".")
+    assert "which has no fields; set '" in (message := refusal(override))
+    assert message.startswith(".".join(path))
+
+
+@pytest.mark.parametrize("override", ["=3", ".=3", "training.=3", "training..steps=3"])
+def test_an_override_without_a_field_is_refused(override: str) -> None:
+    assert refusal(override).startswith(f"'{override}' is neither a recipe nor field=value")
+
+
+def test_an_override_that_is_not_yaml_is_refused_in_one_line() -> None:
+    message = refusal("seeds=[1, 2")
+    assert message.startswith("seeds: the value '[1, 2' is not valid YAML")
+    assert "\n" not in message
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(RecipeError, match=r"recipe 'mnist5' is not known; did you mean 'mnist5k'\?; known: .*mnist5k"):
+        find("mnist5")
+
+
+@pytest.mark.parametrize("source", ["gone.yaml", "folder/gone.yml", "folder/gone"])
+def test_a_recipe_file_that_is_not_there_is_named(source: str) -> None:
+    with pytest.raises(RecipeError, match=f"recipe file {source} does not exist"):
+        load(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"name: [", "can't be read as YAML"),
+        (b"\xff\xfe\x00", "can't be read as YAML"),
+        (b"name: !!python/object/apply:os.getcwd []", "can't be read as YAML"),
+        (b"- a\n- b", "holds a list, not a mapping of fields"),
+        (b"text", "holds a str, not a mapping of fields"),
+        (b"", "holds nothing, not a mapping of fields"),
+        (b"1: 2", "[1]: found 1; give a field's name as text"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(content: bytes, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError) as refused:
+        load(str(path))
+    assert complaint in str(refused.value)
+
+
+# -- what the help shows -----------------------------------------------------------------------------------------
+
+
+def leaves(model: type[BaseModel]) -> Iterator[str]:
+    """Names of all fields of a model and of the models in it, found without ``fields``."""
+    for name, info in model.model_fields.items():
+        yield name
+        for inner in (info.annotation, *typing.get_args(info.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ != "Range":
+                yield from leaves(inner)
+
+
+def test_fields_gives_every_field_with_its_type_its_default_and_a_description() -> None:
+    found = list(fields())
+    assert sorted(name.rpartition(".")[2] for name, _, _ in found) == sorted(leaves(Recipe))
+    assert len({name for name, _, _ in found}) == len(found)
+    for name, kind, description in found:
+        assert description.strip(), name
+        assert kind in ("section", "list") or kind.endswith("required") or "; default " in kind, name
+        assert "<class" not in kind and "Annotated" not in kind and "\n" not in kind, (name, kind)
+
+
+def test_the_help_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    for name, kind, description in fields():
+        assert f"  {name}  ({kind})" in shown
+        assert description.split()[-1] in shown
+    assert "--storage" in shown and "--dry-run" in shown
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [((), ""), (("a",), "a"), (("a", 1, "b"), "a[1].b"), (("a", 0, 2), "a[0][2]")]
+)
+def test_a_place_in_a_recipe_is_written_with_dots_and_brackets(place: tuple[int | str, ...], name: str) -> None:
+    assert dotted(place) == name

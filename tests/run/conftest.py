@@ -1,0 +1,95 @@
+"""Real runs of the command line, on real Ray, on generated images. Each is one subprocess with a cluster of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "dataset": {
+        "name": "synthetic",
+        "validation": 64,
+        "synthetic": {"images": 384, "test_images": 64, "classes": 4, "image_size": 16, "channels": 1},
+    },
+    "ladder": {"networks": ["plain_cnn_8", "plain_cnn_6", "plain_cnn_4", "plain_cnn_2"]},
+    "training": {"steps": 30, "batch_size": 32, "augmentation": "crop", "precision": "fp32"},
+    "distillation": {"views": 3},
+    "search": {"trials": 4, "round_size": 2},
+    "methods": ["labels", "kd", "takd", "ces_kd", "ces_random"],
+    "seeds": [0, 1],
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a recipe file and a storage."""
+
+    folder: Path
+
+    @property
+    def storage(self) -> Path:
+        return self.folder / "runs"
+
+    def recipe(self, changes: Mapping[str, Any] | None = None) -> Path:
+        path = self.folder / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**TINY, **(changes or {})}))
+        return path
+
+    def command(self, *arguments: str) -> list[str]:
+        recipe = self.folder / "recipe.yaml"
+        return [sys.executable, "-m", "orchestrator.run", str(recipe), "--storage", str(self.storage), *arguments]
+
+    def run(self, *arguments: str) -> Finished:
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=environment(), capture_output=True, text=True, timeout=400
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def report(self) -> dict[str, Any]:
+        latest = (self.storage / "reports" / "latest").read_text()
+        return json.loads((self.storage / "reports" / latest / "report.json").read_text())
+
+    def artifacts(self) -> dict[str, dict[str, Any]]:
+        """Every artifact's record by stage name."""
+        records = [json.loads(path.read_text()) for path in self.storage.glob("artifacts/*/artifact.json")]
+        return {record["name"]: record for record in records}
+
+
+def environment() -> dict[str, str]:
+    """The environment of a run: this checkout, and no token of the user's."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'run'}", "RAY_AUTH_MODE": "disabled"}
+
+
+@pytest.fixture(scope="session")
+def make_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    """Makes a place of one's own."""
+    return lambda: Place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(make_place: Callable[[], Place]) -> tuple[Place, Finished]:
+    """One whole run that nothing disturbed; tests that need another one go on from a copy."""
+    place = make_place()
+    place.recipe()
+    return place, place.run()

@@ -1,0 +1,88 @@
+"""A stage that fails fails its dependents alone; bad images are named; more is never asked for than there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.run.conftest import TINY, Place
+
+
+def photos(root: Path, per_class: int) -> Path:
+    """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; gives a training file."""
+    generator = np.random.default_rng(0)
+    for subset, count in (("train", per_class), ("val", 4)):
+        for label, level in (("bright", 200), ("dark", 60)):
+            folder = root / subset / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = np.clip(generator.normal(level, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.jpg")
+    return root / "train" / "bright" / "3.jpg"
+
+
+def test_a_loss_that_diverges_stops_its_stage_and_what_needs_it_and_nothing_else(
+    make_place: Callable[[], Place],
+) -> None:
+    place = make_place()
+    place.recipe(
+        {
+            "ladder": {"networks": ["plain_cnn_6", {"name": "plain_cnn_4", "learning_rate": 1.0e12}, "plain_cnn_2"]},
+            "distillation": {"source": "online"},
+            "methods": ["labels", "kd", "kd_smallest"],
+            "seeds": [0],
+        }
+    )
+    finished = place.run()
+    assert finished.code == 1
+    table = finished.err
+    assert "train/plain_cnn_4: the loss was no longer finite at step" in table and "learning rate" in table
+    assert "student/kd_smallest/seed-0" in table and "Traceback" not in table
+    report = place.report()
+    tested = {row["method"]: row["test_accuracy"] for row in report["methods"]}
+    assert tested["labels"] is not None and tested["kd"] is not None and tested["kd_smallest"] is None
+    assert not report["run"]["complete"]
+
+
+def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_on_the_rest(
+    make_place: Callable[[], Place],
+) -> None:
+    place = make_place()
+    broken = photos(place.folder / "photos", per_class=24)
+    broken.write_bytes(broken.read_bytes()[:200])
+    place.recipe(
+        {
+            "dataset": {"name": "image_folder", "root": str(place.folder / "photos"), "image_size": 32},
+            "ladder": {"networks": ["plain_cnn_2", "own_networks:tiny"]},
+            "training": {**TINY["training"], "steps": 8, "batch_size": 16, "augmentation": "resized_crop_flip"},
+            "methods": ["labels", "kd"],
+            "search": {"trials": 0},
+            "resources": {"workers": 2},
+            "seeds": [0],
+        }
+    )
+    stopped = place.run()
+    assert stopped.code == 2
+    assert "train/bright/3.jpg" in stopped.err and "dataset.skip_broken=true" in stopped.err
+
+    finished = place.run("dataset.skip_broken=true")
+    assert finished.code == 0, finished.err[-3000:]
+    records = place.artifacts()
+    assert records["train/plain_cnn_2"]["results"]["workers"] == 2
+    assert records["ingest"]["results"]["counts"]["skipped"] == 1
+
+
+@pytest.mark.parametrize("change", ["resources.workers=1000", "resources.gpus=64"])
+def test_more_than_the_cluster_can_give_is_refused_before_anything_trains(
+    make_place: Callable[[], Place], change: str
+) -> None:
+    place = make_place()
+    place.recipe()
+    finished = place.run(change)
+    assert finished.code == 2
+    assert change.split("=")[0] in finished.err and "never" in finished.err and "Traceback" not in finished.err
+    assert not place.artifacts()

@@ -1,0 +1,61 @@
+"""A run that is killed goes on where it stopped, to bitwise the same students."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.run.conftest import Finished, Place, environment
+
+Run = tuple[Place, Finished]
+WAIT_SECONDS = 240
+
+
+def start_until(place: Place, mark: str) -> subprocess.Popen[str]:
+    """Start the run and wait until it prints ``mark``."""
+    log = place.folder / f"log-{time.monotonic_ns()}"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            place.command(), cwd=place.folder, env=environment(), stdout=stream, stderr=subprocess.STDOUT, text=True
+        )
+    deadline = time.monotonic() + WAIT_SECONDS
+    while mark not in log.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"'{mark}' never came:\n{log.read_text()[-3000:]}")
+        time.sleep(0.05)
+    return process
+
+
+def weights_of(place: Place) -> dict[str, str]:
+    return {f"{row['method']}/{row['seed']}": row["weights_sha256"] for row in place.report()["methods"]}
+
+
+def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_weights(
+    undisturbed: Run, make_place: Callable[[], Place]
+) -> None:
+    place = make_place()
+    place.recipe()
+    for mark in ("train/plain_cnn_8 done", "train/plain_cnn_4 done", "score done"):
+        process = start_until(place, mark)
+        time.sleep(1.5)  # into what follows: the TAs' training, the scoring, the search
+        process.kill()
+        process.wait()
+    finished = place.run()
+    assert finished.code == 0, finished.err[-3000:]
+    assert weights_of(place) == weights_of(undisturbed[0])
+
+
+def test_ctrl_c_says_what_is_kept_and_ends_with_130(undisturbed: Run, make_place: Callable[[], Place]) -> None:
+    place = make_place()
+    place.recipe()
+    process = start_until(place, "ingest done")
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    said = "".join(path.read_text() for path in place.folder.glob("log-*"))
+    assert "the same command goes on" in said and "Traceback" not in said

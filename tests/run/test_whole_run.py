@@ -1,0 +1,133 @@
+"""What a whole run gives: every artifact, the report, the curves; and what a second one leaves alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.specs import NetworkSpec
+from orchestrator.training.guidance import ready_to_teach
+from orchestrator.training.images import load
+from orchestrator.training.networks import WEIGHTS, load_network
+from tests.run.conftest import TINY, Finished, Place
+
+Run = tuple[Place, Finished]
+
+
+def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
+    copied = make_place()
+    shutil.copytree(place.folder, copied.folder, dirs_exist_ok=True)
+    return copied
+
+
+def test_a_run_ends_with_exit_code_0_and_a_table_of_every_method(undisturbed: Run) -> None:
+    _, finished = undisturbed
+    assert finished.code == 0, finished.err[-3000:]
+    for method in TINY["methods"]:
+        assert f"| {method} " in finished.out
+
+
+def test_progress_is_plain_lines_without_control_characters(undisturbed: Run) -> None:
+    _, finished = undisturbed
+    assert "train/plain_cnn_8 done" in finished.out
+    assert "\x1b" not in finished.out + finished.err and "\r" not in finished.out
+
+
+def test_the_report_is_whole(undisturbed: Run) -> None:
+    place, _ = undisturbed
+    report = place.report()
+    assert report["run"]["complete"]
+    assert len(report["methods"]) == len(TINY["methods"]) * 2
+    assert all(0 <= row["test_accuracy"] <= 1 and len(row["weights_sha256"]) == 64 for row in report["methods"])
+    assert [trial["status"] for trial in report["search"]["trials"]] == ["finished"] * 4
+    assert all(stage["end"] >= stage["start"] and stage["node"] for stage in report["stages"])
+    assert all(network["parameters"] for network in report["networks"])
+
+
+def test_both_teacher_assistants_train_at_the_same_time(undisturbed: Run) -> None:
+    stages = {stage["name"]: stage for stage in undisturbed[0].report()["stages"]}
+    first, second = stages["train/plain_cnn_6"], stages["train/plain_cnn_4"]
+    assert max(first["start"], second["start"]) < min(first["end"], second["end"])
+
+
+def test_every_network_and_every_trial_has_curves(undisturbed: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    place, _ = undisturbed
+    folders = {path.parent for path in place.storage.glob("logs/**/events.out.tfevents*")}
+    names = {str(folder.relative_to(place.storage / "logs")) for folder in folders}
+    for network in ("train/plain_cnn_8", "train/plain_cnn_6", "train/plain_cnn_4", "student/labels/seed-0"):
+        assert any(name.startswith(network) for name in names), names
+    assert sum("trial-" in name for name in names) == 4
+    for folder in folders:
+        scalars = EventAccumulator(str(folder)).Reload().Tags()["scalars"]
+        assert any("validation_accuracy" in scalar for scalar in scalars), folder
+
+
+def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbed: Run) -> None:
+    place, _ = undisturbed
+    records = place.artifacts()
+    folder = {name: place.storage / "artifacts" / record["identity"] for name, record in records.items()}
+    data = load(folder["ingest"], root=".", augmentation="crop", views_seed=0, device=torch.device("cpu"))
+    numbers = np.array([5, 0, 77, 300])
+    for number, expert in enumerate(json.loads((folder["score"] / "score.json").read_text())["experts"]):
+        network = NetworkSpec.from_plain(records[f"train/{expert}"]["spec"]["network"])
+        opened = ready_to_teach(load_network(network, folder[f"train/{expert}"] / WEIGHTS), torch.device("cpu"))
+        stored = np.load(folder["score"] / f"views-{number}.npy")
+        for view in range(3):
+            with torch.inference_mode():
+                logits = opened(data.images.views(data.train[numbers], [view])[0]).numpy()
+            np.testing.assert_allclose(stored[view, numbers], logits, rtol=2e-3, atol=2e-3)
+
+
+def test_a_second_run_does_nothing(undisturbed: Run) -> None:
+    place, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in place.storage.glob("artifacts/**/*")}
+    finished = place.run()
+    assert finished.code == 0 and "nothing left to do" in finished.out
+    assert {path: path.stat().st_mtime_ns for path in place.storage.glob("artifacts/**/*")} == before
+    assert all(stage["reused"] for stage in place.report()["stages"])
+
+
+def test_more_trials_leave_the_ladder_alone_and_keep_the_trials_that_were_made(
+    undisturbed: Run, make_place: Callable[[], Place]
+) -> None:
+    place = copy_of(undisturbed[0], make_place)
+    before = {trial["id"]: trial for trial in place.report()["search"]["trials"]}
+    finished = place.run("search.trials=6")
+    assert finished.code == 0, finished.err[-3000:]
+    report = place.report()
+    made = {stage["name"] for stage in report["stages"] if not stage["reused"]}
+    assert made and all(name.startswith(("search", "student/ces_", "evaluate/ces_")) for name in made)
+    trials = {trial["id"]: trial for trial in report["search"]["trials"]}
+    # The sampler's plan depends on how many trials it has, so only the first round is sure to be asked again.
+    assert len(trials) == 6 and [trials[number] for number in (0, 1)] == [before[number] for number in (0, 1)]
+
+
+def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
+    undisturbed: Run, make_place: Callable[[], Place]
+) -> None:
+    place = copy_of(undisturbed[0], make_place)
+    record = place.artifacts()["student/kd/seed-1"]
+    weights = place.storage / "artifacts" / record["identity"] / WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    finished = place.run()
+    assert finished.code == 0, finished.err[-3000:]
+    assert record["identity"] in finished.out and "does not match its checksum" in finished.out
+    assert list((place.storage / "set-aside").iterdir())
+    again = place.artifacts()["student/kd/seed-1"]
+    assert again["results"]["weights_sha256"] == record["results"]["weights_sha256"]
+
+
+@pytest.mark.parametrize("leftover", ["scratch", "checkpoints"])
+def test_nothing_unfinished_is_left_behind(undisturbed: Run, leftover: str) -> None:
+    folder: Path = undisturbed[0].storage / leftover
+    assert not folder.exists() or not list(folder.iterdir())

@@ -1,0 +1,206 @@
+"""A small data set, a ladder and trainings over it, all functions of their arguments, that the test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from curricula import selection
+from curricula.curriculum import Curriculum
+from curricula.difficulty import rank
+from orchestrator import datasets
+from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
+from orchestrator.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, OptimizerSpec, PacingSpec, TrainSpec
+from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.images import ResidentImages, TrainingData
+from orchestrator.training.loop import Trained, train
+from orchestrator.training.networks import new_network
+from orchestrator.training.teaching import make_pacing
+from orchestrator.training.world import World
+from tests.training.networks import DROPOUT
+
+CPU = torch.device("cpu")
+CLASSES, SIZE, BATCH = 4, 16, 32
+TRAINING_IMAGES = 95  # odd: batches of a pass differ in size, and so do two workers' parts of one
+PASS = 3  # steps of a pass over all of them
+LADDER = {"small": DROPOUT, "middle": "plain_cnn_2", "large": "plain_cnn_4"}  # the experts, smallest first
+VIEWS_SEED = 5
+
+
+@cache
+def arrays() -> ArrayImages:
+    recipe = DatasetRecipe(
+        name="synthetic", validation=32, synthetic=SyntheticRecipe(images=TRAINING_IMAGES + 32, test_images=16)
+    )
+    loaded = datasets.load(recipe)
+    assert isinstance(loaded, ArrayImages)
+    return loaded
+
+
+def data(augmentation: str = "crop_flip") -> TrainingData:
+    loaded = arrays()
+    images = ResidentImages(torch.from_numpy(loaded.images), [0.45], [0.25], augmentation, VIEWS_SEED, CPU)
+    train_, validation, test = (np.flatnonzero(loaded.subset == part) for part in (TRAIN, VALIDATION, TEST))
+    return TrainingData(images, torch.from_numpy(loaded.labels), train_, validation, test, CLASSES)
+
+
+def network_spec(name: str, classes: int = CLASSES) -> NetworkSpec:
+    return NetworkSpec(name=name, classes=classes, channels=1, image_size=SIZE)
+
+
+def optimizer(**changes: Any) -> OptimizerSpec:
+    return OptimizerSpec(**({"learning_rate": 0.05} | changes))
+
+
+def training(network: str = "plain_cnn_2", **changes: Any) -> TrainSpec:
+    """14 steps: four passes and two thirds, with a validation after steps 4, 8, 12 (amid passes, but 12) and 14."""
+    fields: dict[str, Any] = {
+        "network": network_spec(network),
+        "guidance": GuidanceSpec(kind="labels"),
+        "optimizer": optimizer(),
+        "steps": 14,
+        "batch_size": BATCH,
+        "augmentation": "crop_flip",
+        "views": 0,
+        "views_seed": VIEWS_SEED,
+        "precision": "fp32",
+        "evaluate_every": 4,
+        "keep": "last",
+        "seed": 3,
+        "threads": 1,
+    }
+    return TrainSpec(**(fields | changes))
+
+
+def teaching(kind: str, source: str = "online", experts: Sequence[str] = tuple(LADDER), **changes: Any) -> GuidanceSpec:
+    """A guidance by that kind; ``single`` is by the first of the experts."""
+    experts = {"labels": (), "single": experts[:1]}.get(kind, experts)
+    fields: dict[str, Any] = {"kind": kind, "experts": tuple(experts), "source": source if experts else "none"}
+    return GuidanceSpec(**(fields | changes))
+
+
+def pacing(mode: str, family: str = "linear", a: float = 0.7, b: float = 0.4, **changes: Any) -> CurriculumSpec:
+    fields: dict[str, Any] = {
+        "scorer": "expert_loss",
+        "balanced": False,
+        "mode": mode,
+        "selector": "stratified",
+        "confidence": 0.5,
+        "pacing": PacingSpec(family=family, a=a, b=b),
+    }
+    return CurriculumSpec(**(fields | changes))
+
+
+def expert_network(name: str) -> nn.Module:
+    """An expert with weights of its own; its logits are scaled so that they are as sure as a trained network's."""
+    network = new_network(network_spec(LADDER[name]), seed=10 + list(LADDER).index(name))
+    assert isinstance(network, nn.Sequential)
+    last = network[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight *= 5
+    return network
+
+
+@cache
+def stored_logits(name: str, views: int, augmentation: str = "crop_flip") -> npt.NDArray[np.float16]:
+    """What the score stage stores for one expert: (views, N, classes)."""
+    shown = data(augmentation).images.views(data().train, range(views))
+    network = expert_network(name).eval()
+    with torch.inference_mode():
+        return np.stack([network(view).numpy() for view in shown]).astype(np.float16)
+
+
+def experts_of(spec: GuidanceSpec, views: int = 8) -> Experts | None:
+    if spec.source == "online":
+        return OnlineExperts([expert_network(name) for name in spec.experts], CPU, bf16=False)
+    if spec.source == "cached":
+        return CachedExperts([stored_logits(name, views) for name in spec.experts], CPU)
+    return None
+
+
+def curriculum_of(spec: CurriculumSpec, experts: int) -> tuple[Curriculum, npt.NDArray[np.int64]]:
+    """The curriculum by the images' known severity, and each image's stratum."""
+    severity = arrays().severity
+    assert severity is not None
+    ranks = rank(severity[data().train])
+    chosen = selection.select(spec.selector, ranks, experts)
+    return Curriculum(chosen, make_pacing(spec.pacing), spec.mode, experts), selection.strata(ranks, experts)
+
+
+def guidance_of(spec: TrainSpec) -> Guidance:
+    experts = experts_of(spec.guidance)
+    if spec.curriculum is None:
+        return Guidance(spec.guidance, experts, seed=spec.seed)
+    return Guidance(spec.guidance, experts, *curriculum_of(spec.curriculum, len(spec.guidance.experts)), seed=spec.seed)
+
+
+class Killed(RuntimeError):  # noqa: N818 (the name says what happened)
+    """The machine is gone."""
+
+
+class Keeper:
+    """Keeps the latest checkpoint, and may lose the machine at a validation, after or before it is written."""
+
+    def __init__(
+        self, checkpoint: bytes | None = None, kill_at: int | None = None, when: Literal["after", "before"] = "after"
+    ) -> None:
+        self.checkpoint, self.kill_at, self.when = checkpoint, kill_at, when
+        self.rows: list[dict[str, Any]] = []
+
+    def load(self) -> bytes | None:
+        return self.checkpoint
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+        if row["step"] == self.kill_at and self.when == "before":
+            raise Killed
+        self.rows.append(row)
+        self.checkpoint = state()
+        if row["step"] == self.kill_at:
+            raise Killed
+
+    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+        return None
+
+
+def learn(
+    spec: TrainSpec,
+    observer: Keeper | None = None,
+    *,
+    on: TrainingData | None = None,
+    guidance: Guidance | None = None,
+    world: World | None = None,
+) -> Trained:
+    """Train as ``spec`` says, with a new network and guidance, as a new process would."""
+    return train(
+        spec, new_network(spec.network, spec.seed), on or data(spec.augmentation), guidance or guidance_of(spec),
+        device=CPU, observer=observer or Keeper(), world=world,
+    )  # fmt: skip
+
+
+def without_times(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def assert_same_weights(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    """Bit for bit."""
+    assert found.keys() == wanted.keys()
+    different = [name for name in wanted if not torch.equal(found[name], wanted[name])]
+    assert not different
+
+
+def assert_same_training(found: Trained, wanted: Trained) -> None:
+    """Everything but times, bit for bit."""
+    assert_same_weights(found.weights, wanted.weights)
+    assert without_times(found.history) == without_times(wanted.history)
+    assert (found.kept_step, found.validation_accuracy, found.validation_loss) == (
+        wanted.kept_step, wanted.validation_accuracy, wanted.validation_loss
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.taught, wanted.taught)
+    np.testing.assert_array_equal(found.learned_step, wanted.learned_step)

@@ -1,0 +1,299 @@
+"""The training loop: what it shows, when it validates, what it keeps, and how it fails."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from curricula.pacing import FAMILIES
+from orchestrator.specs import TrainSpec
+from orchestrator.training import optim
+from orchestrator.training.evaluation import evaluate
+from orchestrator.training.images import Images, TrainingData
+from orchestrator.training.loop import TrainingDivergedError, folds_of, training_images
+from orchestrator.training.networks import new_network
+from orchestrator.training.views import CLEAN
+from tests.training.examples import (
+    BATCH,
+    PASS,
+    TRAINING_IMAGES,
+    Keeper,
+    Killed,
+    arrays,
+    assert_same_training,
+    curriculum_of,
+    data,
+    learn,
+    optimizer,
+    pacing,
+    teaching,
+    training,
+)
+from tests.training.networks import NO_BATCH_NORM
+
+
+class Shown:
+    """Images that remember which of them each training step was shown, and in which view."""
+
+    prefetch = False
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+        self.steps: list[npt.NDArray[np.int64]] = []
+        self.view_numbers: list[int] = []
+
+    def views(self, images: npt.NDArray[np.int64], numbers: Sequence[int]) -> Tensor:
+        if list(numbers) != [CLEAN]:
+            self.steps.append(images.copy())
+            self.view_numbers.extend(numbers)
+        return self.images.views(images, numbers)
+
+
+def shown_by(spec: TrainSpec) -> Shown:
+    """What a training shows, step by step."""
+    shown = Shown(data().images)
+    learn(spec, on=replace(data(), images=shown))
+    assert len(shown.steps) == spec.steps
+    return shown
+
+
+class TestWhatIsShown:
+    def test_every_pass_shows_every_training_image_once_in_a_new_view(self) -> None:
+        shown = shown_by(training(steps=4 * PASS))
+        for start in range(0, 4 * PASS, PASS):
+            once = np.concatenate(shown.steps[start : start + PASS])
+            np.testing.assert_array_equal(np.sort(once), data().train)
+        assert shown.view_numbers == [0] * PASS + [1] * PASS + [2] * PASS + [3] * PASS
+
+    def test_with_a_number_of_views_they_are_shown_in_turn(self) -> None:
+        shown = shown_by(training(steps=4 * PASS, views=3))
+        assert shown.view_numbers == [0] * PASS + [1] * PASS + [2] * PASS + [0] * PASS
+
+    @pytest.mark.parametrize("mode", ["reveal", "both"])
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_reveal_never_shows_an_image_outside_its_active_set(self, family: str, mode: str) -> None:
+        extra = {"increase": 1.5, "step_length": 0.1} if family == "fixed_exponential" else {}
+        chosen = pacing(mode, family, a=0.8, b=0.2)
+        chosen = chosen.model_copy(update={"pacing": chosen.pacing.model_copy(update=extra)})
+        spec = training(NO_BATCH_NORM, guidance=teaching("selected", experts=["middle"]), curriculum=chosen,
+                        batch_size=12, steps=40, evaluate_every=40)  # fmt: skip
+        shown = shown_by(spec)
+        curriculum, _ = curriculum_of(chosen, 1)
+        step, grown = 0, []
+        while step < spec.steps:
+            active = data().train[curriculum.active(step / spec.steps, minimum=spec.batch_size)]
+            batches = math.ceil(len(active) / spec.batch_size)
+            of_this_pass = np.concatenate(shown.steps[step : step + batches])
+            assert set(of_this_pass) <= set(active)
+            if step + batches <= spec.steps:
+                np.testing.assert_array_equal(np.sort(of_this_pass), np.sort(active))
+            grown.append(len(active))
+            step += batches
+        assert grown[0] < TRAINING_IMAGES == grown[-1]
+
+    @pytest.mark.parametrize("mode", ["static", "promote"])
+    def test_a_curriculum_that_hides_nothing_shows_what_labels_are_shown(self, mode: str) -> None:
+        spec = training(guidance=teaching("selected"), curriculum=pacing(mode))
+        for one, other in zip(shown_by(spec).steps, shown_by(training()).steps, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_a_fold_is_trained_without_its_images(self) -> None:
+        fold = folds_of(TRAINING_IMAGES, 3, seed=5)
+        for number in range(3):
+            spec = training(fold=number, folds=3, steps=6)
+            held_out, used = data().train[fold == number], data().train[fold != number]
+            every = np.concatenate(shown_by(spec).steps)
+            assert set(every) == set(used)
+            assert not set(every) & set(held_out)
+            np.testing.assert_array_equal(training_images(spec, data()), used)
+
+    def test_folds_are_of_one_size_and_cover_everything(self) -> None:
+        sizes = np.bincount(folds_of(TRAINING_IMAGES, 4, seed=0), minlength=4)
+        assert sorted(sizes.tolist()) == [23, 24, 24, 24]
+        assert not np.array_equal(folds_of(TRAINING_IMAGES, 4, 0), folds_of(TRAINING_IMAGES, 4, 1))
+
+
+class TestHistory:
+    def test_there_is_a_row_every_so_many_steps_and_one_at_the_end(self) -> None:
+        keeper = Keeper()
+        trained = learn(training(evaluate_every=5), keeper)
+        assert [row["step"] for row in trained.history] == [5, 10, 14]
+        assert keeper.rows == trained.history
+
+    def test_without_a_number_of_steps_there_is_a_row_after_every_pass(self) -> None:
+        trained = learn(training(evaluate_every=0))
+        assert [row["step"] for row in trained.history] == [3, 6, 9, 12, 14]
+
+    def test_a_row_says_what_the_network_does_at_that_step(self) -> None:
+        trained = learn(training())
+        network = new_network(training().network, 0)
+        network.load_state_dict(trained.weights)
+        accuracy, loss = evaluate(network, data(), data().validation, bf16=False)
+        row = trained.history[-1]
+        assert row["validation_accuracy"] == accuracy
+        assert row["validation_loss"] == pytest.approx(loss, rel=1e-5)
+        assert row["learning_rate"] == optim.learning_rate(training().optimizer, 13, 14)
+        assert row["seconds"] <= trained.seconds
+
+    def test_training_loss_and_accuracy_are_means_over_the_images_shown_since_the_last_row(self) -> None:
+        # Without learning the first row is the network's own loss on the training images.
+        still = training(optimizer=optimizer(learning_rate=1e-30), evaluate_every=PASS, augmentation="none")
+        still = still.model_copy(update={"network": training(NO_BATCH_NORM).network})
+        row = learn(still).history[0]
+        accuracy, loss = evaluate(new_network(still.network, still.seed), data(), data().train, bf16=False)
+        assert row["training_accuracy"] == pytest.approx(accuracy)
+        assert row["training_loss"] == pytest.approx(loss, rel=1e-5)
+
+    def test_a_curriculum_adds_what_is_in_play(self) -> None:
+        curriculum = pacing("both", "linear", a=1.0, b=0.25)
+        history = learn(training(guidance=teaching("selected"), curriculum=curriculum)).history
+        fractions = [0.25 + 0.75 * step / 14 for step in (4, 8, 12, 14)]
+        assert [row["active_fraction"] for row in history] == pytest.approx(fractions, abs=1 / TRAINING_IMAGES)
+        assert [row["expert_limit"] for row in history] == [math.ceil(3 * fraction) for fraction in fractions]
+
+
+class TestWhatIsKept:
+    def test_best_keeps_the_weights_of_the_best_validation(self) -> None:
+        for seed in range(3):
+            spec = training(
+                keep="best", optimizer=optimizer(learning_rate=0.4, schedule="constant"), steps=20, seed=seed
+            )
+            trained = learn(spec.model_copy(update={"evaluate_every": 1}))
+            best = max(trained.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+            assert (trained.kept_step, trained.validation_accuracy, trained.validation_loss) == (
+                best["step"], best["validation_accuracy"], best["validation_loss"]
+            )  # fmt: skip
+            network = new_network(spec.network, 0)
+            network.load_state_dict(trained.weights)
+            accuracy, loss = evaluate(network, data(), data().validation, bf16=False)
+            assert accuracy == best["validation_accuracy"]
+            assert loss == pytest.approx(best["validation_loss"], rel=1e-5)
+
+    def test_of_validations_of_equal_accuracy_best_keeps_the_one_with_the_smallest_loss(self) -> None:
+        trained = learn(training(NO_BATCH_NORM, keep="best", optimizer=optimizer(learning_rate=1e-5), evaluate_every=2))
+        assert len({row["validation_accuracy"] for row in trained.history}) == 1
+        least = min(trained.history, key=lambda row: row["validation_loss"])
+        assert trained.kept_step == least["step"] > trained.history[0]["step"]
+
+    def test_last_keeps_the_weights_of_the_last_step(self) -> None:
+        trained = learn(training(keep="last", optimizer=optimizer(learning_rate=0.4)))
+        assert trained.kept_step == 14
+        assert trained.validation_loss == trained.history[-1]["validation_loss"]
+
+    def test_what_is_kept_changes_nothing_of_how_it_trains(self) -> None:
+        best, last = learn(training(keep="best")), learn(training(keep="last"))
+        assert [row["validation_loss"] for row in best.history] == [row["validation_loss"] for row in last.history]
+
+
+class TestDivergence:
+    """A learning rate of 1e9."""
+
+    MESSAGE = re.compile(
+        r"no longer finite at step (\d+) of 14, learning rate (\S+); "
+        r"(?:the last good state is that of step (\d+)|no checkpoint was written)\. Lower .*learning_rate"
+    )
+
+    def failure(self, keeper: Keeper, **changes: Any) -> re.Match[str]:
+        # Without batch norm the first step still leaves finite losses.
+        too_fast = optimizer(learning_rate=1e9, schedule="constant", warmup=0.0)
+        with pytest.raises(TrainingDivergedError) as raised:
+            learn(training(NO_BATCH_NORM, optimizer=too_fast, **changes), keeper)
+        found = self.MESSAGE.search(str(raised.value))
+        assert found is not None, raised.value
+        return found
+
+    def test_it_stops_with_the_step_its_learning_rate_and_the_last_good_step(self) -> None:
+        keeper = Keeper()
+        step, rate, last_good = self.failure(keeper, evaluate_every=1).groups()
+        assert float(rate) == 1e9
+        assert int(step) < 14
+        assert int(last_good) == keeper.rows[-1]["step"] <= int(step)
+
+    def test_before_the_first_validation_no_checkpoint_was_written(self) -> None:
+        keeper = Keeper()
+        assert self.failure(keeper, evaluate_every=14).group(3) is None
+        assert keeper.checkpoint is None
+
+    def test_a_resumed_training_names_the_checkpoint_it_came_from(self) -> None:
+        keeper = Keeper(kill_at=4)
+        with pytest.raises(Killed):
+            learn(training(NO_BATCH_NORM), keeper)
+        assert self.failure(Keeper(keeper.checkpoint), evaluate_every=10).group(3) == "4"
+
+    def test_no_row_of_a_diverged_training_has_a_loss_that_is_not_finite(self) -> None:
+        keeper = Keeper()
+        self.failure(keeper, evaluate_every=1)
+        assert all(math.isfinite(row[loss]) for row in keeper.rows for loss in ("training_loss", "validation_loss"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_learns_in_either_precision(precision: str) -> None:
+    spec = training(precision=precision, steps=40, optimizer=optimizer(learning_rate=0.02), augmentation="none")
+    trained = learn(spec)
+    assert trained.bf16 == (precision == "bf16")
+    assert trained.validation_accuracy > 0.5  # chance is 0.25
+    assert all(value.dtype != torch.bfloat16 for value in trained.weights.values())
+
+
+def test_precision_makes_a_difference() -> None:
+    bf16, fp32 = learn(training(precision="bf16")), learn(training(precision="fp32"))
+    assert bf16.validation_loss != fp32.validation_loss
+    assert bf16.validation_loss == pytest.approx(fp32.validation_loss, rel=0.2)
+
+
+class TestLearnedStep:
+    def test_without_it_there_is_none(self) -> None:
+        assert learn(training(steps=2)).learned_step is None
+
+    def test_it_is_the_end_of_the_pass_from_which_on_a_prediction_stayed_right(self) -> None:
+        # Labels of which every third is wrong: easy images are learned, those are not.
+        labels = torch.from_numpy(arrays().labels.copy())
+        wrong = np.arange(TRAINING_IMAGES) % 3 == 0
+        labels[torch.from_numpy(data().train[wrong])] += 1
+        spec = training(record_learned_step=True, steps=16 * PASS + 1, augmentation="none",
+                        optimizer=optimizer(learning_rate=0.02))  # fmt: skip
+        found = learn(spec, on=replace(data(), labels=labels % 4)).learned_step
+        assert found is not None
+        never = 16 * PASS + 1  # one past the last whole pass
+        assert set(found.tolist()) <= {*range(PASS, never, PASS), never}
+        assert found[wrong].mean() > found[~wrong].mean() + PASS
+
+    def test_recording_changes_nothing_of_the_training(self) -> None:
+        recorded, plain = learn(training(record_learned_step=True)), learn(training())
+        assert recorded.learned_step is not None
+        assert_same_training(replace(recorded, learned_step=None), plain)
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
+    few = replace(data(), train=data().train[: BATCH // 2])
+    assert len(learn(training(steps=3, evaluate_every=0), on=few).history) == 3
+
+
+def test_validation_leaves_the_network_as_it_was() -> None:
+    network = new_network(training().network, 0).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    whole: TrainingData = data()
+    first, second = (evaluate(network, whole, whole.validation, bf16=False) for _ in range(2))
+    assert first == second
+    assert all(module.training for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_validation_is_accuracy_and_mean_cross_entropy_of_the_clean_images() -> None:
+    network, whole = new_network(training().network, 0), data()
+    pixels = whole.images.views(whole.train, [CLEAN])[0]
+    labels = whole.labels[torch.from_numpy(whole.train)]
+    with torch.no_grad():
+        logits = network.eval()(pixels)
+    accuracy, loss = evaluate(network, whole, whole.train, bf16=False)
+    assert accuracy == pytest.approx(float((logits.argmax(dim=1) == labels).float().mean()))
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-6)

@@ -1,0 +1,135 @@
+"""A training that was killed anywhere and resumed is, bit for bit, the training that was not."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from orchestrator.specs import TrainSpec
+from orchestrator.training.images import ImageFiles, TrainingData
+from orchestrator.training.loop import Trained
+from tests.training.examples import (
+    CPU,
+    Keeper,
+    Killed,
+    assert_same_training,
+    learn,
+    optimizer,
+    pacing,
+    teaching,
+    training,
+)
+from tests.training.networks import DROPOUT
+
+VALIDATIONS = (4, 8, 12, 14)  # of every case below; passes over all images end at 3, 6, 9 and 12
+
+CASES: dict[str, dict[str, Any]] = {
+    "labels": {},
+    "single": {"guidance": teaching("single")},
+    "dense with drop": {"guidance": teaching("dense", stochastic_drop=0.5)},
+    "selected, revealed": {"guidance": teaching("selected"), "curriculum": pacing("reveal")},
+    "selected, promoted": {"guidance": teaching("selected"), "curriculum": pacing("promote")},
+    "selected from stored logits": {
+        "guidance": teaching("selected", "cached"), "curriculum": pacing("both", "fixed_exponential"), "views": 3,
+    },
+    "dropout": {"network": DROPOUT},
+    "adamw": {"optimizer": optimizer(name="adamw", learning_rate=1e-3)},
+    "steps": {"optimizer": optimizer(schedule="steps", momentum=0.0)},
+    "learned step": {"record_learned_step": True},
+    "keep best": {"keep": "best", "optimizer": optimizer(learning_rate=0.3)},
+    "a fold": {"fold": 1, "folds": 3, "batch_size": 16},
+    "bf16": {"precision": "bf16"},
+    "everything": {
+        "network": DROPOUT, "guidance": teaching("selected"), "curriculum": pacing("both"), "keep": "best",
+        "record_learned_step": True, "optimizer": optimizer(name="adamw", learning_rate=1e-2),
+    },
+}  # fmt: skip
+
+
+def spec_of(case: str) -> TrainSpec:
+    changes = dict(CASES[case])
+    return training(changes.pop("network", "plain_cnn_2"), **changes)
+
+
+@cache
+def undisturbed(case: str) -> Trained:
+    return learn(spec_of(case))
+
+
+def killed_at(spec: TrainSpec, step: int, checkpoint: bytes | None = None, **changes: Any) -> bytes | None:
+    """The checkpoint that a machine leaves which is lost at the validation after ``step`` steps."""
+    lost = Keeper(checkpoint, kill_at=step, **changes)
+    with pytest.raises(Killed):
+        learn(spec, lost)
+    return lost.checkpoint
+
+
+@pytest.mark.parametrize("step", VALIDATIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_killed_at_a_validation_and_resumed_it_ends_in_the_same_training(case: str, step: int) -> None:
+    checkpoint = killed_at(spec_of(case), step)
+    assert checkpoint is not None
+    assert_same_training(learn(spec_of(case), Keeper(checkpoint)), undisturbed(case))
+
+
+@pytest.mark.parametrize("case", ["everything", "selected, revealed"])
+def test_killed_at_every_validation_it_ends_in_the_same_training(case: str) -> None:
+    checkpoint = None
+    for step in VALIDATIONS:
+        checkpoint = killed_at(spec_of(case), step, checkpoint)
+    assert_same_training(learn(spec_of(case), Keeper(checkpoint)), undisturbed(case))
+
+
+def test_killed_before_a_checkpoint_is_written_it_goes_on_from_the_one_before() -> None:
+    checkpoint = killed_at(spec_of("everything"), 12, when="before")
+    resumed = Keeper(checkpoint)
+    assert_same_training(learn(spec_of("everything"), resumed), undisturbed("everything"))
+    assert [row["step"] for row in resumed.rows] == [12, 14]
+
+
+def test_killed_before_any_checkpoint_it_starts_again() -> None:
+    checkpoint = killed_at(spec_of("labels"), 4, when="before")
+    assert checkpoint is None
+    assert_same_training(learn(spec_of("labels"), Keeper(checkpoint)), undisturbed("labels"))
+
+
+def test_the_same_spec_trains_the_same_network_and_another_seed_another_one() -> None:
+    again, other = learn(spec_of("everything")), learn(spec_of("everything").model_copy(update={"seed": 4}))
+    assert_same_training(again, undisturbed("everything"))
+    assert any(not torch.equal(again.weights[name], other.weights[name]) for name in again.weights)
+
+
+def test_a_damaged_checkpoint_is_refused() -> None:
+    checkpoint = killed_at(spec_of("labels"), 8)
+    assert checkpoint is not None
+    with pytest.raises(ValueError, match="the checkpoint is damaged"):
+        learn(spec_of("labels"), Keeper(checkpoint[:-100]))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> TrainingData:
+    """Forty JPEGs of noise around a brightness that tells the class: 24 to train on, 8 to validate."""
+    random, paths = np.random.default_rng(0), []
+    for number in range(40):
+        paths.append(str(tmp_path / f"{number}.jpg"))
+        pixels = random.integers(0, 100, (20, 26, 3)) + 50 * (number % 4)
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    images = ImageFiles(paths, 16, [0.5] * 3, [0.3] * 3, "resized_crop_flip", 0, CPU, decoders=2)
+    labels = torch.arange(40) % 4
+    return TrainingData(images, labels, np.arange(24), np.arange(24, 32), np.arange(32, 40), classes=4)
+
+
+@pytest.mark.parametrize("step", [4, 8])
+def test_photos_that_are_decoded_ahead_change_nothing_of_this(photos: TrainingData, step: int) -> None:
+    spec = training(batch_size=10, steps=10)
+    spec = spec.model_copy(update={"network": spec.network.model_copy(update={"channels": 3})})
+    lost = Keeper(kill_at=step)
+    with pytest.raises(Killed):
+        learn(spec, lost, on=photos)
+    assert_same_training(learn(spec, Keeper(lost.checkpoint), on=photos), learn(spec, on=photos))

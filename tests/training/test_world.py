@@ -1,0 +1,78 @@
+"""Workers that train one network together: their parts, and two of them against one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.training.loop import Trained
+from orchestrator.training.world import World
+from tests.training.examples import assert_same_training, assert_same_weights, learn, without_times
+from tests.training.workers import CASES, read, work
+
+WITHOUT_BATCH_NORM = [case for case in CASES if case != "batch norm"]
+
+
+@given(items=st.lists(st.integers(0, 1000)), size=st.integers(1, 9))
+def test_parts_are_disjoint_cover_everything_and_differ_by_one_at_most(items: list[int], size: int) -> None:
+    parts = [World(rank, size).part(np.array(items, np.int64)) for rank in range(size)]
+    assert np.concatenate(parts).tolist() == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_one_worker_alone_needs_no_process_group() -> None:
+    world, values, network = World(), torch.arange(3), torch.nn.BatchNorm1d(3)
+    world.sum_(values)
+    world.max_(values)
+    world.share_buffers(network)
+    assert values.tolist() == [0, 1, 2]
+    assert world.wrap(network) is network
+    assert world.main()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two workers left that trained every case together, once as they were and once killed and resumed."""
+    folder = tmp_path_factory.mktemp("pair")
+    torch.multiprocessing.spawn(work, args=(2, str(folder)), nprocs=2)
+    return folder
+
+
+def two(folder: Path, case: str) -> tuple[Trained, Trained]:
+    return read(folder, case, 0), read(folder, case, 1)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_workers_end_in_the_same_training(pair: Path, case: str) -> None:
+    one, other = two(pair, case)
+    assert_same_training(one, other)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_that_were_killed_and_resumed_end_in_the_same_training(pair: Path, case: str) -> None:
+    for undisturbed, resumed in zip(two(pair, case), two(pair, f"{case}, resumed"), strict=True):
+        assert_same_training(resumed, undisturbed)
+
+
+@pytest.mark.parametrize("case", WITHOUT_BATCH_NORM)
+def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str) -> None:
+    (found, _), alone = two(pair, case), learn(CASES[case])
+    for name, weights in alone.weights.items():
+        torch.testing.assert_close(found.weights[name], weights, rtol=1e-4, atol=1e-5)
+    for row, wanted in zip(without_times(found.history), without_times(alone.history), strict=True):
+        assert row == pytest.approx(wanted, rel=1e-4)
+    np.testing.assert_array_equal(found.taught, alone.taught)
+    np.testing.assert_array_equal(found.learned_step, alone.learned_step)
+
+
+def test_with_batch_norm_two_workers_learn_about_as_one_does(pair: Path) -> None:
+    (found, _), alone = two(pair, "batch norm"), learn(CASES["batch norm"])
+    assert found.history[-1]["training_loss"] == pytest.approx(alone.history[-1]["training_loss"], rel=0.25)
+    with pytest.raises(AssertionError):  # each worker normalises by its own part of the batch
+        assert_same_weights(found.weights, alone.weights)

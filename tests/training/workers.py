@@ -1,0 +1,82 @@
+"""What each of several worker processes does in ``test_world.py``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+import torch.distributed as dist
+
+from orchestrator.specs import TrainSpec
+from orchestrator.training.loop import Trained
+from orchestrator.training.world import World, use_threads
+from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
+from tests.training.networks import NO_BATCH_NORM
+
+KILLED_AT = 8  # amid a pass
+
+CASES: dict[str, TrainSpec] = {
+    "labels": training(NO_BATCH_NORM, record_learned_step=True),
+    "selected": training(NO_BATCH_NORM, guidance=teaching("selected"), curriculum=pacing("both"), keep="best"),
+    "batch norm": training("plain_cnn_2", guidance=teaching("single")),
+}
+
+
+class MainKeeper(Keeper):
+    """Keeps the main worker's checkpoints alone, as Ray Train does, in a file that all workers resume from."""
+
+    def __init__(self, path: Path, world: World, kill_at: int | None = None) -> None:
+        super().__init__(kill_at=kill_at)
+        self.path, self.world = path, world
+
+    def load(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+        if self.world.main():
+            self.path.write_bytes(state())
+        dist.barrier()
+        if row["step"] == self.kill_at:
+            raise Killed
+
+
+def work(rank: int, size: int, folder: str) -> None:
+    """Train every case, undisturbed and resumed, as worker ``rank`` of ``size``; leave the results in ``folder``."""
+    use_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
+    world, results = World(rank, size), Path(folder)
+    for number, (case, spec) in enumerate(CASES.items()):
+        write(results, case, rank, learn(spec, MainKeeper(results / f"{number}.whole", world), world=world))
+        checkpoint = results / f"{number}.killed"
+        try:
+            learn(spec, MainKeeper(checkpoint, world, KILLED_AT), world=world)
+        except Killed:
+            write(results, f"{case}, resumed", rank, learn(spec, MainKeeper(checkpoint, world), world=world))
+    dist.destroy_process_group()
+
+
+def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
+    plain = {key: value for key, value in asdict(trained).items() if not isinstance(value, (dict, np.ndarray))}
+    tensors = {f"weights/{name}": value for name, value in trained.weights.items()}
+    tensors["taught"] = torch.from_numpy(trained.taught)
+    if trained.learned_step is not None:
+        tensors["learned_step"] = torch.from_numpy(trained.learned_step)
+    safetensors.torch.save_file(tensors, folder / f"{case}-{rank}.safetensors")
+    (folder / f"{case}-{rank}.json").write_text(json.dumps(plain))
+
+
+def read(folder: Path, case: str, rank: int) -> Trained:
+    """What ``write`` wrote."""
+    tensors = safetensors.torch.load_file(folder / f"{case}-{rank}.safetensors")
+    learned = tensors.pop("learned_step", None)
+    return Trained(
+        **json.loads((folder / f"{case}-{rank}.json").read_text())
+        | {"taught": tensors.pop("taught").numpy(), "learned_step": None if learned is None else learned.numpy()},
+        weights={name.removeprefix("weights/"): value for name, value in tensors.items()},
+    )
