@@ -109,6 +109,7 @@ class _Execution:
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
         self.started: set[str] = set()  # names of stages that have said something
+        self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
         needs = recipe.resources.student_gpus, recipe.resources.cpus
         has = ray.cluster_resources()
@@ -123,7 +124,9 @@ class _Execution:
             self.started |= set(statuses)
             self.lines.status(statuses)
             for reference in ready:
-                _settle(self.waiting.pop(reference), reference, self.outcome, self.lines)
+                stage = self.waiting.pop(reference)
+                self.settled.add(stage.identity)
+                _settle(stage, reference, self.outcome, self.lines)
         ray.kill(self.actor)
         return self.outcome
 
@@ -132,7 +135,7 @@ class _Execution:
         for stage in self.pending:
             upstream = [item for _, item in stage.inputs]
             known = all(item.identity in self.kept or item.identity in self.references for item in upstream)
-            if not known or (_is_student(stage) and not (self._has_inputs(stage) and self._room_for_student())):
+            if not known or (_is_student(stage) and not (self._is_ready(stage) and self._room_for_student())):
                 held.append(stage)
                 continue
             arguments = [self.kept.get(item.identity) or self.references[item.identity] for item in upstream]
@@ -146,13 +149,13 @@ class _Execution:
     def _room_for_student(self) -> bool:
         running = list(self.waiting.values())
         longer_waits = any(
-            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.started and self._has_inputs(stage)
+            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.started and self._is_ready(stage)
             for stage in running
         )
         return not longer_waits and sum(map(_is_student, running)) < self.slots
 
-    def _has_inputs(self, stage: Stage) -> bool:
-        return all(item.identity in self.kept or item.identity in self.outcome.made for _, item in stage.inputs)
+    def _is_ready(self, stage: Stage) -> bool:
+        return all(item.identity in self.settled for _, item in stage.inputs)
 
     def _job(self, stage: Stage) -> Job:
         return Job(

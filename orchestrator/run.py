@@ -23,7 +23,7 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; gives the exit code: 0 done, 1 a stage failed, 2 bad input, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     try:
         return _run(options)
     except (RecipeError, DatasetError, StorageError) as error:
@@ -72,13 +72,13 @@ def _execute(
     from orchestrator import executor
     from orchestrator.checks import check_cluster
 
-    # As long as Ray is up, a polite termination ends like Ctrl-C: nothing is left running.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
         executor.connect(options.address, options.verbose)
         import ray
 
+        # A polite termination ends like Ctrl-C: nothing is left running. Ray sets a handler of its own, so after it.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             has = ray.cluster_resources()
             check_cluster(recipe, has)

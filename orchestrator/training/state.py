@@ -54,7 +54,8 @@ class TrainingState:
         for key, value in tensors.items():
             group, name = key.split("/", 1)
             groups[group][name] = value
-        return cls(**groups, **json.loads(plain))
+        saved = json.loads(plain)
+        return cls(step=saved["step"], progress=saved["progress"], **groups)
 
 
 def _checksum(plain: str, tensors: dict[str, Tensor]) -> str:

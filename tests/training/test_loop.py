@@ -18,7 +18,7 @@ from curricula.pacing import FAMILIES
 from orchestrator.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.evaluation import evaluate
-from orchestrator.training.images import Images, TrainingData
+from orchestrator.training.images import Images
 from orchestrator.training.loop import TrainingDivergedError, folds_of, training_images
 from orchestrator.training.networks import new_network
 from orchestrator.training.views import CLEAN
@@ -220,7 +220,9 @@ class TestDivergence:
 
     def test_before_the_first_validation_no_checkpoint_was_written(self) -> None:
         keeper = Keeper()
-        assert self.failure(keeper, evaluate_every=14).group(3) is None
+        step, _, last_good = self.failure(keeper, evaluate_every=14).groups()
+        assert int(step) < 13  # the step itself, not the validation that found it
+        assert last_good is None
         assert keeper.checkpoint is None
 
     def test_a_resumed_training_names_the_checkpoint_it_came_from(self) -> None:
@@ -276,24 +278,3 @@ class TestLearnedStep:
 def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
     few = replace(data(), train=data().train[: BATCH // 2])
     assert len(learn(training(steps=3, evaluate_every=0), on=few).history) == 3
-
-
-def test_validation_leaves_the_network_as_it_was() -> None:
-    network = new_network(training().network, 0).train()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    whole: TrainingData = data()
-    first, second = (evaluate(network, whole, whole.validation, bf16=False) for _ in range(2))
-    assert first == second
-    assert all(module.training for module in network.modules())
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-
-
-def test_validation_is_accuracy_and_mean_cross_entropy_of_the_clean_images() -> None:
-    network, whole = new_network(training().network, 0), data()
-    pixels = whole.images.views(whole.train, [CLEAN])[0]
-    labels = whole.labels[torch.from_numpy(whole.train)]
-    with torch.no_grad():
-        logits = network.eval()(pixels)
-    accuracy, loss = evaluate(network, whole, whole.train, bf16=False)
-    assert accuracy == pytest.approx(float((logits.argmax(dim=1) == labels).float().mean()))
-    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-6)

@@ -138,6 +138,10 @@ class TestCurriculum:
         dealt, its_strata = build_curriculum(pacing("both", control=control, **changes), EXPERTS, scores)
         assert (dealt.selection.experts != base.selection.experts).any()
         np.testing.assert_array_equal(its_strata, true_strata)
+        if balanced:  # dealt within each class
+            for label in range(3):
+                one, other = (np.bincount(it.selection.experts[label == LABELS], minlength=3) for it in (dealt, base))
+                np.testing.assert_array_equal(one, other)
 
     def test_the_random_control_is_a_function_of_its_seed(self, score: Path) -> None:
         first, again, other = (
