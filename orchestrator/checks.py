@@ -41,49 +41,63 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
     return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]
 
 
-def check_cluster(recipe: Recipe, has: dict[str, float]) -> None:
+def check_cluster(recipe: Recipe, nodes: list[dict[str, float]]) -> None:
     """Nothing asks for more than the cluster has or may grow to; Ray would wait for it without end.
 
-    ``has`` are the resources of the nodes that are up.
+    ``nodes`` are the resources of each node that is up; those that the autoscaler may start are added here.
 
     Raises:
-        RecipeError: naming the field, what it asks for and what there can be.
+        RecipeError: naming the fields, what they ask for and what there can be.
     """
-    limit = _largest(has)
     resources = recipe.resources
+    # Nodes may be up that the autoscaler's file does not know of: the larger cluster of the two counts.
+    clusters = [nodes, _autoscaled()]
     workers = {"resources.workers": resources.workers}
     for position, network in enumerate(recipe.ladder.networks[:-1]):
         if network.workers:
             workers[f"ladder.networks[{position}].workers"] = network.workers
-    for name, count in workers.items():
-        _compare(f"{name}={count} with resources.cpus={resources.cpus}", "CPU", count * resources.cpus, limit)
-        _compare(f"{name}={count} with resources.gpus={resources.gpus:g}", "GPU", count * resources.gpus, limit)
-    _compare(f"resources.student_gpus={resources.student_gpus:g}", "GPU", resources.student_gpus, limit)
+    for field, count in workers.items():
+        _compare(f"{field}={count}", count, "resources.gpus", resources.gpus, resources.cpus, clusters)
+    _compare("a student", 1, "resources.student_gpus", resources.student_gpus, resources.cpus, clusters)
 
 
-def _compare(what: str, resource: str, wanted: float, limit: dict[str, float]) -> None:
-    there = limit.get(resource, 0.0)
-    if wanted > there + 1e-9:
-        raise RecipeError(
-            f"{what} asks for {wanted:g} {resource}s at once, but the cluster can never have more than {there:g}; "
-            "ask for less, or run on a larger cluster (--address)"
-        )
+def _compare(
+    what: str, count: int, gpu_field: str, gpus: float, cpus: int, clusters: list[list[dict[str, float]]]
+) -> None:
+    """Whether ``count`` workers find room at once; each must find all that it asks for on one node."""
+    room, nodes = max(
+        ((sum(_room(node, cpus, gpus) for node in nodes), nodes) for nodes in clusters), key=lambda item: item[0]
+    )
+    if count <= room:
+        return
+    there = " + ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes or clusters[0])
+    raise RecipeError(
+        f"{what} with resources.cpus={cpus} and {gpu_field}={gpus:g}: the cluster can never have room for more than "
+        f"{room:g} such workers at once (nodes: {there}); ask for less, or run on a larger cluster (--address)"
+    )
 
 
-def _largest(has: dict[str, float]) -> dict[str, float]:
-    """The most that the cluster can have: what is up, or what its autoscaler may start."""
+def _room(node: dict[str, float], cpus: int, gpus: float) -> float:
+    """How many workers of so many CPUs and GPUs a node has room for."""
+    by_cpu = node.get("CPU", 0.0) / cpus
+    by_gpu = node.get("GPU", 0.0) / gpus if gpus else math.inf
+    room = min(by_cpu, by_gpu)
+    return room if math.isinf(room) else math.floor(room + 1e-9)
+
+
+def _autoscaled() -> list[dict[str, float]]:
+    """All the nodes that the autoscaler may start, the head among them; none where there is no autoscaler."""
     try:
         config = yaml.safe_load(CLUSTER_FILE.expanduser().read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return has
+        return []
     if not isinstance(config, dict):
-        return has
-    grown: dict[str, float] = {}
+        return []
+    nodes: list[dict[str, float]] = []
     kinds: dict[str, Any] = config.get("available_node_types") or {}
     for name, kind in kinds.items():
-        nodes = 1 if name == config.get("head_node_type") else kind.get("max_workers", config.get("max_workers", 0))
-        for resource, amount in (kind.get("resources") or {}).items():
-            grown[resource] = grown.get(resource, 0.0) + nodes * amount
         if not kind.get("resources"):  # left for Ray to find out on the node: no bound is known
-            return {resource: math.inf for resource in ("CPU", "GPU")}
-    return {resource: max(grown.get(resource, 0.0), has.get(resource, 0.0)) for resource in {*grown, *has}}
+            return [{"CPU": math.inf, "GPU": math.inf}]
+        count = 1 if name == config.get("head_node_type") else kind.get("max_workers", config.get("max_workers", 0))
+        nodes += [kind["resources"]] * count
+    return nodes

@@ -106,7 +106,8 @@ class Plan:
     @property
     def run_id(self) -> str:
         """``<recipe name>-<10 hexadecimal digits>``; the same recipe on the same data has the same."""
-        text = canonical_json({stage.name: stage.identity for stage in self.stages})
+        finals = [[final.method, final.seed, final.train.identity] for final in self.finals]
+        text = canonical_json({"stages": {stage.name: stage.identity for stage in self.stages}, "finals": finals})
         return f"{self.recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 

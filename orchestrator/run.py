@@ -45,14 +45,13 @@ def _run(options: argparse.Namespace) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged)
-    else:
-        for identity, files in damaged.items():
-            place = store.set_aside(identity)
-            lines.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
     sizes = _check(recipe, planned, kept, lines) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
+    for identity, files in damaged.items():
+        place = store.set_aside(identity)
+        lines.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
     code = 0
     if missing:
         kept, code = _execute(options, recipe, planned, store, kept, missing, lines)
@@ -81,7 +80,7 @@ def _execute(
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             has = ray.cluster_resources()
-            check_cluster(recipe, has)
+            check_cluster(recipe, [node["Resources"] for node in ray.nodes() if node["Alive"]])
             where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(ray.nodes())} node(s)"
             lines.say(f"Ray is up: {where}")
             outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines)

@@ -12,7 +12,7 @@ from orchestrator.checks import check_cluster
 from orchestrator.recipe import RecipeError
 from tests.orchestration.examples import tiny
 
-HERE = {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}
+HERE = [{"CPU": 4.0, "GPU": 1.0, "memory": 1e9}]
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,12 @@ def test_what_the_cluster_has_may_be_asked_for(overrides: list[str]) -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        (["resources.workers=5"], ["resources.workers=5", "resources.cpus=1", "5 CPUs", "more than 4"]),
-        (["resources.cpus=8"], ["resources.workers=1", "resources.cpus=8", "8 CPUs", "more than 4"]),
-        (["resources.workers=3", "resources.cpus=2"], ["resources.workers=3", "6 CPUs", "more than 4"]),
-        (["resources.gpus=2"], ["resources.workers=1", "resources.gpus=2", "2 GPUs", "more than 1"]),
-        (["resources.student_gpus=1.5"], ["resources.student_gpus=1.5", "1.5 GPUs", "more than 1"]),
-        (
-            ["ladder.networks=[a, {name: b, workers: 9}, c]"],
-            ["ladder.networks[1].workers=9", "9 CPUs", "more than 4"],
-        ),
+        (["resources.workers=5"], ["resources.workers=5", "resources.cpus=1", "more than 4 such"]),
+        (["resources.cpus=8"], ["resources.workers=1", "resources.cpus=8", "more than 0 such"]),
+        (["resources.workers=3", "resources.cpus=2"], ["resources.workers=3", "more than 2 such"]),
+        (["resources.gpus=2"], ["resources.workers=1", "resources.gpus=2", "more than 0 such", "1 GPUs"]),
+        (["resources.student_gpus=1.5"], ["resources.student_gpus=1.5", "more than 0 such"]),
+        (["ladder.networks=[a, {name: b, workers: 9}, c]"], ["ladder.networks[1].workers=9", "more than 4 such"]),
     ],
 )
 def test_more_than_the_cluster_has_is_refused_with_the_field_and_both_numbers(
@@ -62,8 +59,8 @@ def test_more_than_the_cluster_has_is_refused_with_the_field_and_both_numbers(
 
 
 def test_a_cluster_without_gpus_has_none_to_give() -> None:
-    with pytest.raises(RecipeError, match=r"asks for 1 GPUs at once, but the cluster can never have more than 0"):
-        check_cluster(tiny("resources.student_gpus=1"), {"CPU": 4.0})
+    with pytest.raises(RecipeError, match=r"resources.student_gpus=1: .* more than 0 such workers"):
+        check_cluster(tiny("resources.student_gpus=1"), [{"CPU": 4.0}])
 
 
 def kinds_of_node() -> dict[str, Any]:
@@ -79,29 +76,29 @@ def kinds_of_node() -> dict[str, Any]:
 
 def test_what_the_autoscaler_may_start_counts(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
-    check_cluster(tiny("resources.workers=26"), {"CPU": 2.0})
-    check_cluster(tiny("resources.gpus=3"), {"CPU": 2.0})
-    with pytest.raises(RecipeError, match="27 CPUs at once, but the cluster can never have more than 26"):
-        check_cluster(tiny("resources.workers=27"), {"CPU": 2.0})
+    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=3", "resources.gpus=1"), [{"CPU": 2.0}])
+    with pytest.raises(RecipeError, match="more than 26 such workers"):
+        check_cluster(tiny("resources.workers=27"), [{"CPU": 2.0}])
 
 
 def test_a_kind_of_node_without_a_maximum_has_the_cluster_s(home: Path) -> None:
     config = kinds_of_node()
     del config["available_node_types"]["worker"]["max_workers"]
     started_by_ray_up(home, **config)
-    check_cluster(tiny("resources.workers=26"), {"CPU": 2.0})
+    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
 
 
 def test_nodes_that_are_up_count_even_where_the_file_knows_less(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
-    check_cluster(tiny("resources.workers=40"), {"CPU": 40.0})
+    check_cluster(tiny("resources.workers=40"), [{"CPU": 40.0}])
 
 
 def test_a_kind_of_node_whose_resources_ray_finds_out_sets_no_bound(home: Path) -> None:
     config = kinds_of_node()
     config["available_node_types"]["worker"]["resources"] = {}
     started_by_ray_up(home, **config)
-    check_cluster(tiny("resources.workers=1000"), {"CPU": 2.0})
+    check_cluster(tiny("resources.workers=1000"), [{"CPU": 2.0}])
 
 
 @pytest.mark.parametrize("content", ["", "text", "- a", "a: [", "\x00"])
@@ -110,3 +107,9 @@ def test_a_file_of_ray_up_that_makes_no_sense_is_passed_over(content: str, home:
     check_cluster(tiny("resources.workers=4"), HERE)
     with pytest.raises(RecipeError):
         check_cluster(tiny("resources.workers=5"), HERE)
+
+
+def test_a_worker_must_find_all_it_asks_for_on_one_node() -> None:
+    with pytest.raises(RecipeError, match="more than 0 such workers"):
+        check_cluster(tiny("resources.cpus=8"), [{"CPU": 2.0}] * 4)
+    check_cluster(tiny("resources.workers=2", "resources.cpus=2"), [{"CPU": 3.0}] * 2)
