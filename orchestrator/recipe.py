@@ -186,6 +186,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        workers = max(self.resources.workers, *(network.workers or 1 for network in self.ladder.networks))
+        if self.training.batch_size < workers:
+            raise ValueError(
+                f"training.batch_size is {self.training.batch_size}, less than the {workers} workers that share it; "
+                "give every worker an image or more"
+            )
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.distillation.source == "cached" and self.distillation.views == 0:

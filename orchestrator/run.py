@@ -14,7 +14,8 @@ from orchestrator import recipe as recipes
 from orchestrator import report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, check_present, describe
-from orchestrator.graph import Plan, needed, plan
+from orchestrator.graph import Plan, needed
+from orchestrator.plan import plan
 from orchestrator.progress import Lines
 from orchestrator.recipe import Recipe, RecipeError
 

@@ -45,6 +45,7 @@ def run(job: Job) -> Artifact:
     folders = job.folders()
     about = json.loads((folders["data"] / "dataset.json").read_text())
     count, classes = about["counts"]["train"], about["classes"]
+    job.say(doing=f"starting to score {count:,} images")
     with job.store.scratch() as scratch:
         clean = [_array(scratch / f"clean-{e}.npy", np.float32, (count, classes)) for e in range(len(spec.experts))]
         views = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -164,7 +165,11 @@ class _Loop:
         self.started = time.monotonic()
         if content is None:
             return
-        state = TrainingState.from_bytes(content)
+        try:
+            state = TrainingState.from_bytes(content)
+        except ValueError as error:
+            warnings.warn(f"{error}; training starts anew", stacklevel=2)
+            return
         self.step = self.saved_step = state.step
         self.network.load_state_dict(state.network)
         optim.load_state_tensors(self.optimizer, state.optimizer)

@@ -14,7 +14,8 @@ import pytest
 from orchestrator import recipe as recipes
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.datasets import describe
-from orchestrator.graph import Plan, Stage, plan
+from orchestrator.graph import Plan, Stage
+from orchestrator.plan import plan
 from orchestrator.recipe import Recipe, RecipeError
 
 ROOT = Path(__file__).parents[2]

@@ -91,14 +91,14 @@ def test_a_kind_of_node_without_a_maximum_has_the_cluster_s(home: Path) -> None:
 
 def test_nodes_that_are_up_count_even_where_the_file_knows_less(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
-    check_cluster(tiny("resources.workers=40"), [{"CPU": 40.0}])
+    check_cluster(tiny("resources.workers=40", "training.batch_size=40"), [{"CPU": 40.0}])
 
 
 def test_a_kind_of_node_whose_resources_ray_finds_out_sets_no_bound(home: Path) -> None:
     config = kinds_of_node()
     config["available_node_types"]["worker"]["resources"] = {}
     started_by_ray_up(home, **config)
-    check_cluster(tiny("resources.workers=1000"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=1000", "training.batch_size=1000"), [{"CPU": 2.0}])
 
 
 @pytest.mark.parametrize("content", ["", "text", "- a", "a: [", "\x00"])

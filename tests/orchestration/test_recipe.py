@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator import recipe as recipes
 from orchestrator.datasets import describe
-from orchestrator.graph import plan
+from orchestrator.plan import plan
 from orchestrator.recipe import Recipe, fields, load
 from tests.orchestration.examples import TINY, refusal
 

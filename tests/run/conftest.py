@@ -23,10 +23,18 @@ TINY: dict[str, Any] = {
         "validation": 64,
         "synthetic": {"images": 384, "test_images": 64, "classes": 4, "image_size": 16, "channels": 1},
     },
-    "ladder": {"networks": ["plain_cnn_8", "plain_cnn_6", "plain_cnn_4", "plain_cnn_2"]},
+    # The TAs and the trials train long enough for a test to find them at it.
+    "ladder": {
+        "networks": [
+            "plain_cnn_8",
+            {"name": "plain_cnn_6", "steps": 300},
+            {"name": "plain_cnn_4", "steps": 300},
+            "plain_cnn_2",
+        ]
+    },
     "training": {"steps": 30, "batch_size": 32, "augmentation": "crop", "precision": "fp32"},
     "distillation": {"views": 3},
-    "search": {"trials": 4, "round_size": 2},
+    "search": {"trials": 4, "round_size": 2, "steps": 200},
     "methods": ["labels", "kd", "takd", "ces_kd", "ces_random"],
     "seeds": [0, 1],
 }

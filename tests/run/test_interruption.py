@@ -41,11 +41,16 @@ def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_w
 ) -> None:
     place = make_place()
     place.recipe()
-    for mark in ("train/plain_cnn_8 done", "train/plain_cnn_4 done", "score done"):
+    for stage, mark, seconds in (
+        ("train/plain_cnn_6", "train/plain_cnn_6: training", 1.0),
+        ("score", "score: starting", 1.0),
+        ("search", "search: proposing", 8.0),  # Tune and its first trials have started by then
+    ):
         process = start_until(place, mark)
-        time.sleep(1.5)  # into what follows: the TAs' training, the scoring, the search
+        time.sleep(seconds)
         process.kill()
         process.wait()
+        assert stage not in place.artifacts(), "it was killed too late to show anything"
     finished = place.run()
     assert finished.code == 0, finished.err[-3000:]
     assert weights_of(place) == weights_of(undisturbed[0])
