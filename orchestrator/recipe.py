@@ -100,7 +100,7 @@ class Distillation(Section):
 class Difficulty(Section):
     """How hard an image is."""
 
-    scorer: Scorer = Field("mean_loss", description="which difficulty orders the images")
+    scorer: Scorer = Field("held_out_loss", description="which difficulty orders the images")
     balanced: bool = Field(False, description="rank within each class, so that every stratum has the same class mix")
     held_out_folds: int = Field(
         0, ge=0, description="folds of the held-out loss (2 or more; 0: not computed, unless it is the scorer: 3)"

@@ -34,6 +34,7 @@ TINY: dict[str, Any] = {
     },
     "training": {"steps": 30, "batch_size": 32, "augmentation": "crop", "precision": "fp32"},
     "distillation": {"views": 3},
+    "difficulty": {"held_out_folds": 2},
     "search": {"trials": 4, "round_size": 2, "steps": 200},
     "methods": ["labels", "kd", "takd", "ces_kd", "ces_random"],
     "seeds": [0, 1],
