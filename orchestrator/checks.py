@@ -61,6 +61,15 @@ def check_cluster(recipe: Recipe, nodes: list[dict[str, float]]) -> None:
     _compare("a student", 1, "resources.student_gpus", resources.student_gpus, resources.cpus, clusters)
 
 
+def student_slots(recipe: Recipe, nodes: list[dict[str, float]]) -> float:
+    """How many single-worker trainings the cluster, at its largest, has room for at once; at least 1."""
+    resources = recipe.resources
+    rooms = [
+        sum(_room(node, resources.cpus, resources.student_gpus) for node in each) for each in (nodes, _autoscaled())
+    ]
+    return max(1.0, *rooms)
+
+
 def _compare(
     what: str, count: int, gpu_field: str, gpus: float, cpus: int, clusters: list[list[dict[str, float]]]
 ) -> None:

@@ -85,12 +85,15 @@ def connect(address: str | None, verbose: bool = False) -> None:
         raise RecipeError(f"--address {address or 'auto'}: no Ray cluster can be reached there: {error}") from error
 
 
-def execute(stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines) -> Outcome:
-    """Run ``stages`` (each after what it needs); ``kept`` are the artifacts that exist, by identity.
+def execute(
+    stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines, slots: float
+) -> Outcome:
+    """Run ``stages`` (each after what it needs).
 
-    Needs ``connect`` first. Ctrl-C leaves what is committed; the same command goes on from there.
+    ``kept`` are the artifacts that exist, by identity; ``slots`` is how many students may run at once. Needs
+    ``connect`` first. Ctrl-C leaves what is committed; the same command goes on from there.
     """
-    return _Execution(list(stages), kept, store, recipe, lines).run()
+    return _Execution(list(stages), kept, store, recipe, lines, slots).run()
 
 
 class _Execution:
@@ -101,9 +104,9 @@ class _Execution:
     """
 
     def __init__(
-        self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines
+        self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines, slots: float
     ) -> None:
-        self.kept, self.store, self.recipe, self.lines = kept, store, recipe, lines
+        self.kept, self.store, self.recipe, self.lines, self.slots = kept, store, recipe, lines, slots
         self.pending = stages
         self.actor = BoardActor.remote()  # type: ignore[attr-defined]
         self.references: dict[str, Any] = {}  # by identity
@@ -111,10 +114,6 @@ class _Execution:
         self.started: set[str] = set()  # names of stages that have said something
         self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
-        needs = recipe.resources.student_gpus, recipe.resources.cpus
-        has = ray.cluster_resources()
-        slots = has.get("GPU", 0) / needs[0] if needs[0] else has.get("CPU", 1) / needs[1]
-        self.slots = max(1, int(slots))
 
     def run(self) -> Outcome:
         while self.pending or self.waiting:

@@ -70,7 +70,7 @@ def _execute(
 ) -> tuple[dict[str, Artifact], int]:  # fmt: skip
     lines.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
-    from orchestrator.checks import check_cluster
+    from orchestrator.checks import check_cluster, student_slots
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
@@ -81,10 +81,12 @@ def _execute(
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             has = ray.cluster_resources()
-            check_cluster(recipe, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-            where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(ray.nodes())} node(s)"
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            check_cluster(recipe, nodes)
+            where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(nodes)} node(s)"
             lines.say(f"Ray is up: {where}")
-            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines)
+            todo = needed(planned.stages, missing)
+            outcome = executor.execute(todo, kept, store, recipe, lines, student_slots(recipe, nodes))
         finally:
             ray.shutdown()
     if outcome.failures:

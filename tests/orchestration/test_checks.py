@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.checks import check_cluster
+from orchestrator.checks import check_cluster, student_slots
 from orchestrator.recipe import RecipeError
 from tests.orchestration.examples import tiny
 
@@ -113,3 +113,11 @@ def test_a_worker_must_find_all_it_asks_for_on_one_node() -> None:
     with pytest.raises(RecipeError, match="more than 0 such workers"):
         check_cluster(tiny("resources.cpus=8"), [{"CPU": 2.0}] * 4)
     check_cluster(tiny("resources.workers=2", "resources.cpus=2"), [{"CPU": 3.0}] * 2)
+
+
+def test_students_have_the_slots_of_the_cluster_at_its_largest_and_at_least_one(home: Path) -> None:
+    assert student_slots(tiny("resources.cpus=2"), HERE) == 2
+    assert student_slots(tiny("resources.student_gpus=0.25"), HERE) == 4
+    assert student_slots(tiny("resources.student_gpus=0.25"), [{"CPU": 4.0}]) == 1
+    started_by_ray_up(home, **kinds_of_node())
+    assert student_slots(tiny("resources.student_gpus=0.5"), [{"CPU": 2.0}]) == 6
