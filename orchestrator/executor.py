@@ -151,7 +151,11 @@ class _Execution:
             not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.started and self._is_ready(stage)
             for stage in running
         )
-        return not longer_waits and sum(map(_is_student, running)) < self.slots
+        # A search's trials are students too, and what waits for it comes last: its rounds go before other students.
+        trials = sum(
+            self.recipe.search.round_size for stage in running if stage.kind == "search" and self._is_ready(stage)
+        )
+        return not longer_waits and sum(map(_is_student, running)) + trials < self.slots
 
     def _is_ready(self, stage: Stage) -> bool:
         return all(item.identity in self.settled for _, item in stage.inputs)
