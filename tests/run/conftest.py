@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
     "distillation": {"views": 3},
     "difficulty": {"held_out_folds": 2},
     "search": {"trials": 4, "round_size": 2, "steps": 200},
-    "methods": ["labels", "kd", "takd", "ces_kd", "ces_random"],
+    "methods": ["labels", "kd", "ces_kd", "ces_random"],
     "seeds": [0, 1],
 }
 

@@ -105,11 +105,12 @@ def test_the_same_spec_trains_the_same_network_and_another_seed_another_one() ->
     assert any(not torch.equal(again.weights[name], other.weights[name]) for name in again.weights)
 
 
-def test_a_damaged_checkpoint_is_refused() -> None:
+def test_from_a_damaged_checkpoint_it_says_so_and_starts_again() -> None:
     checkpoint = killed_at(spec_of("labels"), 8)
     assert checkpoint is not None
-    with pytest.raises(ValueError, match="the checkpoint is damaged"):
-        learn(spec_of("labels"), Keeper(checkpoint[:-100]))
+    with pytest.warns(UserWarning, match="the checkpoint is damaged.*training starts anew"):
+        again = learn(spec_of("labels"), Keeper(checkpoint[:-100]))
+    assert_same_training(again, undisturbed("labels"))
 
 
 @pytest.fixture
