@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -140,12 +140,3 @@ class ImageFiles:
             crop = photo.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)
             crops.append(np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else crop))
         return np.stack(crops)
-
-
-def describe(about: dict[str, Any]) -> str:
-    """One line on an ingested data set, for the terminal."""
-    counts = about["counts"]
-    return (
-        f"{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test images, "
-        f"{about['classes']} classes"
-    )

@@ -56,19 +56,6 @@ class Observer(Protocol):
         ...
 
 
-class SilentObserver:
-    """Keeps nothing and says nothing: for tests and benchmarks."""
-
-    def load(self) -> bytes | None:
-        return None
-
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
-        return None
-
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
-        return None
-
-
 @dataclass(frozen=True)
 class Trained:
     """What a training gives.
