@@ -73,11 +73,6 @@ def connect(address: str | None, verbose: bool = False) -> None:
     Raises:
         RecipeError: when there is no cluster at the address.
     """
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
-    # Workers import this package by the driver's path; their own progress bars would drown ours.
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     level = logging.INFO if verbose else logging.ERROR
     try:
         ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from orchestrator import recipe as recipes
 from orchestrator import report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
-from orchestrator.datasets import DatasetError, check_present, describe
+from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
 from orchestrator.plan import plan
 from orchestrator.progress import Lines
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged)
-    sizes = _check(recipe, planned, kept, lines) if missing else None
+    sizes = _check(recipe, data, planned, kept, lines) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
@@ -114,13 +114,15 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
     return kept, damaged
 
 
-def _check(recipe: Recipe, planned: Plan, kept: dict[str, Artifact], lines: Lines) -> list[dict[str, int]]:
+def _check(
+    recipe: Recipe, data: DatasetInfo, planned: Plan, kept: dict[str, Artifact], lines: Lines
+) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
     from orchestrator.checks import check_networks
 
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
-    sizes = check_networks(recipe, describe(recipe.dataset))
+    sizes = check_networks(recipe, data)
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     lines.say(f"ladder: {shown}")

@@ -7,7 +7,7 @@ import time
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import EvaluateSpec
 from orchestrator.stages.job import Job
-from orchestrator.stages.train import device_here
+from orchestrator.stages.train import single_device
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
@@ -20,7 +20,7 @@ def run(job: Job) -> Artifact:
     start = time.time()
     spec = EvaluateSpec.from_plain(job.spec)
     use_threads(spec.threads)
-    device = device_here()
+    device = single_device(job)
     folders = job.folders()
     data = load(
         folders["data"], root=job.dataset_root, augmentation="none", views_seed=0, device=device,

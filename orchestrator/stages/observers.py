@@ -53,11 +53,13 @@ class StageObserver:
     def load(self) -> bytes | None:
         return self.store.read_checkpoint(self.job.identity)
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         self.accuracy = row["validation_accuracy"]
-        if time.monotonic() - self.last_checkpoint >= self.job.resources.checkpoint_seconds:
-            self.store.write_checkpoint(self.job.identity, state())
-            self.last_checkpoint = time.monotonic()
+        if time.monotonic() - self.last_checkpoint < self.job.resources.checkpoint_seconds:
+            return False
+        self.store.write_checkpoint(self.job.identity, state())
+        self.last_checkpoint = time.monotonic()
+        return True
 
     def tick(self, step: int, steps: int, images_per_second: float) -> None:
         self.job.say(step=step, steps=steps, images_per_second=images_per_second, accuracy=self.accuracy)
@@ -80,18 +82,19 @@ class RayTrainObserver(StageObserver):
         with checkpoint.as_directory() as folder:
             return (Path(folder) / CHECKPOINT).read_bytes()
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         import ray.train
 
         self.accuracy = row["validation_accuracy"]
         if not self.main:
             ray.train.report(row)
-            return
+            return True  # the main worker writes it for all
         if self.curves:
             self.curves.row(row)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CHECKPOINT).write_bytes(state())
             ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        return True
 
 
 class SingleObserver(StageObserver):
@@ -101,6 +104,6 @@ class SingleObserver(StageObserver):
         super().__init__(job)
         self.curves = Curves(job)
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         self.curves.row(row)
-        super().evaluated(row, state)
+        return super().evaluated(row, state)

@@ -23,7 +23,7 @@ from curricula.difficulty import Evidence, available, score, spearman
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
-from orchestrator.stages.train import device_here
+from orchestrator.stages.train import single_device
 from orchestrator.training.guidance import ready_to_teach
 from orchestrator.training.images import load
 from orchestrator.training.loop import folds_of
@@ -99,7 +99,7 @@ class Scorer:
     def __init__(self, job: Job) -> None:
         spec = ScoreSpec.from_plain(job.spec)
         use_threads(spec.threads)
-        self.spec, self.device = spec, device_here()
+        self.spec, self.device = spec, single_device(job)
         folders = job.folders()
         self.data = load(
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,

@@ -27,7 +27,7 @@ from orchestrator.graph import trial_identity
 from orchestrator.specs import Range, SearchSpec, SpaceSpec, TrainSpec, apply_choice
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.observers import StageObserver
-from orchestrator.stages.train import results_of, train_here
+from orchestrator.stages.train import results_of, single_device, train_here
 from orchestrator.training.world import World
 
 METRIC = "validation_accuracy"
@@ -211,14 +211,14 @@ class TrialObserver(StageObserver):
     def __init__(self, job: Job, steps: int) -> None:
         super().__init__(job)
         self.steps = steps
-        self.best: tuple[float, float] | None = None
         self.curve: list[tuple[int, float]] = []
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
-        super().evaluated(row, state)
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+        written = super().evaluated(row, state)
         self.curve.append((row["step"], row["validation_accuracy"]))
         if row["step"] < self.steps:  # the last report is the trial's result
             ray.tune.report(row | {"curve": self.curve})
+        return written
 
     def tick(self, step: int, steps: int, images_per_second: float) -> None:
         return None
@@ -230,7 +230,7 @@ def _trial(config: dict[str, Any], job: Job, student: TrainSpec) -> None:
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['number']}"})
     observer = TrialObserver(trial, spec.steps)
     try:
-        trained = train_here(trial, spec, observer, World())
+        trained = train_here(trial, spec, observer, World(), single_device(job))
     except StageError as error:
         ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
         return

@@ -43,26 +43,28 @@ def run(job: Job) -> Artifact:
         return _with_ray_train(job)
     start, spec = time.time(), chosen_spec(job)
     observer = SingleObserver(job)
-    trained = train_here(job, spec, observer, World())
+    trained = train_here(job, spec, observer, World(), single_device(job))
     observer.curves.close()
     artifact = _commit(job, spec, trained, World(), start)
     job.store.drop_checkpoint(job.identity)
     return artifact
 
 
-def device_here() -> torch.device:
-    """The GPU that Ray gave this process, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def single_device(job: Job) -> torch.device:
+    """Where a process that works alone computes: on the GPU that it asked Ray for, else on the CPU.
+
+    Not on any GPU that torch sees: Ray hides none from a process that asked for none.
+    """
+    return torch.device("cuda" if job.resources.student_gpus else "cpu")
 
 
-def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World) -> Trained:
+def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, device: torch.device) -> Trained:
     """Run the training loop in this process, on the data and guidance of the job's inputs.
 
     Raises:
         StageError: as ``run``.
     """
     use_threads(spec.threads)
-    device = device_here()
     folders = job.folders()
     try:
         data = load(
@@ -109,7 +111,6 @@ def _commit(job: Job, spec: TrainSpec, trained: Trained, world: World, start: fl
             np.save(scratch / "learned_step.npy", trained.learned_step)
         results = results_of(trained) | {
             "weights_sha256": hashlib.sha256((scratch / WEIGHTS).read_bytes()).hexdigest(),
-            "parameters": sum(value.numel() for value in new_network(spec.network, 0).parameters()),
             "workers": world.size,
             "taught_with": {
                 "temperature": spec.guidance.temperature,
@@ -122,7 +123,7 @@ def _commit(job: Job, spec: TrainSpec, trained: Trained, world: World, start: fl
 
 def _worker(config: dict[str, Any]) -> dict[str, Any]:
     """One Ray Train worker. An error that a retry can't mend is returned, since Ray Train retries what is raised."""
-    import ray.train
+    import ray.train.torch
 
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
@@ -130,8 +131,10 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     start, spec = time.time(), chosen_spec(job)
     observer = RayTrainObserver(job, world.main())
     job.say(doing="training")
+    # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
+    device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
     try:
-        trained = train_here(job, spec, observer, world)
+        trained = train_here(job, spec, observer, world, device)
     except StageError as error:
         return {"error": str(error)}
     if observer.curves:  # the main worker
@@ -141,6 +144,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_ray_train(job: Job) -> Artifact:
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # before its import: where v1 is still the default
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -182,10 +186,9 @@ def run_pretrained(job: Job) -> Artifact:
     spec = PretrainedSpec.from_plain(job.spec)
     path = Path(job.settings["path"])
     try:
-        network = load_network(spec.network, path)
+        load_network(spec.network, path)
     except ValueError as error:
         raise StageError(f"ladder.networks: {error}") from error
     with job.store.scratch() as scratch:
         shutil.copyfile(path, scratch / WEIGHTS)
-        parameters = sum(value.numel() for value in network.parameters())
-        return job.commit(scratch, start, {"parameters": parameters, "weights_sha256": spec.sha256})
+        return job.commit(scratch, start, {"weights_sha256": spec.sha256})

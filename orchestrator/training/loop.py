@@ -47,8 +47,11 @@ class Observer(Protocol):
         """The checkpoint to go on from."""
         ...
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
-        """After each validation, on every worker: ``row`` is a line of the history, ``state()`` a checkpoint."""
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+        """After each validation, on every worker: ``row`` is a line of the history, ``state()`` a checkpoint.
+
+        Gives whether a checkpoint was written.
+        """
         ...
 
     def tick(self, step: int, steps: int, images_per_second: float) -> None:
@@ -181,7 +184,7 @@ class _Loop:
             while self.step < self.spec.steps:
                 batch, shown = ahead.result() if ahead else self._prepare(self.step)
                 follows = self.step + 1 < self.spec.steps
-                # Decoding photos takes longer than it hides; a gather in memory does not pay for a second thread.
+                # Decoding photos is worth a second thread; a gather in memory is not.
                 ahead = pool.submit(self._prepare, self.step + 1) if follows and self.data.images.prefetch else None
                 self._take_step(batch, shown)
                 self.step += 1
@@ -304,12 +307,12 @@ class _Loop:
             self.best_row = row
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self._reset_sums()
-        self.observer.evaluated(row, lambda: self._state().to_bytes())
-        self.saved_step = self.step
+        if self.observer.evaluated(row, lambda: self._state().to_bytes()):
+            self.saved_step = self.step
 
     def _diverged(self, step: int) -> None:
         saved = self.saved_step
-        last = "no checkpoint was written" if saved is None else f"the last good state is that of step {saved}"
+        last = "no checkpoint was written" if saved is None else f"the last good checkpoint is that of step {saved}"
         raise TrainingDivergedError(
             f"the loss was no longer finite at step {step} of {self.spec.steps}, "
             f"learning rate {optim.learning_rate(self.spec.optimizer, step, self.spec.steps):.4g}; {last}. "

@@ -157,13 +157,14 @@ class Keeper:
     def load(self) -> bytes | None:
         return self.checkpoint
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         if row["step"] == self.kill_at and self.when == "before":
             raise Killed
         self.rows.append(row)
         self.checkpoint = state()
         if row["step"] == self.kill_at:
             raise Killed
+        return True
 
     def tick(self, step: int, steps: int, images_per_second: float) -> None:
         return None

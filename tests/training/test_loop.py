@@ -199,7 +199,7 @@ class TestDivergence:
 
     MESSAGE = re.compile(
         r"no longer finite at step (\d+) of 14, learning rate (\S+); "
-        r"(?:the last good state is that of step (\d+)|no checkpoint was written)\. Lower .*learning_rate"
+        r"(?:the last good checkpoint is that of step (\d+)|no checkpoint was written)\. Lower .*learning_rate"
     )
 
     def failure(self, keeper: Keeper, **changes: Any) -> re.Match[str]:

@@ -38,12 +38,13 @@ class MainKeeper(Keeper):
     def load(self) -> bytes | None:
         return self.path.read_bytes() if self.path.exists() else None
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> None:
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         if self.world.main():
             self.path.write_bytes(state())
         dist.barrier()
         if row["step"] == self.kill_at:
             raise Killed
+        return True
 
 
 def work(rank: int, size: int, folder: str) -> None:
