@@ -110,6 +110,18 @@ def test_more_trials_leave_the_ladder_alone_and_keep_the_trials_that_were_made(
     assert len(trials) == 6 and [trials[number] for number in (0, 1)] == [before[number] for number in (0, 1)]
 
 
+def test_early_stopping_ends_some_trials_before_their_last_step(
+    undisturbed: Run, make_place: Callable[[], Place]
+) -> None:
+    place = copy_of(undisturbed[0], make_place)
+    finished = place.run("search.scheduler=asha", "search.trials=6")
+    assert finished.code == 0, finished.err[-3000:]
+    trials = place.report()["search"]["trials"]
+    assert {trial["status"] for trial in trials} <= {"finished", "stopped"}
+    assert all((trial["steps"] == 200) == (trial["status"] == "finished") for trial in trials)
+    assert sum(trial["steps"] for trial in trials) < 6 * 200
+
+
 def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
     undisturbed: Run, make_place: Callable[[], Place]
 ) -> None:
