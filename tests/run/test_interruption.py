@@ -16,19 +16,19 @@ Run = tuple[Place, Finished]
 WAIT_SECONDS = 240
 
 
-def start_until(place: Place, mark: str) -> subprocess.Popen[str]:
-    """Start the run and wait until it prints ``mark``."""
+def start_until(place: Place, happened: Callable[[str], bool]) -> subprocess.Popen[str]:
+    """Start the run and wait until ``happened``, which is given what the run has printed."""
     log = place.folder / f"log-{time.monotonic_ns()}"
     with log.open("w") as stream:
         process = subprocess.Popen(
             place.command(), cwd=place.folder, env=environment(), stdout=stream, stderr=subprocess.STDOUT, text=True
         )
     deadline = time.monotonic() + WAIT_SECONDS
-    while mark not in log.read_text():
+    while not happened(log.read_text()):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            pytest.fail(f"'{mark}' never came:\n{log.read_text()[-3000:]}")
-        time.sleep(0.05)
+            pytest.fail(f"what was waited for never came:\n{log.read_text()[-3000:]}")
+        time.sleep(0.02)
     return process
 
 
@@ -41,13 +41,22 @@ def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_w
 ) -> None:
     place = make_place()
     place.recipe()
-    for stage, mark, seconds in (
-        ("train/plain_cnn_6", "train/plain_cnn_6: training", 1.0),
-        ("score", "score: starting", 1.0),
-        ("search", "search: proposing", 8.0),  # Tune and its first trials have started by then
+
+    def a_ta_has_a_checkpoint(said: str) -> bool:
+        return "train/plain_cnn_8 done" in said and bool(list(place.storage.glob("checkpoints/*/checkpoint_*")))
+
+    def scoring_has_begun(said: str) -> bool:
+        return "score: starting" in said
+
+    def a_trial_is_stored(said: str) -> bool:
+        return bool(list(place.storage.glob("trials/*.json")))
+
+    for stage, happened in (
+        ("train/plain_cnn_6", a_ta_has_a_checkpoint),
+        ("score", scoring_has_begun),
+        ("search", a_trial_is_stored),
     ):
-        process = start_until(place, mark)
-        time.sleep(seconds)
+        process = start_until(place, happened)
         process.kill()
         process.wait()
         assert stage not in place.artifacts(), "it was killed too late to show anything"
@@ -59,7 +68,7 @@ def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_w
 def test_ctrl_c_says_what_is_kept_and_ends_with_130(undisturbed: Run, make_place: Callable[[], Place]) -> None:
     place = make_place()
     place.recipe()
-    process = start_until(place, "ingest done")
+    process = start_until(place, lambda said: "ingest done" in said)
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
     said = "".join(path.read_text() for path in place.folder.glob("log-*"))
