@@ -24,8 +24,8 @@ from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
-from orchestrator.training.guidance import ready_to_teach
 from orchestrator.training.images import load
+from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.loop import folds_of
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.precision import autocast, uses_bf16

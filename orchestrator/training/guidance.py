@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from curricula.curriculum import Curriculum
 from orchestrator.specs import GuidanceSpec
+from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.precision import autocast
 
 IntArray = npt.NDArray[np.int64]
@@ -42,12 +43,6 @@ class Experts(Protocol):
     def chosen(self, experts: IntArray, shown: Shown) -> Tensor:
         """Logits (B, classes), of expert ``experts[i]`` for image i."""
         ...
-
-
-def ready_to_teach(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on the device, frozen, in evaluation mode, in channels-last storage."""
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval().requires_grad_(False)
 
 
 class OnlineExperts:

@@ -110,8 +110,8 @@ class TestEveryKindFromEverySource:
 
 def test_online_experts_are_in_evaluation_mode_and_stay_as_they_were() -> None:
     networks = [expert_network(name).train() for name in LADDER]
-    before = [{name: value.clone() for name, value in network.state_dict().items()} for network in networks]
     experts = OnlineExperts(networks, CPU, bf16=False)
+    before = [{name: value.clone() for name, value in network.state_dict().items()} for network in experts.networks]
     for expert in range(3):
         first, second = experts.one(expert, shown()), experts.one(expert, shown())
         assert torch.equal(first, second)  # the smallest has dropout
@@ -136,11 +136,11 @@ def test_chosen_experts_logits_are_picked_out_of_every_experts(source: str, seed
 
 
 def test_only_the_chosen_expert_runs_and_on_its_own_images() -> None:
-    networks = [expert_network(name) for name in LADDER]
+    experts = OnlineExperts([expert_network(name) for name in LADDER], CPU, bf16=False)
     ran: list[tuple[int, int]] = []
-    for number, network in enumerate(networks):
+    for number, network in enumerate(experts.networks):
         network.register_forward_pre_hook(lambda _, inputs, number=number: ran.append((number, len(inputs[0]))))
-    OnlineExperts(networks, CPU, bf16=False).chosen(np.array([2, 0, 2, 2, 0, 2, 2]), shown())
+    experts.chosen(np.array([2, 0, 2, 2, 0, 2, 2]), shown())
     assert ran == [(0, 2), (2, 5)]
 
 

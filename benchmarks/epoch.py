@@ -1,0 +1,72 @@
+"""epoch: what one pass of the student costs under each guidance, as a multiple of plain training in fp32."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks import workload
+from benchmarks.floor import Floor, prepare
+from benchmarks.measure import interleave, ratios, table
+from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.loop import train
+from orchestrator.training.networks import new_network
+
+CPU = torch.device("cpu")
+KINDS = (
+    ("labels", "none"), ("single", "cached"), ("dense", "cached"), ("selected", "cached"),
+    ("single", "online"), ("dense", "online"), ("selected", "online"),
+)  # fmt: skip
+
+
+def run(rounds: int, short: bool, threads: int) -> str:
+    """The table of the benchmark."""
+    count = 2560 if short else 5120
+    torch.set_num_threads(threads)
+    images, labels = workload.pixels(count)
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = workload.logits_table(Path(folder), count, views=2)
+        sides: dict[str, Callable[[], object]] = {
+            "floor fp32": _floor(images, labels, bf16=False), "floor bf16": _floor(images, labels, bf16=True),
+        }  # fmt: skip
+        for precision in ("fp32", "bf16"):
+            bf16 = precision == "bf16"
+            networks = [new_network(workload.network_spec(name), 0) for name in workload.EXPERTS]
+            for kind, source in KINDS:
+                first = -1 if kind == "single" else 0  # one expert: the largest
+                experts: Experts | None = None
+                if source == "online":
+                    experts = OnlineExperts(networks[first:], CPU, bf16)
+                elif source == "cached":
+                    experts = CachedExperts(arrays[first:], CPU)
+                sides[f"{kind} {source} {precision}"] = _ours(images, labels, kind, source, precision, experts, threads)
+        found = interleave(sides, rounds)
+    speed = {name: count / sorted(values)[len(values) // 2] for name, values in found.items()}
+    rows = [(name, ratio, f"{speed[name]:,.0f}") for name, ratio in ratios(found, "floor fp32").items()]
+    return table(("student pass", "x floor fp32", "images/s"), rows)
+
+
+def _floor(images: torch.Tensor, labels: torch.Tensor, bf16: bool) -> Callable[[], object]:
+    floor = Floor(images, labels, workload.BATCH, bf16)
+    network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
+    return lambda: floor.epoch(network, optimizer)
+
+
+def _ours(
+    images: torch.Tensor, labels: torch.Tensor, kind: str, source: str, precision: str, experts: Experts | None,
+    threads: int,
+) -> Callable[[], object]:  # fmt: skip
+    data = workload.data(images, labels)
+    steps = -(-len(images) // workload.BATCH)
+    spec = workload.train_spec(steps, kind, source, precision, threads)  # type: ignore[arg-type]
+    curriculum = workload.static_curriculum(len(images)) if kind == "selected" else None
+
+    def work() -> object:
+        guidance = Guidance(spec.guidance, experts, curriculum)
+        network = new_network(spec.network, spec.seed)
+        return train(spec, network, data, guidance, device=CPU, observer=workload.Silent())
+
+    return work

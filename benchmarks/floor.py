@@ -1,0 +1,60 @@
+"""The floor: the same arithmetic in the tightest plain PyTorch loop, with none of the program's code.
+
+Images lie in memory as uint8; a batch is one gather with a random crop and flip, normalised as whole rows; the network
+is in channels-last storage, the optimiser fused; nothing is measured, validated or saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+PAD = 4
+
+
+@dataclass
+class Floor:
+    """Plain training on images uint8 (N, 32, 32, 3) and labels int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+    batch_size: int
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        self.scale = (1 / (255 * torch.tensor(STD))).repeat(32)
+        self.shift = (-torch.tensor(MEAN) / torch.tensor(STD)).repeat(32)
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Augmented, normalised images of an index, (B, 3, 32, 32) in channels-last storage."""
+        count = len(index)
+        rows = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
+        columns = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
+        columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns)
+        rows, columns = (31 - (31 - side.abs()).abs() for side in (rows, columns))
+        pixels = self.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+        flat = torch.addcmul(self.shift, pixels.view(count, 32, 96).float(), self.scale)
+        return flat.view(count, 32, 32, 3).permute(0, 3, 1, 2)
+
+    def epoch(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """One pass on the loss of the labels."""
+        for index in torch.randperm(len(self.images)).split(self.batch_size):
+            images = self.batch(index)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+                logits = network(images)
+            loss = F.cross_entropy(logits.float(), self.labels[index])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+
+def prepare(network: nn.Module) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A network and its optimiser as the floor trains it."""
+    network = network.to(memory_format=torch.channels_last).train()
+    return network, torch.optim.SGD(
+        network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
+    )

@@ -1,0 +1,100 @@
+"""Interleaved rounds and their tables: on a shared machine only a ratio within one round means anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results.md"
+PACKAGES = ("ray", "torch", "torchvision", "numpy", "torchdistill")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A figure over several rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Ratio:
+        """Median, minimum and maximum of some values."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long the work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def interleave(
+    sides: Mapping[str, Callable[[], object]], rounds: int, say: Callable[[str], None] = print
+) -> dict[str, list[float]]:
+    """Seconds of each side in each round; every round runs all sides, every other one in the opposite order.
+
+    One round before them warms caches up and is not counted.
+    """
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        names = list(sides) if number % 2 else list(reversed(sides))
+        for name in names:
+            took = seconds(sides[name])
+            if number:
+                found[name].append(took)
+        say(f"  round {number} of {rounds}" if number else "  warmed up")
+    return found
+
+
+def ratios(found: Mapping[str, Sequence[float]], floor: str) -> dict[str, Ratio]:
+    """Each side's seconds as multiples of the floor's in the same round."""
+    return {
+        name: Ratio.of([mine / its for mine, its in zip(values, found[floor], strict=True)])
+        for name, values in found.items()
+    }
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table with aligned columns."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    rows_of_cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows_of_cells)
+
+
+def machine() -> str:
+    """The processor, the GPU if there is one, and the versions that speed depends on."""
+    import torch
+
+    name = platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    parts = [f"{len(os.sched_getaffinity(0))} cores of {name}"]
+    if torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
+    for package in PACKAGES:
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join([*parts, f"Python {platform.python_version()}"])
+
+
+def append(name: str, text: str) -> None:
+    """Add a benchmark's table to ``results.md`` with date, machine and versions."""
+    with RESULTS.open("a") as stream:
+        stream.write(f"\n## {name}, {date.today().isoformat()}\n\n{machine()}\n\n{text}\n")

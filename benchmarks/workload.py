@@ -1,0 +1,93 @@
+"""What the benchmarks train: CIFAR-sized images, a ResNet-8 student, experts ResNet 14, 20, 32 and 56."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from curricula import pacing, selection
+from curricula.curriculum import Curriculum
+from orchestrator.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
+from orchestrator.training.images import ResidentImages, TrainingData
+
+STUDENT = "resnet8"
+EXPERTS = ("resnet14", "resnet20", "resnet32", "resnet56")  # smallest first
+CLASSES, BATCH = 10, 128
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+def network_spec(name: str) -> NetworkSpec:
+    """A network on CIFAR-sized images."""
+    return NetworkSpec(name=name, classes=CLASSES, channels=3, image_size=32)
+
+
+def pixels(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images uint8 (count, 32, 32, 3) and labels; speed does not depend on what they show."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return torch.from_numpy(images), torch.from_numpy(generator.integers(0, CLASSES, count))
+
+
+def data(images: torch.Tensor, labels: torch.Tensor, validation: int = 16) -> TrainingData:
+    """The images as the program trains on them; the few validation images are training images too."""
+    everything = np.arange(len(images))
+    resident = ResidentImages(images, MEAN, STD, "crop_flip", 0, torch.device("cpu"))
+    return TrainingData(resident, labels, everything, everything[:validation], everything[:validation], CLASSES)
+
+
+def train_spec(
+    steps: int, kind: Literal["labels", "single", "dense", "selected"], source: Literal["none", "online", "cached"],
+    precision: Literal["fp32", "bf16"], threads: int, views: int = 2,
+) -> TrainSpec:  # fmt: skip
+    """A student's training as the benchmarks run it: no validation before its end."""
+    experts = {"labels": (), "single": EXPERTS[-1:]}.get(kind, EXPERTS)
+    return TrainSpec(
+        network=network_spec(STUDENT),
+        guidance=GuidanceSpec(kind=kind, experts=experts, source=source),
+        optimizer=OptimizerSpec(learning_rate=0.01),
+        steps=steps,
+        batch_size=BATCH,
+        augmentation="crop_flip",
+        views=views,
+        views_seed=0,
+        precision=precision,
+        evaluate_every=steps,
+        keep="last",
+        seed=0,
+        threads=threads,
+    )
+
+
+def static_curriculum(count: int) -> Curriculum:
+    """A quarter of the images to each expert, all in play: the steady state of CES-KD."""
+    ranks = np.random.default_rng(1).permutation(count) / count
+    chosen = selection.select("stratified", ranks, len(EXPERTS))
+    return Curriculum(chosen, pacing.make("linear", 0.5, 0.5), "static", len(EXPERTS))
+
+
+def logits_table(folder: Path, count: int, views: int) -> list[npt.NDArray[np.float16]]:
+    """Stored logits, memory-mapped as the score stage leaves them; of random numbers."""
+    arrays = []
+    for number in range(len(EXPERTS)):
+        values = np.random.default_rng(number).normal(size=(views, count, CLASSES)).astype(np.float16)
+        np.save(folder / f"views-{number}.npy", values)
+        arrays.append(np.load(folder / f"views-{number}.npy", mmap_mode="r"))
+    return arrays
+
+
+class Silent:
+    """An observer that keeps nothing."""
+
+    def load(self) -> bytes | None:
+        return None
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+        return False
+
+    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+        return None
