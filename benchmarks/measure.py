@@ -49,7 +49,7 @@ def interleave(
     """
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
-        names = list(sides) if number % 2 else list(reversed(sides))
+        names = list(sides) if number % 2 else list(sides)[::-1]
         for name in names:
             took = seconds(sides[name])
             if number:
