@@ -307,6 +307,8 @@ class _Planner:
                 round_size=search.round_size,
                 sampler=search.sampler,
                 scheduler=search.scheduler,
+                rungs=search.rungs if search.scheduler == "halving" else (),
+                warm_start=search.warm_start,
                 seed=search.seed,
             )
             name = "search" if method == "ces_kd" else f"search/{method}"

@@ -134,8 +134,22 @@ class Search(Section):
     round_size: int = Field(
         4, gt=0, description="points proposed at once; the sampler learns from whole rounds, so that the search repeats"
     )
-    scheduler: Literal["none", "asha"] = Field(
-        "none", description="early stopping; asha decides by arrival, so its choice can differ between two runs"
+    scheduler: Literal["none", "halving", "asha"] = Field(
+        "none",
+        description="early stopping; halving: short whole trainings first, the best go on to longer ones; "
+        "asha: stops by arrival what is behind, so its choice can differ between two runs",
+    )
+    rungs: tuple[float, ...] = Field(
+        (0.25,),
+        strict=False,
+        min_length=1,
+        description="halving: shares of a trial's steps at which points are compared, rising; "
+        "each rung takes as many steps as the first",
+    )
+    warm_start: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="earlier searches (search-...) over the same artifacts that the sampler learns from",
     )
 
     @field_validator("methods")
@@ -145,6 +159,13 @@ class Search(Section):
         if bad:
             raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what ces_kd's search found")
         return methods
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising(cls, rungs: tuple[float, ...]) -> tuple[float, ...]:
+        if any(low >= high for low, high in zip((0.0, *rungs), (*rungs, 1.0), strict=True)):
+            raise ValueError(f"found {list(rungs)}; give shares above 0 and below 1, each larger than the one before")
+        return rungs
 
 
 class Resources(Section):

@@ -221,7 +221,9 @@ class SearchSpec(Spec):
     trials: int
     round_size: int
     sampler: Literal["tpe", "random"]
-    scheduler: Literal["none", "asha"]
+    scheduler: Literal["none", "halving", "asha"]
+    rungs: tuple[float, ...]
+    warm_start: tuple[str, ...]
     seed: int
 
 

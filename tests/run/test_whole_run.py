@@ -110,16 +110,18 @@ def test_more_trials_leave_the_ladder_alone_and_keep_the_trials_that_were_made(
     assert len(trials) == 6 and [trials[number] for number in (0, 1)] == [before[number] for number in (0, 1)]
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "halving"])
 def test_early_stopping_ends_some_trials_before_their_last_step(
-    undisturbed: Run, make_place: Callable[[], Place]
+    undisturbed: Run, make_place: Callable[[], Place], scheduler: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
-    finished = place.run("search.scheduler=asha", "search.trials=6")
+    finished = place.run(f"search.scheduler={scheduler}", "search.trials=6")
     assert finished.code == 0, finished.err[-3000:]
-    trials = place.report()["search"]["trials"]
-    assert {trial["status"] for trial in trials} <= {"finished", "stopped"}
-    assert all((trial["steps"] == 200) == (trial["status"] == "finished") for trial in trials)
-    assert sum(trial["steps"] for trial in trials) < 6 * 200
+    search = place.report()["search"]
+    assert {trial["status"] for trial in search["trials"]} <= {"finished", "stopped"}
+    assert all((trial["steps"] == 200) == (trial["status"] == "finished") for trial in search["trials"])
+    assert sum(steps for trial in search["trials"] for steps, _ in trial["rungs"]) < 6 * 200
+    assert search["best"]["status"] == "finished"
 
 
 def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
