@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from orchestrator.stages.job import Job, StageError
 
 POLL_SECONDS = 0.5
 SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
+# Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
+# new process would import torch again.
+SPARE_PROCESSES = 4
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,20 @@ def connect(address: str | None, verbose: bool = False) -> None:
         RecipeError: when there is no cluster at the address.
     """
     level = logging.INFO if verbose else logging.ERROR
+    # Read by a Ray that is started here, and by no other.
+    os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
     try:
         ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise RecipeError(f"--address {address or 'auto'}: no Ray cluster can be reached there: {error}") from error
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _warm_up() -> None:
+    """Import what stages need, so that the process that does it, and is kept, starts its stage at once."""
+    import ray.train.torch  # noqa: F401
+
+    import orchestrator.stages.train  # noqa: F401
 
 
 def execute(
@@ -111,6 +125,9 @@ class _Execution:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
+        if any(stage.kind == "train" for stage in self.pending):
+            # While the data set is read: two processes, one for the teacher's stage and one for what goes beside it.
+            self.warming = [_warm_up.remote() for _ in range(2)]  # kept, or Ray would cancel them
         while self.pending or self.waiting:
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
@@ -217,11 +234,12 @@ def _summary(artifact: Artifact) -> str:
 @ray.remote(max_retries=SYSTEM_RETRIES, retry_exceptions=False)
 def _run_stage(job: Job, roles: list[str], *upstream: Artifact | Failure) -> Artifact | Failure:
     """A stage as a Ray task. What it can't do is returned as a Failure, so that dependents learn whose fault it was."""
+    began = time.time()
     for item in upstream:
         if isinstance(item, Failure):
             return Failure(job.name, blocked_by=item.blocked_by or item.stage)
     inputs = {role: item for role, item in zip(roles, upstream, strict=True) if isinstance(item, Artifact)}
-    job = Job(**{**vars(job), "inputs": inputs})
+    job = Job(**{**vars(job), "inputs": inputs, "began": began})
     try:
         return _function(job.kind)(job)
     except StageError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import time
@@ -50,6 +51,7 @@ class Job:
     dataset_root: str
     resources: Resources
     board: Board = field(default_factory=NoBoard)
+    began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
 
     @property
     def store(self) -> Store:
@@ -73,8 +75,15 @@ class Job:
         """Tell whoever watches how far this stage is."""
         self.board.post(self.name, status)
 
-    def commit(self, scratch: Path, start: float, results: dict[str, Any]) -> Artifact:
-        """Commit what ``scratch`` holds as this stage's artifact; ``start`` is when the work began (unix seconds)."""
+    def commit(
+        self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1
+    ) -> Artifact:
+        """Commit what ``scratch`` holds as this stage's artifact; ``start`` is when the work began (unix seconds).
+
+        ``slot_seconds`` is what it took, added up over the ``width`` workers that it could use at once, with the start
+        of their processes; where it is not given, the stage's own process did all of it.
+        """
+        took = time.time() - self.began if slot_seconds is None else slot_seconds
         artifact = Artifact(
             identity=self.identity,
             kind=self.kind,
@@ -84,10 +93,19 @@ class Job:
             start=start,
             end=time.time(),
             node=socket.gethostname(),
-            results=results,
+            results=results | {"cost": {"slot_seconds": round(took, 3), "width": width}},
             versions=versions(),
         )
         return self.store.commit(artifact, scratch)
+
+
+def process_age() -> float:
+    """Seconds since this process was started; 0 where the system does not say."""
+    try:
+        after_boot = float(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - after_boot)
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def versions() -> dict[str, str]:

@@ -22,7 +22,7 @@ import torch
 from curricula.difficulty import Evidence, available, score, spearman
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
-from orchestrator.stages.job import Job
+from orchestrator.stages.job import Job, process_age
 from orchestrator.stages.train import single_device
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
@@ -34,6 +34,7 @@ from orchestrator.training.views import CLEAN
 from orchestrator.training.world import use_threads
 
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
+FORWARDS_AN_ACTOR = 40_000  # with fewer to do, another actor's start would take longer than the work
 
 Rows = dict[str, npt.NDArray[Any]]
 
@@ -53,7 +54,7 @@ def run(job: Job) -> Artifact:
             for e in range(len(spec.experts) if spec.views else 0)
         ]
         folds = np.zeros((spec.folds, count, classes), np.float32)
-        done = 0
+        done, actor_seconds = 0, 0.0
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
             for expert in range(len(spec.experts)):
@@ -63,6 +64,7 @@ def run(job: Job) -> Artifact:
             if spec.folds:
                 folds[:, numbers] = rows["folds"].transpose(1, 0, 2)
             done += len(numbers)
+            actor_seconds += float(rows["seconds"].sum())
             job.say(step=done, steps=count, unit="images")
         results: dict[str, Any] = {"images": count, "views": spec.views}
         if spec.difficulties:
@@ -70,7 +72,7 @@ def run(job: Job) -> Artifact:
         for array in (*clean, *views):
             array.flush()
         (scratch / SCORE).write_text(json.dumps({"experts": list(spec.experts), "views": spec.views}))
-        return job.commit(scratch, start, results)
+        return job.commit(scratch, start, results, actor_seconds, _actors(job, spec, count))
 
 
 def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
@@ -78,19 +80,23 @@ def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]
 
 
 def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
-    """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C) and ``folds`` (F, C), in no particular order."""
+    """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C), ``folds`` (F, C) and ``seconds``, in no order."""
     resources = job.resources
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in range(0, count, CHUNK)]
-    actors = min(job.settings["actors"], len(chunks))
     return ray.data.from_items(chunks, override_num_blocks=len(chunks)).map_batches(
         Scorer,
         fn_constructor_args=(job,),
         batch_size=1,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=actors),
+        compute=ray.data.ActorPoolStrategy(size=_actors(job, spec, count)),
         num_cpus=spec.threads,
         num_gpus=resources.student_gpus or None,
     )
+
+
+def _actors(job: Job, spec: ScoreSpec, count: int) -> int:
+    forwards = count * (len(spec.experts) * (1 + spec.views) + spec.folds)
+    return max(1, min(job.settings["actors"], -(-count // CHUNK), forwards // FORWARDS_AN_ACTOR))
 
 
 class Scorer:
@@ -110,6 +116,7 @@ class Scorer:
             self._open(network, folders[f"expert:{expert}"])
             for expert, network in zip(spec.experts, spec.networks, strict=True)
         ]
+        self.start_up = process_age()
         self.folds = [self._open(spec.fold_network, folders[f"fold:{fold}"]) for fold in range(spec.folds)]
 
     def _open(self, network: NetworkSpec | None, folder: Path) -> torch.nn.Module:
@@ -118,6 +125,7 @@ class Scorer:
 
     @torch.inference_mode()
     def __call__(self, chunk: Rows) -> Rows:
+        start = time.monotonic()
         numbers = np.arange(int(chunk["start"][0]), int(chunk["stop"][0]))
         shown = self.data.images.views(self.data.train[numbers], [CLEAN, *range(self.spec.views)])
         rows: Rows = {"number": numbers}
@@ -127,6 +135,9 @@ class Scorer:
             rows["views"] = np.stack(every, axis=1).astype(np.float16)
         if self.folds:
             rows["folds"] = np.stack([self._logits(fold, shown[0]) for fold in self.folds], axis=1)
+        seconds = self.start_up + time.monotonic() - start
+        self.start_up = 0.0  # counted once
+        rows["seconds"] = np.full(len(numbers), seconds / len(numbers))
         return rows
 
     def _logits(self, network: torch.nn.Module, pixels: torch.Tensor) -> npt.NDArray[np.float32]:

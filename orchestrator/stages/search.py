@@ -20,12 +20,13 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.job import Job, StageError, process_age
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.train import results_of, single_device, train_here
 from orchestrator.training.world import World
 
+_start_up_counted = False  # of this process, where it runs trials
 ASHA_GRACE = 0.25  # share of a trial's steps that every trial may run
 
 
@@ -50,7 +51,8 @@ def run(job: Job) -> Artifact:
         )
     with job.store.scratch() as scratch:
         (scratch / "search.json").write_text(json.dumps({"trials": records, "best": best}, indent=1))
-        return job.commit(scratch, start, {"trials": records, "best": best})
+        at_once = min(spec.round_size, spec.trials)
+        return job.commit(scratch, start, {"trials": records, "best": best}, trials.slot_seconds, at_once)
 
 
 def _earlier(job: Job, spec: SearchSpec) -> list[Record]:
@@ -79,6 +81,7 @@ class Trials(Searcher):
         self.job, self.spec, self.store = job, spec, job.store
         self.proposals = Proposals(spec, self._find, _earlier(job, spec))
         self.running: dict[str, Attempt] = {}  # by Tune's trial id
+        self.slot_seconds = 0.0
         self.ahead: Attempt | None = None
 
     def all_stored(self) -> bool:
@@ -112,6 +115,7 @@ class Trials(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         attempt = self.running.pop(trial_id)
+        self.slot_seconds += (result or {}).get("slot_seconds", 0.0)
         number, config = attempt.number, self.proposals.points[attempt.number]
         if error or result is None or "failure" in result:
             why = (result or {}).get("failure", "the trial's process died; see Ray's logs")
@@ -171,7 +175,10 @@ class TrialObserver(StageObserver):
 
 
 def _trial(config: dict[str, Any], job: Job) -> None:
-    """One trial: a student of the search, in the trial's own process."""
+    """One trial: a student of the search, in a process that may have done others."""
+    global _start_up_counted
+    began = time.monotonic() - (0.0 if _start_up_counted else process_age())
+    _start_up_counted = True
     spec = TrainSpec.from_plain(config["training"])
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
     observer = TrialObserver(trial, spec.steps)
@@ -181,7 +188,12 @@ def _trial(config: dict[str, Any], job: Job) -> None:
         ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
         return
     last = trained.history[-1]
-    ray.tune.report(last | results_of(trained) | {"curve": [(row["step"], row[METRIC]) for row in trained.history]})
+    ray.tune.report(
+        last
+        | results_of(trained)
+        | {"curve": [(row["step"], row[METRIC]) for row in trained.history]}
+        | {"slot_seconds": time.monotonic() - began}
+    )
     Store(job.storage).drop_checkpoint(config["identity"])
 
 

@@ -20,7 +20,7 @@ import torch
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.job import Job, StageError, process_age
 from orchestrator.stages.observers import RayTrainObserver, SingleObserver
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
@@ -98,11 +98,14 @@ def results_of(trained: Trained) -> dict[str, Any]:
         "steps": last["step"],
         "training_accuracy": last["training_accuracy"],
         "seconds": trained.seconds,
+        "spent": {name: round(seconds, 3) for name, seconds in trained.spent.items()},
         "precision": "bf16" if trained.bf16 else "fp32",
     }
 
 
-def _commit(job: Job, spec: TrainSpec, trained: Trained, world: World, start: float) -> Artifact:
+def _commit(
+    job: Job, spec: TrainSpec, trained: Trained, world: World, start: float, slot_seconds: float | None = None
+) -> Artifact:
     with job.store.scratch() as scratch:
         safetensors.torch.save_file(trained.weights, scratch / WEIGHTS)
         (scratch / "history.json").write_text(json.dumps(trained.history))
@@ -118,7 +121,7 @@ def _commit(job: Job, spec: TrainSpec, trained: Trained, world: World, start: fl
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
             },
         }
-        return job.commit(scratch, start, results)
+        return job.commit(scratch, start, results, slot_seconds, world.size)
 
 
 def _worker(config: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +142,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     if observer.curves:  # the main worker
         observer.curves.close()
-        _commit(job, spec, trained, world, start)
+        _commit(job, spec, trained, world, start, slot_seconds=process_age() * world.size)  # its process is its own
     return {}
 
 

@@ -25,6 +25,7 @@ from curricula.difficulty import LearnedStepRecorder
 from orchestrator.specs import TrainSpec
 from orchestrator.training import losses, optim
 from orchestrator.training.batches import Batch, BatchPlan
+from orchestrator.training.clock import Clock
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance import Guidance, Shown
 from orchestrator.training.images import TrainingData
@@ -64,7 +65,8 @@ class Trained:
     """What a training gives.
 
     ``weights`` are those kept (best on validation, or last); ``history`` has a row per validation; ``taught`` counts
-    images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded.
+    images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded. ``spent`` splits
+    ``seconds`` by what the process did in them (``clock.py``).
     """
 
     weights: dict[str, Tensor]
@@ -73,6 +75,7 @@ class Trained:
     validation_loss: float
     kept_step: int
     seconds: float
+    spent: dict[str, float]
     bf16: bool
     taught: npt.NDArray[np.int64]
     learned_step: npt.NDArray[np.int64] | None
@@ -126,7 +129,7 @@ class _Loop:
         self.best: dict[str, Tensor] = {}
         self.best_row: dict[str, Any] | None = None
         self.saved_step: int | None = None
-        self.seconds_before = 0.0
+        self.clock = Clock()
         self.bad_step: Tensor
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
@@ -147,12 +150,12 @@ class _Loop:
             optimizer=optim.state_tensors(self.optimizer),
             best=self.best,
             arrays=arrays,
-            progress={"history": self.history, "best": self.best_row, "seconds": self._seconds()},
+            progress={"history": self.history, "best": self.best_row, "clock": self.clock.state()},
         )
 
     def _resume(self) -> None:
         content = self.observer.load()
-        self.started = time.monotonic()
+        self.clock.start()
         if content is None:
             return
         try:
@@ -165,14 +168,11 @@ class _Loop:
         optim.load_state_tensors(self.optimizer, state.optimizer)
         self.best = {name: value.to(self.device) for name, value in state.best.items()}
         self.history, self.best_row = state.progress["history"], state.progress["best"]
-        self.seconds_before = state.progress["seconds"]
+        self.clock.restore(**state.progress["clock"])
         self.taught = state.arrays["taught"].numpy().copy()
         self.right = state.arrays["right"].to(self.device)
         if self.learned is not None:
             self.learned = LearnedStepRecorder.from_state(state.arrays["learned"].numpy())
-
-    def _seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -186,10 +186,12 @@ class _Loop:
                 follows = self.step + 1 < self.spec.steps
                 # Decoding photos is worth a second thread; a gather in memory is not.
                 ahead = pool.submit(self._prepare, self.step + 1) if follows and self.data.images.prefetch else None
+                self.clock.spend("data")
                 self._take_step(batch, shown)
                 self.step += 1
                 if batch.last_of_pass:
                     self._end_pass()
+                self.clock.spend("compute")
                 if self.step % self.interval == 0 or self.step == self.spec.steps:
                     self._validate()
                 now = time.monotonic()
@@ -197,6 +199,7 @@ class _Loop:
                     rate = (self.step - last_step) * self.plan.batch_size / (now - last_tick)
                     self.observer.tick(self.step, self.spec.steps, rate)
                     last_tick, last_step = now, self.step
+                    self.clock.spend("report")
         return self._result()
 
     def _prepare(self, step: int) -> tuple[Batch, Shown]:
@@ -293,7 +296,7 @@ class _Loop:
             "validation_accuracy": accuracy,
             "validation_loss": validation_loss,
             "learning_rate": optim.learning_rate(self.spec.optimizer, self.step - 1, self.spec.steps),
-            "seconds": self._seconds(),
+            "seconds": self.clock.seconds(),
         }
         curriculum = self.guidance.curriculum
         if curriculum is not None:
@@ -307,7 +310,10 @@ class _Loop:
             self.best_row = row
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self._reset_sums()
-        if self.observer.evaluated(row, lambda: self._state().to_bytes()):
+        self.clock.spend("validation")
+        written = self.observer.evaluated(row, lambda: self._state().to_bytes())
+        self.clock.spend("checkpoint" if written else "report")
+        if written:
             self.saved_step = self.step
 
     def _diverged(self, step: int) -> None:
@@ -329,7 +335,8 @@ class _Loop:
             validation_accuracy=kept["validation_accuracy"],
             validation_loss=kept["validation_loss"],
             kept_step=kept["step"],
-            seconds=self._seconds(),
+            seconds=self.clock.seconds(),
+            spent=self.clock.spent,
             bf16=self.bf16,
             taught=self.taught,
             learned_step=self.learned.learned_step() if self.learned is not None else None,
