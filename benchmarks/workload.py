@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.torch
 import torch
 
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
+from orchestrator.artifacts import Artifact, Store
 from orchestrator.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
 from orchestrator.training.images import ResidentImages, TrainingData
+from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.teaching import DIFFICULTY, SCORE
 
 STUDENT = "resnet8"
 EXPERTS = ("resnet14", "resnet20", "resnet32", "resnet56")  # smallest first
 CLASSES, BATCH = 10, 128
+VALIDATION = 16  # images held back: a benchmark measures training
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -33,7 +41,7 @@ def pixels(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images), torch.from_numpy(generator.integers(0, CLASSES, count))
 
 
-def data(images: torch.Tensor, labels: torch.Tensor, validation: int = 16) -> TrainingData:
+def data(images: torch.Tensor, labels: torch.Tensor, validation: int = VALIDATION) -> TrainingData:
     """The images as the program trains on them; the few validation images are training images too."""
     everything = np.arange(len(images))
     resident = ResidentImages(images, MEAN, STD, "crop_flip", 0, torch.device("cpu"))
@@ -78,6 +86,37 @@ def logits_table(folder: Path, count: int, views: int) -> list[npt.NDArray[np.fl
         np.save(folder / f"views-{number}.npy", values)
         arrays.append(np.load(folder / f"views-{number}.npy", mmap_mode="r"))
     return arrays
+
+
+def write_scores(folder: Path, count: int, views: int) -> None:
+    """The files of a score stage's artifact over random logits."""
+    for number, values in enumerate(logits_table(folder, count, views)):
+        np.save(folder / f"clean-{number}.npy", values[0].astype(np.float32))
+    (folder / SCORE).write_text(json.dumps({"experts": list(EXPERTS), "views": views}))
+    generator = np.random.default_rng(0)
+    columns = {"label": generator.integers(0, CLASSES, count), "mean_loss": generator.random(count)}
+    pq.write_table(pa.table(columns), folder / DIFFICULTY)
+
+
+def artifacts(store: Store, count: int) -> dict[str, Artifact]:
+    """Random images and untrained experts as a stage finds them: by role, ``data`` and ``expert:<name>``."""
+    images, labels = pixels(count)
+    about = {"layout": "arrays", "classes": CLASSES, "mean": MEAN, "std": STD, "counts": {"train": count - VALIDATION}}
+    subset = np.zeros(count, np.uint8)
+    subset[:VALIDATION] = 1
+    with store.scratch() as scratch:
+        (scratch / "dataset.json").write_text(json.dumps(about))
+        np.save(scratch / "images.npy", images.numpy())
+        np.save(scratch / "labels.npy", labels.numpy())
+        np.save(scratch / "subset.npy", subset)
+        found = {"data": store.commit(Artifact("data", "ingest", "data", {}, {}, 0.0, 0.0, "here"), scratch)}
+    for name in EXPERTS:
+        with store.scratch() as scratch:
+            safetensors.torch.save_file(new_network(network_spec(name), 0).state_dict(), scratch / WEIGHTS)
+            spec = {"network": network_spec(name).model_dump(mode="json")}
+            expert = Artifact(f"expert-{name}", "train", name, spec, {}, 0.0, 0.0, "here")
+            found[f"expert:{name}"] = store.commit(expert, scratch)
+    return found
 
 
 class Silent:

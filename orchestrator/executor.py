@@ -20,22 +20,14 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Stage
 from orchestrator.progress import Lines
 from orchestrator.recipe import Recipe, RecipeError
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.job import BlockedError, Failure, Job, StageError
 
 POLL_SECONDS = 0.5
+AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
 SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
 # Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
 # new process would import torch again.
 SPARE_PROCESSES = 4
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
-
-    stage: str
-    error: str | None = None
-    blocked_by: str | None = None
 
 
 @dataclass
@@ -44,6 +36,7 @@ class Outcome:
 
     made: dict[str, Artifact] = field(default_factory=dict)  # by identity
     failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 class RemoteBoard:
@@ -120,11 +113,12 @@ class _Execution:
         self.actor = BoardActor.remote()  # type: ignore[attr-defined]
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
-        self.started: set[str] = set()  # names of stages that have said something
+        self.statuses: dict[str, dict[str, Any]] = {}  # what each stage has said last, by name
         self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
+        start = time.monotonic()
         if any(stage.kind == "train" for stage in self.pending):
             # While the data set is read: two processes, one for the teacher's stage and one for what goes beside it.
             self.warming = [_warm_up.remote() for _ in range(2)]  # kept, or Ray would cancel them
@@ -132,35 +126,56 @@ class _Execution:
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
             statuses = ray.get(self.actor.take.remote())
-            self.started |= set(statuses)
+            self.statuses |= statuses
             self.lines.status(statuses)
             for reference in ready:
                 stage = self.waiting.pop(reference)
                 self.settled.add(stage.identity)
                 _settle(stage, reference, self.outcome, self.lines)
         ray.kill(self.actor)
+        self.outcome.seconds = time.monotonic() - start
         return self.outcome
 
     def _submit(self) -> None:
         held = []
         for stage in self.pending:
-            upstream = [item for _, item in stage.inputs]
-            known = all(item.identity in self.kept or item.identity in self.references for item in upstream)
-            if not known or (_is_student(stage) and not (self._is_ready(stage) and self._room_for_student())):
+            if not self._may_go(stage):
                 held.append(stage)
                 continue
-            arguments = [self.kept.get(item.identity) or self.references[item.identity] for item in upstream]
+            upstream = {
+                role: (item.name, self.kept.get(item.identity) or self.references[item.identity])
+                for role, item in stage.inputs
+            }
+            # References that are arguments themselves are waited for by Ray; those within one are not.
+            arguments = [] if _is_ladder(stage) else [item for _, item in upstream.values()]
             reference = _run_stage.options(name=stage.name, **_needs(stage, self.recipe)).remote(
-                self._job(stage), [role for role, _ in stage.inputs], *arguments
+                self._job(stage), upstream if _is_ladder(stage) else dict.fromkeys(upstream), *arguments
             )
             self.references[stage.identity] = reference
             self.waiting[reference] = stage
         self.pending = held
 
+    def _may_go(self, stage: Stage) -> bool:
+        if not all(item.identity in self.kept or item.identity in self.references for _, item in stage.inputs):
+            return False
+        if _is_student(stage):
+            return self._is_ready(stage) and self._room_for_student()
+        if _is_ladder(stage):
+            return all(item.identity in self.settled or self._ends_soon(item) for _, item in stage.inputs)
+        return True
+
+    def _ends_soon(self, stage: Stage) -> bool:
+        """Whether a training ends in about the time that the next one's processes take to start."""
+        status = self.statuses.get(stage.name, {})
+        if not status.get("images_per_second"):
+            return False
+        images = (status["steps"] - status["step"]) * self.recipe.training.batch_size
+        return images / status["images_per_second"] <= AHEAD_SECONDS
+
     def _room_for_student(self) -> bool:
         running = list(self.waiting.values())
         longer_waits = any(
-            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.started and self._is_ready(stage)
+            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.statuses and self._is_ready(stage)
             for stage in running
         )
         # A search's trials are students too, and what waits for it comes last: its rounds go before other students.
@@ -190,6 +205,11 @@ class _Execution:
 def _is_student(stage: Stage) -> bool:
     """Whether the stage is a single-worker training."""
     return stage.kind == "train" and stage.settings["role"] == "single"
+
+
+def _is_ladder(stage: Stage | Job) -> bool:
+    """Whether the stage is a training by Ray Train."""
+    return stage.kind == "train" and stage.settings["role"] == "ladder"
 
 
 def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
@@ -232,16 +252,20 @@ def _summary(artifact: Artifact) -> str:
 
 
 @ray.remote(max_retries=SYSTEM_RETRIES, retry_exceptions=False)
-def _run_stage(job: Job, roles: list[str], *upstream: Artifact | Failure) -> Artifact | Failure:
-    """A stage as a Ray task. What it can't do is returned as a Failure, so that dependents learn whose fault it was."""
-    began = time.time()
-    for item in upstream:
-        if isinstance(item, Failure):
-            return Failure(job.name, blocked_by=item.blocked_by or item.stage)
-    inputs = {role: item for role, item in zip(roles, upstream, strict=True) if isinstance(item, Artifact)}
-    job = Job(**{**vars(job), "inputs": inputs, "began": began})
+def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artifact | Failure) -> Artifact | Failure:
+    """A stage as a Ray task. What it can't do is returned as a Failure, so that dependents learn whose fault it was.
+
+    Ray starts it when ``artifacts`` exist; those in ``upstream`` (name and artifact or reference, by role) may be on
+    their way, which only a network of the ladder makes use of.
+    """
     try:
-        return _function(job.kind)(job)
+        if _is_ladder(job):
+            from orchestrator.stages import train
+
+            return train.run_ladder(job, upstream)
+        return _function(job.kind)(job.with_inputs(dict(zip(upstream, artifacts, strict=True))))
+    except BlockedError as error:
+        return Failure(job.name, blocked_by=error.args[0])
     except StageError as error:
         return Failure(job.name, error=str(error))
     except Exception as error:  # a defect, here or in a network that a person brought: the rest of the run goes on

@@ -49,6 +49,7 @@ def build(
         "difficulty": _difficulty(planned, artifacts),
         "experts_by_stratum": _experts_by_stratum(planned, store, artifacts),
         "wall": _wall(artifacts, planned),
+        "spent": _spent(artifacts, planned),
         "versions": _versions(artifacts),
         "seeds": {
             "ladder": planned.recipe.ladder.seed,
@@ -65,12 +66,18 @@ def write(
     artifacts: dict[str, Artifact],
     reused: set[str],
     sizes: list[dict[str, int]] | None = None,
+    timing: dict[str, Any] | None = None,
 ) -> str:
-    """Write the report's files, and the run's id into ``reports/latest``; gives the folder."""
+    """Write the report's files, and the run's id into ``reports/latest``; gives the folder.
+
+    ``sizes`` and ``timing`` (``schedule.py``) stay those of the report before where nothing was run.
+    """
+    text = store.read_text("reports", planned.run_id, "report.json")
+    before = json.loads(text) if text else {}
     if sizes is None:
-        before = store.read_text("reports", planned.run_id, "report.json")
-        sizes = json.loads(before)["capacity"] if before else []
-    content = build(planned, store, artifacts, reused, sizes) | {"capacity": sizes}
+        sizes = before.get("capacity", [])
+    content = build(planned, store, artifacts, reused, sizes)
+    content |= {"capacity": sizes, "schedule": timing or before.get("schedule")}
     store.write_text(json.dumps(content, indent=1), "reports", planned.run_id, "report.json")
     store.write_text(markdown(content), "reports", planned.run_id, "report.md")
     store.write_text(planned.run_id, "reports", "latest")
@@ -198,6 +205,18 @@ def _wall(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, Any]:
         busy += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return {"work_seconds": work, "busy_seconds": busy, "overlap": work / busy if busy else 0.0}
+
+
+def _spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, float]]:
+    """Seconds of all trainings by what they were spent on: networks of the ladder, and students."""
+    found: dict[str, dict[str, float]] = {"ladder": {}, "students": {}}
+    for stage in planned.stages:
+        artifact = artifacts.get(stage.identity)
+        if stage.kind == "train" and artifact:
+            sums = found["ladder" if stage.settings["role"] == "ladder" else "students"]
+            for doing, seconds in artifact.results["spent"].items():
+                sums[doing] = sums.get(doing, 0.0) + seconds
+    return found
 
 
 def _versions(artifacts: dict[str, Artifact]) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def markdown(content: dict[str, Any]) -> str:
         parts.append(_difficulty_part(content))
     if content["experts_by_stratum"]["methods"]:
         parts.append(_strata_part(content["experts_by_stratum"]))
+    parts.append(_time_part(content))
     wall = content["wall"]
     parts.append(
         f"## Stages\n\n{wall['work_seconds']:.0f} s of work in {wall['busy_seconds']:.0f} s with at least one stage at "
@@ -186,6 +187,26 @@ def _strata_part(strata: dict[str, Any]) -> str:
         ]  # fmt: skip
         parts.append(f"`{method}`:\n\n" + table(["stratum", *(f"{name} %" for name in strata["experts"])], rows))
     return "\n\n".join(parts)
+
+
+def _time_part(content: dict[str, Any]) -> str:
+    text, timing = "## Time", content["schedule"]
+    if timing and timing["ratio"]:
+        text += (
+            f"\n\nThe last run that had something to do made {timing['stages']} stages in "
+            f"{timing['makespan_seconds']:.0f} s, {timing['ratio']:.2f} times the least possible, "
+            f"{timing['lower_bound_seconds']:.0f} s: the greater of {timing['work_seconds']:.0f} s of work on "
+            f"{timing['slots']:g} slots, process starts counted, and the critical path of "
+            f"{timing['critical_path_seconds']:.0f} s ({' -> '.join(timing['critical_path'])})."
+        )
+    kinds = {name: spent for name, spent in content["spent"].items() if spent}
+    if kinds:
+        doing = list(next(iter(kinds.values())))
+        rows = [[name, *(f"{100 * spent[it] / max(sum(spent.values()), 1e-9):.1f}" for it in doing),
+                 f"{sum(spent.values()):.0f}"] for name, spent in kinds.items()]  # fmt: skip
+        text += "\n\nWhat the time of trainings went to:\n\n"
+        text += table(["networks", *(f"{it} %" for it in doing), "seconds"], rows)
+    return text
 
 
 def _stages_table(stages: Sequence[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator import recipe as recipes
 from orchestrator import report
@@ -18,6 +19,7 @@ from orchestrator.graph import Plan, needed
 from orchestrator.plan import plan
 from orchestrator.progress import Lines
 from orchestrator.recipe import Recipe, RecipeError
+from orchestrator.schedule import schedule
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -53,12 +55,12 @@ def _run(options: argparse.Namespace) -> int:
     for identity, files in damaged.items():
         place = store.set_aside(identity)
         lines.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
-    code = 0
+    code, timing = 0, None
     if missing:
-        kept, code = _execute(options, recipe, planned, store, kept, missing, lines)
+        kept, timing, code = _execute(options, recipe, planned, store, kept, missing, lines)
     else:
         lines.say("nothing left to do: every stage's artifact exists")
-    folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes)
+    folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes, timing=timing)
     print(report.summary(planned, kept))
     print(f"report: {folder}/report.md")
     return code
@@ -67,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
 def _execute(
     options: argparse.Namespace, recipe: Recipe, planned: Plan, store: Store, kept: dict[str, Artifact],
     missing: set[str], lines: Lines,
-) -> tuple[dict[str, Artifact], int]:  # fmt: skip
+) -> tuple[dict[str, Artifact], dict[str, Any], int]:  # fmt: skip
     lines.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
     from orchestrator.checks import check_cluster, student_slots
@@ -85,15 +87,16 @@ def _execute(
             check_cluster(recipe, nodes)
             where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(nodes)} node(s)"
             lines.say(f"Ray is up: {where}")
-            todo = needed(planned.stages, missing)
-            outcome = executor.execute(todo, kept, store, recipe, lines, student_slots(recipe, nodes))
+            slots = student_slots(recipe, nodes)
+            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines, slots)
         finally:
             ray.shutdown()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
-    if any(failure.error and failure.stage == "ingest" for failure in outcome.failures):
-        return kept | outcome.made, BAD_INPUT  # broken images are bad input as well
-    return kept | outcome.made, FAILED if outcome.failures else 0
+    timing = schedule(planned.stages, outcome.made, outcome.seconds, slots)
+    # Broken images are bad input as well.
+    bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
+    return kept | outcome.made, timing, BAD_INPUT if bad_input else FAILED if outcome.failures else 0
 
 
 def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +22,19 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
 class StageError(RuntimeError):
     """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
+
+    stage: str
+    error: str | None = None
+    blocked_by: str | None = None
+
+
+class BlockedError(RuntimeError):
+    """A stage that this one needs gave no artifact; ``args[0]`` is its name."""
 
 
 class Board(Protocol):
@@ -52,6 +67,17 @@ class Job:
     resources: Resources
     board: Board = field(default_factory=NoBoard)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
+
+    def with_inputs(self, upstream: Mapping[str, Artifact | Failure]) -> Job:
+        """The job with its inputs by role, as work that begins now.
+
+        Raises:
+            BlockedError: when one of them is none.
+        """
+        for item in upstream.values():
+            if isinstance(item, Failure):
+                raise BlockedError(item.blocked_by or item.stage)
+        return dataclasses.replace(self, inputs=dict(upstream), began=time.time())  # type: ignore[arg-type]
 
     @property
     def store(self) -> Store:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
-from orchestrator.stages.job import Job, StageError, process_age
+from orchestrator.stages.job import BlockedError, Failure, Job, StageError, process_age
 from orchestrator.stages.observers import RayTrainObserver, SingleObserver
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
@@ -30,17 +31,16 @@ from orchestrator.training.world import World, use_threads
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
 POLL_SECONDS = "0.2"
+PATIENCE_SECONDS = 60.0  # workers that were started ahead hold their slots for so long
 QUEUE_SECONDS = str(7 * 24 * 3600)
 
 
 def run(job: Job) -> Artifact:
-    """Train the stage's network.
+    """Train the stage's network in this process.
 
     Raises:
         StageError: when the loss diverges or an input does not fit.
     """
-    if job.settings["role"] == "ladder":
-        return _with_ray_train(job)
     start, spec = time.time(), chosen_spec(job)
     observer = SingleObserver(job)
     trained = train_here(job, spec, observer, World(), single_device(job))
@@ -130,7 +130,14 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
 
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
-    job: Job = config["job"]
+    age = process_age()
+    try:
+        job = _with_inputs(config["job"], config["upstream"], config["patience"])
+    except BlockedError as error:
+        return {"blocked_by": error.args[0]}
+    except ray.exceptions.GetTimeoutError:
+        return {"too_early": True}
+    ready = time.monotonic()
     start, spec = time.time(), chosen_spec(job)
     observer = RayTrainObserver(job, world.main())
     job.say(doing="training")
@@ -142,21 +149,68 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     if observer.curves:  # the main worker
         observer.curves.close()
-        _commit(job, spec, trained, world, start, slot_seconds=process_age() * world.size)  # its process is its own
+        took = age + time.monotonic() - ready  # without the wait for its inputs
+        _commit(job, spec, trained, world, start, slot_seconds=took * world.size)
     return {}
 
 
-def _with_ray_train(job: Job) -> Artifact:
+def _with_inputs(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | None) -> Job:
+    """The job with its inputs, waited for where they are still being made.
+
+    Raises:
+        BlockedError: when one can't be made.
+        ray.exceptions.GetTimeoutError: when ``patience`` seconds have passed.
+    """
+    import ray
+
+    found: dict[str, Artifact | Failure] = {}
+    for role, (name, item) in upstream.items():
+        try:
+            found[role] = ray.get(item, timeout=patience) if isinstance(item, ray.ObjectRef) else item
+        except ray.exceptions.GetTimeoutError:
+            raise
+        except ray.exceptions.RayError:
+            raise BlockedError(name) from None
+    return job.with_inputs(found)
+
+
+def run_ladder(job: Job, upstream: Mapping[str, tuple[str, Any]]) -> Artifact:
+    """Train a network of the ladder with Ray Train.
+
+    ``upstream`` gives for each role the stage's name and its artifact, or a reference to one that is still being made:
+    workers may start, and import what they need, while that ends.
+
+    Raises:
+        StageError: when the loss diverges or an input does not fit.
+        BlockedError: when an input can't be made.
+    """
+    returned = _fit(job, upstream, PATIENCE_SECONDS)
+    if "too_early" in returned:  # what it waits for may need the very slot that it held: give it back, then wait
+        _with_inputs(job, upstream, patience=None)
+        returned = _fit(job, upstream, patience=None)
+    if "blocked_by" in returned:
+        raise BlockedError(returned["blocked_by"])
+    if "error" in returned:
+        raise StageError(returned["error"])
+    artifact = job.store.find(job.identity)
+    if artifact is None:
+        raise StageError(f"Ray Train ended without an artifact of {job.name}; its logs are in Ray's session folder")
+    job.store.drop_checkpoint(job.identity)
+    return artifact
+
+
+def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | None) -> dict[str, Any]:
+    """What the main worker returned."""
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # before its import: where v1 is still the default
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    store, resources = job.store, job.resources
+    resources = job.resources
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]  # may return a value since Train v2
-        train_loop_config={"job": job},
+        train_loop_config={"job": job, "upstream": dict(upstream), "patience": patience},
         scaling_config=ScalingConfig(
             num_workers=job.settings["workers"],
             use_gpu=resources.gpus > 0,
@@ -164,19 +218,12 @@ def _with_ray_train(job: Job) -> Artifact:
         ),
         run_config=RunConfig(
             name=job.identity,
-            storage_path=f"{store.ray_path}/checkpoints",
+            storage_path=f"{job.store.ray_path}/checkpoints",
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),  # type: ignore[call-arg]  # v2
         ),
     )
-    returned = trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2
-    if "error" in returned:
-        raise StageError(returned["error"])
-    artifact = store.find(job.identity)
-    if artifact is None:
-        raise StageError(f"Ray Train ended without an artifact of {job.name}; its logs are in Ray's session folder")
-    store.drop_checkpoint(job.identity)
-    return artifact
+    return trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2
 
 
 def run_pretrained(job: Job) -> Artifact:

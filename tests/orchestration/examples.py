@@ -78,7 +78,7 @@ def make_artifacts(chosen: Plan, store: Store, without: Iterable[str] = ()) -> d
                 start=100.0 + number,
                 end=102.0 + number,
                 node="here",
-                results=results,
+                results=results | {"cost": {"slot_seconds": 2.0, "width": 1}},
                 versions={"python": "3.11.7", "torch": "2.14.1"},
             )
             made[item.identity] = store.commit(artifact, scratch)
@@ -97,6 +97,7 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
             "weights_sha256": "0" * 64,
             "taught_with": taught_with,
             "seconds": 2.0,
+            "spent": {"data": 0.5, "compute": 1.5},
         }
     if item.kind == "evaluate":
         seed = seed_of.get(item.identity, 0)

@@ -12,6 +12,7 @@ import pytest
 from orchestrator import report
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Recipe
+from orchestrator.schedule import schedule
 from tests.orchestration.examples import ROOT, make_artifacts, planned
 from tests.orchestration.reports import SIZES, Made, rows_of, written
 from tests.orchestration.stores import remote
@@ -37,6 +38,7 @@ PROMISED: dict[str, dict[str, Any]] = {
     "search": {"trials": list, "best": (dict, OPTIONAL)},
     "experts_by_stratum": {"experts": list, "methods": dict},
     "wall": {"work_seconds": float, "busy_seconds": float, "overlap": float},
+    "spent": {"ladder": dict, "students": dict},
     "seeds": {"ladder": int, "students": list, "search": int, "dataset": int},
     "capacity": {"parameters": int, "multiply_adds": int},
 }  # fmt: skip
@@ -67,7 +69,7 @@ def test_report_json_holds_what_is_promised(whole: Made) -> None:
         check(content[part], promised)
     for trial in content["search"]["trials"]:
         assert all(isinstance(trial[name], kinds) for name, kinds in TRIAL.items())
-    assert content.keys() == {*PROMISED, "version", "recipe", "searches", "difficulty", "versions"}
+    assert content.keys() == {*PROMISED, "version", "recipe", "searches", "difficulty", "versions", "schedule"}
 
 
 def test_report_json_holds_the_same_fields_when_nothing_was_made(tmp_path: Path) -> None:
@@ -138,6 +140,25 @@ def test_time_at_work_is_counted_once_where_stages_overlap(whole: Made) -> None:
         "busy_seconds": pytest.approx(count + 1),
         "overlap": pytest.approx(2 * count / (count + 1)),
     }
+
+
+def test_time_spent_is_added_up_over_the_ladder_s_trainings_and_over_the_students(whole: Made) -> None:
+    content, text = written(*whole)
+    ladder = sum(stage.settings.get("role") == "ladder" for stage in whole[0].stages)
+    students = sum(stage.settings.get("role") == "single" for stage in whole[0].stages)
+    assert content["spent"] == {
+        "ladder": {"data": 0.5 * ladder, "compute": 1.5 * ladder},
+        "students": {"data": 0.5 * students, "compute": 1.5 * students},
+    }
+    assert rows_of(text, "Time")["ladder"][:2] == ["25.0", "75.0"]
+
+
+def test_a_run_s_timing_is_kept_when_the_next_one_has_nothing_to_do(whole: Made) -> None:
+    chosen, _, artifacts = whole
+    timing = schedule(chosen.stages, artifacts, makespan=40.0, slots=2)
+    content, text = written(*whole, timing=timing)
+    assert content["schedule"] == timing and "40 s" in text
+    assert written(*whole)[0]["schedule"] == timing
 
 
 def test_versions_that_differ_between_artifacts_are_all_named(whole: Made) -> None:

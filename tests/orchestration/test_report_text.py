@@ -77,6 +77,7 @@ def test_a_run_without_curriculum_methods_has_no_parts_about_them(tmp_path: Path
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Methods",
         "## Networks",
+        "## Time",
         "## Stages",
         "## To have it again",
     ]

@@ -144,6 +144,12 @@ class TestHistory:
         assert row["learning_rate"] == optim.learning_rate(training().optimizer, 13, 14)
         assert row["seconds"] <= trained.seconds
 
+    def test_what_the_time_went_to_adds_up_to_the_whole(self) -> None:
+        trained = learn(training(evaluate_every=5), Keeper())
+        assert all(seconds >= 0 for seconds in trained.spent.values())
+        assert trained.spent["compute"] > 0 and trained.spent["validation"] > 0
+        assert sum(trained.spent.values()) == pytest.approx(trained.seconds, rel=0.05, abs=0.02)
+
     def test_training_loss_and_accuracy_are_means_over_the_images_shown_since_the_last_row(self) -> None:
         # Without learning the first row is the network's own loss on the training images.
         still = training(optimizer=optimizer(learning_rate=1e-30), evaluate_every=PASS, augmentation="none")

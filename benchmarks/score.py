@@ -1,0 +1,112 @@
+"""score: the score stage's Ray Data pass against a bare forward loop over the same images and experts in bf16.
+
+The bare loop is as many processes as there are actors, each with one thread: what the machine gives when nothing but
+forwards happens. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
+the second half of its images.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import workload
+from benchmarks.measure import Ratio, table
+from orchestrator.artifacts import Store
+from orchestrator.recipe import Resources
+from orchestrator.specs import ScoreSpec
+from orchestrator.stages import score
+from orchestrator.stages.job import Job
+from orchestrator.training.networks import new_network
+
+_experts: list[torch.nn.Module] = []  # of a process of the bare loop
+VIEWS = 1
+ACTORS = 2
+
+
+def run(rounds: int, short: bool, threads: int) -> str:
+    """The table of the benchmark; one thread an actor, whatever ``threads`` says."""
+    import ray
+
+    count = 5_120 if short else 20_000
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(ACTORS, get_context("spawn")) as pool:
+        job = _job(Path(folder), count + workload.VALIDATION)
+        list(pool.map(_open, range(ACTORS)))  # processes are up, torch imported, the code warm
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
+        bare, stage, whole = [], [], []
+        for number in range(rounds):
+            bare.append(sum(pool.map(_forwards, [count // ACTORS] * ACTORS)))
+            clock = _Board()
+            start = time.perf_counter()
+            score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
+            whole.append(count / (time.perf_counter() - start))
+            stage.append(clock.rate())
+            print(f"  round {number + 1} of {rounds}")
+        ray.shutdown()
+    rows = [
+        ("bare forward loop", f"{Ratio.of(bare).median:,.0f}", "1"),
+        ("score stage, once its actors run", f"{Ratio.of(stage).median:,.0f}", _ratio(stage, bare)),
+        ("score stage, whole, with the start of its actors", f"{Ratio.of(whole).median:,.0f}", _ratio(whole, bare)),
+    ]
+    return (
+        f"{count:,} images, {len(workload.EXPERTS)} experts, 1 + {VIEWS} views, bf16, {ACTORS} processes\n\n"
+        + table(("pass", "images/s", "x bare loop"), rows)
+    )
+
+
+def _ratio(mine: list[float], bare: list[float]) -> Ratio:
+    return Ratio.of([a / b for a, b in zip(mine, bare, strict=True)])
+
+
+class _Board:
+    """Notes when the stage says how many images are done."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, int]] = []
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        if status.get("unit") == "images":
+            self.seen.append((time.perf_counter(), status["step"]))
+
+    def rate(self) -> float:
+        """Images a second from the first that are done to the last."""
+        (first, begun), (last, done) = self.seen[0], self.seen[-1]
+        return (done - begun) / (last - first)
+
+
+def _open(_: int) -> None:
+    torch.set_num_threads(1)
+    networks = [new_network(workload.network_spec(name), 0) for name in workload.EXPERTS]
+    _experts[:] = [network.eval().to(memory_format=torch.channels_last) for network in networks]
+    _forwards(2 * score.CHUNK)
+
+
+def _forwards(count: int) -> float:
+    """Images a second through all experts, each image in 1 + VIEWS views, in the plainest loop."""
+    pixels = torch.randn(score.CHUNK, 32, 32, 3).permute(0, 3, 1, 2)
+    start = time.perf_counter()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for _ in range(0, count, score.CHUNK):
+            for expert in _experts:
+                for _ in range(1 + VIEWS):
+                    expert(pixels)
+    return count / (time.perf_counter() - start)
+
+
+def _job(folder: Path, count: int) -> Job:
+    spec = ScoreSpec(
+        experts=workload.EXPERTS, networks=tuple(map(workload.network_spec, workload.EXPERTS)), views=VIEWS,
+        views_seed=0, augmentation="crop_flip", precision="bf16", threads=1, difficulties=True,
+    )  # fmt: skip
+    inputs = workload.artifacts(Store(str(folder)), count)
+    return Job(
+        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"actors": ACTORS},
+        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=ACTORS),
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""search: a search of short trials through Tune against the floor's own search, which trains as often on labels alone.
+
+Two lengths of trial tell what a trial costs beyond its passes (process starts, opening data, storing); from both the
+cost of 32 trials of 40 passes follows, start-up counted, with and without halving. The floor trains them one after the
+other with all cores.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks import workload
+from benchmarks.floor import Floor, prepare
+from benchmarks.measure import Ratio, seconds, table
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.recipe import Resources
+from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
+from orchestrator.stages import search
+from orchestrator.stages.job import Job
+from orchestrator.stages.proposals import lengths, places
+from orchestrator.training.networks import new_network
+
+TRIALS, LONG, SHORT = 4, 6, 2  # trials measured, and their passes
+TOLD_TRIALS, TOLD_PASSES = 32, 40
+
+
+def run(rounds: int, short: bool, threads: int) -> str:
+    """The table of the benchmark."""
+    import ray
+
+    count = 1_280 if short else 5_120
+    images, labels = workload.pixels(count)
+    torch.set_num_threads(threads)
+    floor = Floor(images, labels, workload.BATCH)
+    network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
+    floor.epoch(network, optimizer)
+    forms = {"1 thread each, all cores busy": (1, threads), "all threads each, one at a time": (threads, 1)}
+    slope: dict[str, list[float]] = {name: [] for name in forms}
+    fixed: dict[str, list[float]] = {name: [] for name in forms}
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = _inputs(Path(folder), count)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
+        for number in range(rounds):
+            floor_pass = Ratio.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
+            for name, (each, _) in forms.items():
+                took = [_search(folder, inputs, each, passes, number, count) for passes in (SHORT, LONG)]
+                per_pass = (took[1] - took[0]) / (LONG - SHORT) / TRIALS
+                slope[name].append(per_pass / floor_pass)
+                fixed[name].append((took[0] / TRIALS - SHORT * per_pass) / floor_pass)
+            print(f"  round {number + 1} of {rounds}")
+        ray.shutdown()
+    whole, halved = _passes("none"), _passes("halving")
+    rows = []
+    for name in forms:
+        rows.append((
+            name, Ratio.of(slope[name]), Ratio.of(fixed[name]),
+            *(
+                Ratio.of([
+                    (trainings * start + passes * one) / (TOLD_TRIALS * TOLD_PASSES)
+                    for one, start in zip(slope[name], fixed[name], strict=True)
+                ])
+                for trainings, passes in (whole, halved)
+            ),
+        ))  # fmt: skip
+    return f"{count:,} images, trials selected cached bf16, floor labels fp32; in floor passes\n\n" + table(
+        ("trials", "a pass", "a trial's start", "search x floor's", "with halving"), rows
+    )
+
+
+def _passes(scheduler: str) -> tuple[int, float]:
+    """Trainings, and passes in all, of the search that is told of."""
+    spec = _spec(1, TOLD_PASSES, 0, workload.BATCH).model_copy(
+        update={"trials": TOLD_TRIALS, "scheduler": scheduler, "rungs": (0.25,) if scheduler == "halving" else ()}
+    )
+    return sum(places(spec)), float(sum(n * steps for n, steps in zip(places(spec), lengths(spec), strict=True)))
+
+
+def _spec(threads: int, passes: int, number: int, count: int) -> SearchSpec:
+    student = workload.train_spec(passes * -(-count // workload.BATCH), "selected", "cached", "bf16", threads)
+    curriculum = CurriculumSpec(
+        scorer="mean_loss", balanced=False, mode="promote", selector="stratified", confidence=0.5,
+        pacing=PacingSpec(), control="none", control_seed=0,
+    )  # fmt: skip
+    return SearchSpec(
+        student=student.model_copy(update={"curriculum": curriculum, "evaluate_every": 0, "seed": number}),
+        space=SpaceSpec(), trials=TRIALS, round_size=TRIALS, sampler="random", scheduler="none", rungs=(),
+        warm_start=(), seed=number,
+    )  # fmt: skip
+
+
+def _search(folder: str, inputs: dict[str, Artifact], threads: int, passes: int, number: int, count: int) -> float:
+    spec = _spec(threads, passes, number, count)
+    job = Job(
+        kind="search", name=f"search-{threads}", identity=f"search-{threads}-{passes}-{number:020d}",
+        spec=spec.model_dump(mode="json"), settings={}, inputs=inputs, storage=folder, dataset_root="",
+        resources=Resources(cpus=threads),
+    )  # fmt: skip
+    start = time.perf_counter()
+    search.run(job)
+    return time.perf_counter() - start
+
+
+def _inputs(folder: Path, count: int) -> dict[str, Artifact]:
+    """Images, and a score stage's artifact of random logits."""
+    store = Store(str(folder))
+    with store.scratch() as scratch:
+        workload.write_scores(scratch, count, views=2)
+        score = store.commit(Artifact("score", "score", "score", {}, {}, 0.0, 0.0, "here"), scratch)
+    return {"data": workload.artifacts(store, count + workload.VALIDATION)["data"], "score": score}
