@@ -1,15 +1,18 @@
-# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`.
+# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`. `make bench` measures speed.
 PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
 
-.PHONY: run test lint clean-venv
+.PHONY: run test lint bench clean-venv
 
 run: .venv/installed
 	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
 
 test: .venv/installed
 	$(PY) -m pytest $(ARGS)
+
+bench: .venv/installed
+	$(PY) -m benchmarks --short $(ARGS)
 
 lint: .venv/installed
 	$(PY) -m ruff check .

@@ -69,7 +69,8 @@ def _bare_here(spec: TrainSpec, count: int) -> float:
     return trained.seconds
 
 
-def _job(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[str, Artifact], number: int) -> Job:
+def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[str, Artifact], number: int) -> Job:
+    """A stage over the inputs; ``number`` tells it from others of its kind."""
     return Job(
         kind=kind, name=kind, identity=f"{kind}-{number:020d}", spec=spec.model_dump(mode="json"),
         settings={"role": "ladder", "workers": 1}, inputs=inputs, storage=folder, dataset_root="",
@@ -78,7 +79,7 @@ def _job(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[str,
 
 
 def _ray_train(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
-    job = _job("train", spec.model_copy(update={"seed": number}), folder, {}, number)
+    job = job_of("train", spec.model_copy(update={"seed": number}), folder, {}, number)
     artifact = train.run_ladder(job, {role: (role, item) for role, item in inputs.items()})
     return float(artifact.results["seconds"])
 
@@ -88,5 +89,5 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
         student=spec.model_copy(update={"seed": number}), space=SpaceSpec(), trials=1, round_size=1, sampler="random",
         scheduler="none", rungs=(), warm_start=(), seed=number,
     )  # fmt: skip
-    artifact = search.run(_job("search", wanted, str(Path(folder)), inputs, number))
+    artifact = search.run(job_of("search", wanted, str(Path(folder)), inputs, number))
     return float(artifact.results["trials"][0]["seconds"])

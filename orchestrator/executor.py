@@ -165,7 +165,9 @@ class _Execution:
         return True
 
     def _ends_soon(self, stage: Stage) -> bool:
-        """Whether a training ends in about the time that the next one's processes take to start."""
+        """Whether a stage ends in about the time that the next training's processes take to start."""
+        if stage.kind == "ingest":
+            return self.slots >= 2  # it needs a slot beside them
         status = self.statuses.get(stage.name, {})
         if not status.get("images_per_second"):
             return False

@@ -1,0 +1,77 @@
+"""graph: what the program adds around the work: a rerun with nothing to do, and the start of Ray's processes.
+
+``Ray Train start`` is from asking for the training to its first step's process being ready; the first of a run starts
+the processes of Ray's own helpers too, so it stands apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import workload
+from benchmarks.measure import Ratio, seconds, table
+from benchmarks.train_path import job_of
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.specs import SearchSpec, SpaceSpec
+from orchestrator.stages import search, train
+
+TINY = (
+    "mnist5k", "training.steps=20", "ladder.networks=[plain_cnn_6,plain_cnn_4,plain_cnn_2]", "methods=[labels,kd]",
+    "seeds=[0]", "dataset.validation=100", "search.trials=0",
+)  # fmt: skip
+
+
+def run(rounds: int, short: bool, threads: int) -> str:
+    """The table of the benchmark, in seconds."""
+    import ray
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "orchestrator.run", *TINY, "--storage", folder, "--quiet"]
+        subprocess.run(command, check=True, capture_output=True)
+        bare = [sys.executable, "-c", "import numpy"]
+        idle, floor = (
+            [seconds(lambda words=words: subprocess.run(words, check=True, capture_output=True)) for _ in range(rounds)]  # type: ignore[misc]
+            for words in (command, bare)
+        )
+        print("  no-op reruns done")
+        inputs = {"data": workload.artifacts(Store(f"{folder}/starts"), 512)["data"]}
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
+        fits, tunes = [], []
+        for number in range(rounds + 1):
+            fits.append(_fit_start(f"{folder}/starts", inputs, number))
+            tunes.append(_tune_start(f"{folder}/starts", inputs, number))
+            print(f"  round {number} of {rounds}")
+        ray.shutdown()
+    rows = [
+        ("python with numpy", Ratio.of(floor)),
+        ("rerun with nothing to do, whole process", Ratio.of(idle)),
+        ("Ray Train start, the first", f"{fits[0]:.2f}"),
+        ("Ray Train start, after that", Ratio.of(fits[1:])),
+        ("search of one trial, without its loop, the first", f"{tunes[0]:.2f}"),
+        ("search of one trial, without its loop, after that", Ratio.of(tunes[1:])),
+    ]
+    return table(("what", "seconds"), rows)
+
+
+def _fit_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
+    spec = workload.train_spec(2, "labels", "none", "fp32", threads=1).model_copy(update={"seed": number})
+    asked = time.time()
+    artifact = train.run_ladder(
+        job_of("train", spec, folder, {}, number), {role: (role, item) for role, item in inputs.items()}
+    )
+    return artifact.start - asked
+
+
+def _tune_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
+    spec = SearchSpec(
+        student=workload.train_spec(2, "labels", "none", "fp32", threads=1), space=SpaceSpec(), trials=1, round_size=1,
+        sampler="random", scheduler="none", rungs=(), warm_start=(), seed=number,
+    )  # fmt: skip
+    start = time.perf_counter()
+    artifact = search.run(job_of("search", spec, str(Path(folder)), inputs, number))
+    return time.perf_counter() - start - float(artifact.results["trials"][0]["seconds"])

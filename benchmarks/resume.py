@@ -1,0 +1,67 @@
+"""resume: a training that is killed half way and goes on, against the same one undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks import workload
+from benchmarks.measure import interleave, ratios, table
+from orchestrator.specs import TrainSpec
+from orchestrator.training.guidance import Guidance
+from orchestrator.training.images import TrainingData
+from orchestrator.training.loop import train
+from orchestrator.training.networks import new_network
+
+
+class _Killed(Exception):
+    pass
+
+
+class _Keeper(workload.Silent):
+    """Keeps every checkpoint in memory; ends the training at one of them, once."""
+
+    def __init__(self, dies_at: int | None) -> None:
+        self.dies_at, self.kept = dies_at, None
+
+    kept: bytes | None
+
+    def load(self) -> bytes | None:
+        return self.kept
+
+    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+        self.kept = state()
+        if row["step"] == self.dies_at:
+            self.dies_at = None
+            raise _Killed
+        return True
+
+
+def run(rounds: int, short: bool, threads: int) -> str:
+    """The table of the benchmark."""
+    count = 1_280 if short else 5_120
+    torch.set_num_threads(threads)
+    data = workload.data(*workload.pixels(count))
+    each = -(-count // workload.BATCH)
+    spec = workload.train_spec(4 * each, "labels", "none", "bf16", threads).model_copy(update={"evaluate_every": each})
+    sides = {
+        "without checkpoints": lambda: _train(spec, data, workload.Silent()),
+        "a checkpoint a pass": lambda: _train(spec, data, _Keeper(None)),
+        "killed after 2 of 4 passes, and resumed": lambda: _twice(spec, data, _Keeper(2 * each)),
+    }
+    found = ratios(interleave(sides, rounds), "without checkpoints")
+    return table(("training of 4 passes", "x without checkpoints"), list(found.items()))
+
+
+def _train(spec: TrainSpec, data: TrainingData, observer: workload.Silent) -> None:
+    network = new_network(spec.network, spec.seed)
+    train(spec, network, data, Guidance(spec.guidance), device=torch.device("cpu"), observer=observer)
+
+
+def _twice(spec: TrainSpec, data: TrainingData, observer: _Keeper) -> None:
+    try:
+        _train(spec, data, observer)
+    except _Killed:
+        _train(spec, data, observer)
