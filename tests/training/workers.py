@@ -63,7 +63,9 @@ def work(rank: int, size: int, folder: str) -> None:
 
 
 def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
-    plain = {key: value for key, value in asdict(trained).items() if key != "weights" and not isinstance(value, np.ndarray)}
+    plain = {
+        key: value for key, value in asdict(trained).items() if key != "weights" and not isinstance(value, np.ndarray)
+    }
     tensors = {f"weights/{name}": value for name, value in trained.weights.items()}
     tensors["taught"] = torch.from_numpy(trained.taught)
     if trained.learned_step is not None:
