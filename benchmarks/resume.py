@@ -16,7 +16,7 @@ from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 
 
-class _Killed(Exception):
+class _KilledError(Exception):
     pass
 
 
@@ -35,7 +35,7 @@ class _Keeper(workload.Silent):
         self.kept = state()
         if row["step"] == self.dies_at:
             self.dies_at = None
-            raise _Killed
+            raise _KilledError
         return True
 
 
@@ -63,5 +63,5 @@ def _train(spec: TrainSpec, data: TrainingData, observer: workload.Silent) -> No
 def _twice(spec: TrainSpec, data: TrainingData, observer: _Keeper) -> None:
     try:
         _train(spec, data, observer)
-    except _Killed:
+    except _KilledError:
         _train(spec, data, observer)
