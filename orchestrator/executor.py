@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 import traceback
 from collections.abc import Iterable
@@ -116,13 +117,28 @@ class _Execution:
         self.statuses: dict[str, dict[str, Any]] = {}  # what each stage has said last, by name
         self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
+        self.interrupted = False
 
     def run(self) -> Outcome:
         start = time.monotonic()
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            return self._watch(start)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _interrupt(self, *_: object) -> None:
+        """Ctrl-C. What it raises is lost where it strikes in one of Ray's own callbacks, so the loop looks as well."""
+        self.interrupted = True
+        raise KeyboardInterrupt
+
+    def _watch(self, start: float) -> Outcome:
         if any(stage.kind == "train" for stage in self.pending):
             # While the data set is read: two processes, one for the teacher's stage and one for what goes beside it.
             self.warming = [_warm_up.remote() for _ in range(2)]  # kept, or Ray would cancel them
         while self.pending or self.waiting:
+            if self.interrupted:
+                raise KeyboardInterrupt
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
             statuses = ray.get(self.actor.take.remote())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -88,6 +89,13 @@ class Place:
 def environment() -> dict[str, str]:
     """The environment of a run: this checkout, and no token of the user's."""
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'run'}", "RAY_AUTH_MODE": "disabled"}
+
+
+def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
+    """A place with everything that another one holds."""
+    copied = make_place()
+    shutil.copytree(place.folder, copied.folder, dirs_exist_ok=True)
+    return copied
 
 
 @pytest.fixture(scope="session")

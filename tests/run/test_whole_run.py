@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,15 +14,9 @@ from orchestrator.specs import NetworkSpec
 from orchestrator.training.guidance import ready_to_teach
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
-from tests.run.conftest import TINY, Finished, Place
+from tests.run.conftest import TINY, Finished, Place, copy_of
 
 Run = tuple[Place, Finished]
-
-
-def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
-    copied = make_place()
-    shutil.copytree(place.folder, copied.folder, dirs_exist_ok=True)
-    return copied
 
 
 def test_a_run_ends_with_exit_code_0_and_a_table_of_every_method(undisturbed: Run) -> None:

@@ -1,0 +1,73 @@
+"""A network of the ladder whose processes start while what it needs is still being made."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import ray
+
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.recipe import Resources
+from orchestrator.stages import train
+from orchestrator.stages.job import BlockedError, Failure, Job
+from tests.run.conftest import Finished, Place, copy_of
+
+TA = "train/plain_cnn_6"
+DELAY = 12.0  # longer than workers take to start
+
+Stage = tuple[Job, dict[str, Artifact], str]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        ray.init(num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
+        yield
+        ray.shutdown()
+
+
+@ray.remote(num_cpus=0)
+def later(item: Any, seconds: float) -> Any:
+    time.sleep(seconds)
+    return item
+
+
+@pytest.fixture
+def stage(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) -> Stage:
+    """The TA's stage under another identity, the inputs that it had, and the hash of the weights that it made."""
+    place = copy_of(undisturbed[0], make_place)
+    store = Store(str(place.storage))
+    record = place.artifacts()[TA]
+    job = Job(
+        kind="train", name=TA, identity="train-00000000000000000000", spec=record["spec"],
+        settings={"role": "ladder", "workers": 1}, inputs={}, storage=str(place.storage), dataset_root="",
+        resources=Resources(),
+    )  # fmt: skip
+    inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
+    return job, {role: item for role, item in inputs.items() if item}, record["results"]["weights_sha256"]
+
+
+@pytest.mark.parametrize("patience", [60.0, 1.0])
+def test_it_trains_the_same_whether_it_waits_for_its_teacher_or_has_to_start_again(
+    cluster: None, stage: Stage, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    job, inputs, weights = stage
+    monkeypatch.setattr(train, "PATIENCE_SECONDS", patience)
+    upstream = {role: (role, later.remote(item, DELAY)) for role, item in inputs.items()}
+    asked = time.time()
+    artifact = train.run_ladder(job, upstream)
+    assert artifact.start - asked > DELAY
+    assert artifact.results["weights_sha256"] == weights
+
+
+def test_it_says_whose_fault_it_was_when_its_teacher_fails(cluster: None, stage: Stage) -> None:
+    job, inputs, _ = stage
+    failed = later.remote(Failure("train/plain_cnn_8", error="it diverged"), 1.0)
+    upstream = {role: (role, failed if role.startswith("expert:") else item) for role, item in inputs.items()}
+    with pytest.raises(BlockedError, match="train/plain_cnn_8"):
+        train.run_ladder(job, upstream)
