@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=f"of {', '.join(NAMES)}; all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default 5)")
-    parser.add_argument("--short", action="store_true", help="fewer images: everything within ten minutes")
+    parser.add_argument(
+        "--short", action="store_true", help="fewer images; two to five minutes for most, at five rounds"
+    )
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads (default: all)")
     parser.add_argument("--append", action="store_true", help=f"add the tables to {measure.RESULTS.name}")
     options = parser.parse_args(arguments)

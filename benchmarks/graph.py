@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 from benchmarks import workload
-from benchmarks.measure import Ratio, seconds, table
+from benchmarks.measure import Spread, seconds
 from benchmarks.train_path import job_of
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.report_text import table
 from orchestrator.specs import SearchSpec, SpaceSpec
 from orchestrator.stages import search, train
 
@@ -48,12 +49,12 @@ def run(rounds: int, short: bool, threads: int) -> str:
             print(f"  round {number} of {rounds}")
         ray.shutdown()
     rows = [
-        ("python with numpy", Ratio.of(floor)),
-        ("rerun with nothing to do, whole process", Ratio.of(idle)),
+        ("python with numpy", Spread.of(floor)),
+        ("rerun with nothing to do, whole process", Spread.of(idle)),
         ("Ray Train start, the first", f"{fits[0]:.2f}"),
-        ("Ray Train start, after that", Ratio.of(fits[1:])),
+        ("Ray Train start, after that", Spread.of(fits[1:])),
         ("search of one trial, without its loop, the first", f"{tunes[0]:.2f}"),
-        ("search of one trial, without its loop, after that", Ratio.of(tunes[1:])),
+        ("search of one trial, without its loop, after that", Spread.of(tunes[1:])),
     ]
     return table(("what", "seconds"), rows)
 

@@ -17,7 +17,7 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "torchdistill")
 
 
 @dataclass(frozen=True)
-class Ratio:
+class Spread:
     """A figure over several rounds."""
 
     median: float
@@ -25,7 +25,7 @@ class Ratio:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Ratio:
+    def of(cls, values: Sequence[float]) -> Spread:
         """Median, minimum and maximum of some values."""
         return cls(statistics.median(values), min(values), max(values))
 
@@ -58,21 +58,12 @@ def interleave(
     return found
 
 
-def ratios(found: Mapping[str, Sequence[float]], floor: str) -> dict[str, Ratio]:
+def ratios(found: Mapping[str, Sequence[float]], floor: str) -> dict[str, Spread]:
     """Each side's seconds as multiples of the floor's in the same round."""
     return {
-        name: Ratio.of([mine / its for mine, its in zip(values, found[floor], strict=True)])
+        name: Spread.of([mine / its for mine, its in zip(values, found[floor], strict=True)])
         for name, values in found.items()
     }
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table with aligned columns."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    cells.insert(1, ["-" * width for width in widths])
-    rows_of_cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows_of_cells)
 
 
 def machine() -> str:

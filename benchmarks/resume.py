@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks import workload
-from benchmarks.measure import interleave, ratios, table
+from benchmarks.measure import interleave, ratios
+from orchestrator.report_text import table
 from orchestrator.specs import TrainSpec
 from orchestrator.training.guidance import Guidance
 from orchestrator.training.images import TrainingData

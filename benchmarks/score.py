@@ -2,7 +2,7 @@
 
 The bare loop is as many processes as there are actors, each with one thread: what the machine gives when nothing but
 forwards happens. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
-the second half of its images.
+all images from the first chunk that is done to the last.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 from benchmarks import workload
-from benchmarks.measure import Ratio, table
+from benchmarks.measure import Spread
 from orchestrator.artifacts import Store
 from orchestrator.recipe import Resources
+from orchestrator.report_text import table
 from orchestrator.specs import ScoreSpec
 from orchestrator.stages import score
 from orchestrator.stages.job import Job
@@ -51,9 +52,9 @@ def run(rounds: int, short: bool, threads: int) -> str:
             print(f"  round {number + 1} of {rounds}")
         ray.shutdown()
     rows = [
-        ("bare forward loop", f"{Ratio.of(bare).median:,.0f}", "1"),
-        ("score stage, once its actors run", f"{Ratio.of(stage).median:,.0f}", _ratio(stage, bare)),
-        ("score stage, whole, with the start of its actors", f"{Ratio.of(whole).median:,.0f}", _ratio(whole, bare)),
+        ("bare forward loop", f"{Spread.of(bare).median:,.0f}", "1"),
+        ("score stage, once its actors run", f"{Spread.of(stage).median:,.0f}", _ratio(stage, bare)),
+        ("score stage, whole, with the start of its actors", f"{Spread.of(whole).median:,.0f}", _ratio(whole, bare)),
     ]
     return (
         f"{count:,} images, {len(workload.EXPERTS)} experts, 1 + {VIEWS} views, bf16, {ACTORS} processes\n\n"
@@ -61,8 +62,8 @@ def run(rounds: int, short: bool, threads: int) -> str:
     )
 
 
-def _ratio(mine: list[float], bare: list[float]) -> Ratio:
-    return Ratio.of([a / b for a, b in zip(mine, bare, strict=True)])
+def _ratio(mine: list[float], bare: list[float]) -> Spread:
+    return Spread.of([a / b for a, b in zip(mine, bare, strict=True)])
 
 
 class _Board:

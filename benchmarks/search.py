@@ -16,9 +16,10 @@ import torch
 
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
-from benchmarks.measure import Ratio, seconds, table
+from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
+from orchestrator.report_text import table
 from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
 from orchestrator.stages import search
 from orchestrator.stages.job import Job
@@ -39,15 +40,15 @@ def run(rounds: int, short: bool, threads: int) -> str:
     floor = Floor(images, labels, workload.BATCH)
     network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
     floor.epoch(network, optimizer)
-    forms = {"1 thread each, all cores busy": (1, threads), "all threads each, one at a time": (threads, 1)}
+    forms = {"1 thread each, all cores busy": 1, "all threads each, one at a time": threads}
     slope: dict[str, list[float]] = {name: [] for name in forms}
     fixed: dict[str, list[float]] = {name: [] for name in forms}
     with tempfile.TemporaryDirectory() as folder:
         inputs = _inputs(Path(folder), count)
         ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
         for number in range(rounds):
-            floor_pass = Ratio.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
-            for name, (each, _) in forms.items():
+            floor_pass = Spread.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
+            for name, each in forms.items():
                 took = [_search(folder, inputs, each, passes, number, count) for passes in (SHORT, LONG)]
                 per_pass = (took[1] - took[0]) / (LONG - SHORT) / TRIALS
                 slope[name].append(per_pass / floor_pass)
@@ -58,9 +59,9 @@ def run(rounds: int, short: bool, threads: int) -> str:
     rows = []
     for name in forms:
         rows.append((
-            name, Ratio.of(slope[name]), Ratio.of(fixed[name]),
+            name, Spread.of(slope[name]), Spread.of(fixed[name]),
             *(
-                Ratio.of([
+                Spread.of([
                     (trainings * start + passes * one) / (TOLD_TRIALS * TOLD_PASSES)
                     for one, start in zip(slope[name], fixed[name], strict=True)
                 ])

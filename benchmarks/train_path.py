@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 
 from benchmarks import workload
-from benchmarks.measure import Ratio, table
+from benchmarks.measure import Spread
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
+from orchestrator.report_text import table
 from orchestrator.specs import SearchSpec, SpaceSpec, TrainSpec
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
@@ -51,8 +52,8 @@ def run(rounds: int, short: bool, threads: int) -> str:
         ray.shutdown()
     rows = []
     for name in ("bare", "Ray Train worker", "Tune trial"):
-        speed = Ratio.of([bare / mine for bare, mine in zip(found["bare"], found[name], strict=True)])
-        rows.append((name, f"{passes * count / Ratio.of(found[name]).median:,.0f}", speed))
+        speed = Spread.of([bare / mine for bare, mine in zip(found["bare"], found[name], strict=True)])
+        rows.append((name, f"{passes * count / Spread.of(found[name]).median:,.0f}", speed))
     return table(("where the loop runs", "images/s", "of its bare speed"), rows)
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import safetensors.torch
 import torch
 
+from benchmarks.floor import MEAN, STD
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from orchestrator.artifacts import Artifact, Store
@@ -26,7 +27,6 @@ STUDENT = "resnet8"
 EXPERTS = ("resnet14", "resnet20", "resnet32", "resnet56")  # smallest first
 CLASSES, BATCH = 10, 128
 VALIDATION = 16  # images held back: a benchmark measures training
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 def network_spec(name: str) -> NetworkSpec:

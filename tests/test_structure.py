@@ -26,6 +26,7 @@ LIGHT = [
     "artifacts.py",
     "report.py",
     "report_text.py",
+    "schedule.py",
     "progress.py",
 ]
 
