@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
+from orchestrator.artifacts import Store
 from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.graph import Plan
 from orchestrator.recipe import Recipe, RecipeError
 
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
@@ -39,6 +41,27 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
     except (ValueError, ImportError, SyntaxError) as error:  # the last two: out of the module of a module:callable
         raise RecipeError(f"ladder.networks: {str(error).removeprefix('ladder: ')}") from error
     return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]
+
+
+def check_warm_start(planned: Plan, store: Store) -> None:
+    """Every search that another one is to learn from exists, and was made over what one of this run's is made over.
+
+    Raises:
+        RecipeError: naming the search, and what to give instead.
+    """
+    wanted = [{role: stage.identity for role, stage in search.inputs} for search in planned.searches.values()]
+    for identity in planned.recipe.search.warm_start:
+        artifact = store.find(identity)
+        if artifact is None:
+            raise RecipeError(
+                f"search.warm_start: {identity} is not in the storage; give the name of a search's folder below "
+                "artifacts/ (--dry-run prints it)"
+            )
+        if artifact.inputs not in wanted:
+            raise RecipeError(
+                f"search.warm_start: {identity} was made over other data, experts or scores than this recipe's "
+                "searches; leave it out"
+            )
 
 
 def check_cluster(recipe: Recipe, nodes: list[dict[str, float]]) -> None:

@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged)
-    sizes = _check(recipe, data, planned, kept, lines) if missing else None
+    sizes = _check(recipe, data, planned, store, kept, lines) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
@@ -118,11 +118,12 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
 
 
 def _check(
-    recipe: Recipe, data: DatasetInfo, planned: Plan, kept: dict[str, Artifact], lines: Lines
+    recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], lines: Lines
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
-    from orchestrator.checks import check_networks
+    from orchestrator.checks import check_networks, check_warm_start
 
+    check_warm_start(planned, store)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
     sizes = check_networks(recipe, data)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.checks import check_cluster, student_slots
+from orchestrator.artifacts import Store
+from orchestrator.checks import check_cluster, check_warm_start, student_slots
 from orchestrator.recipe import RecipeError
-from tests.orchestration.examples import tiny
+from tests.orchestration.examples import make_artifacts, planned, tiny
 
 HERE = [{"CPU": 4.0, "GPU": 1.0, "memory": 1e9}]
 
@@ -121,3 +122,15 @@ def test_students_have_the_slots_of_the_cluster_at_its_largest_and_at_least_one(
     assert student_slots(tiny("resources.student_gpus=0.25"), [{"CPU": 4.0}]) == 1
     started_by_ray_up(home, **kinds_of_node())
     assert student_slots(tiny("resources.student_gpus=0.5"), [{"CPU": 2.0}]) == 6
+
+
+def test_a_search_may_learn_from_an_earlier_one_over_the_same_artifacts_and_from_no_other(tmp_path: Path) -> None:
+    store, before = Store(str(tmp_path)), planned()
+    make_artifacts(before, store)
+    search = before.searches["ces_kd"].identity
+    check_warm_start(planned(f"search.warm_start=[{search}]", "search.trials=9"), store)
+    with pytest.raises(RecipeError, match=r"search.warm_start: search-0 is not in the storage"):
+        check_warm_start(planned("search.warm_start=[search-0]"), store)
+    for other, overrides in ((search, ["ladder.seed=9"]), (before.ladder[0].stage.identity, [])):
+        with pytest.raises(RecipeError, match=f"search.warm_start: {other} was made over other data"):
+            check_warm_start(planned(f"search.warm_start=[{other}]", *overrides), store)
