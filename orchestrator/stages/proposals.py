@@ -101,6 +101,7 @@ class Proposals:
         self.found: dict[Attempt, Record] = {}
         self.waiting: list[Attempt] = []
         self.running: set[Attempt] = set()
+        self.twins: dict[Attempt, list[Attempt]] = {}  # those of other points that are the very same training
         self.rung = 0
         self.told = 0
         for record in earlier:
@@ -128,7 +129,8 @@ class Proposals:
     def settle(self, attempt: Attempt, record: Record) -> None:
         """Take what came of an attempt."""
         self.running.discard(attempt)
-        self.found[attempt] = record
+        for same in (attempt, *self.twins.pop(attempt, ())):
+            self.found[same] = record | {"id": same.number}
 
     def trials(self) -> list[Record]:
         """What came of every point, in the order of proposal: its longest training, and what it had at each rung."""
@@ -163,7 +165,7 @@ class Proposals:
                 self._add(Attempt(len(self.points) - 1, self.lengths[0]))
             return True
         if self.rung + 1 < len(self.lengths):
-            best = self._ranked(self.lengths[self.rung])[: self.places[self.rung + 1]]
+            best = self._best(self.lengths[self.rung], self.places[self.rung + 1])
             self.rung += 1
             for number in best:
                 self._add(Attempt(number, self.lengths[self.rung]))
@@ -171,20 +173,29 @@ class Proposals:
         return False
 
     def _add(self, attempt: Attempt) -> None:
-        stored = self.find(self.training(attempt))
-        if stored is None:
+        training = self.training(attempt)
+        stored = self.find(training)
+        if stored is not None:
+            self.found[attempt] = stored | {"id": attempt.number}
+            return
+        twin = next((other for other in self.waiting if self.training(other) == training), None)
+        if twin is None:
             self.waiting.append(attempt)
         else:
-            self.found[attempt] = stored | {"id": attempt.number}
+            self.twins.setdefault(twin, []).append(attempt)
 
-    def _ranked(self, steps: int) -> list[int]:
-        """Points that were trained for so many steps, the best first."""
+    def _best(self, steps: int, count: int) -> list[int]:
+        """The best different points among those that were trained for so many steps, the best first."""
         good = {
             attempt.number: record
             for attempt, record in self.found.items()
             if attempt.steps == steps and record["status"] != "failed"
         }
-        return sorted(good, key=lambda number: (-good[number][METRIC], good[number]["validation_loss"], number))
+        best: list[int] = []
+        for number in sorted(good, key=lambda number: (-good[number][METRIC], good[number]["validation_loss"], number)):
+            if self.points[number] not in [self.points[other] for other in best]:
+                best.append(number)
+        return best[:count]
 
     def _of(self, number: int) -> list[Attempt]:
         return [attempt for attempt in self.found if attempt.number == number]

@@ -144,6 +144,27 @@ class TestHalving:
         assert best_of(proposals.trials()) is None
 
 
+class TestPointsThatAreProposedTwice:
+    """As the sampler does where much is fixed: without pacing to choose, static is one point."""
+
+    SPACE = SpaceSpec.from_plain({"modes": ["static"], "temperature": 4.0, "kd_weight": 0.9})  # two points: selectors
+
+    def test_each_is_trained_once_even_when_both_come_in_one_round(self) -> None:
+        proposals, ran = played(search(space=self.SPACE), at_once=4)
+        assert len(ran) == 2
+        trials = proposals.trials()
+        assert [trial["id"] for trial in trials] == list(range(12))
+        assert len({trial[METRIC] for trial in trials if trial["config"] == trials[0]["config"]}) == 1
+
+    def test_they_take_one_place_of_a_rung(self) -> None:
+        _, ran = played(search(space=self.SPACE, scheduler="halving", rungs=(0.5,)))
+        assert sorted(attempt.steps for attempt in ran) == [STEPS // 2] * 2 + [STEPS] * 2
+
+    def test_a_failure_is_that_of_all_of_them(self) -> None:
+        proposals, _ = played(search(space=self.SPACE), at_once=4, fails=lambda attempt: True)
+        assert {trial["status"] for trial in proposals.trials()} == {"failed"}
+
+
 class TestWarmStart:
     def test_the_sampler_learns_from_an_earlier_search(self) -> None:
         earlier = played(search())[0].trials()
