@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import socket
 import time
@@ -123,15 +122,6 @@ class Job:
             versions=versions(),
         )
         return self.store.commit(artifact, scratch)
-
-
-def process_age() -> float:
-    """Seconds since this process was started; 0 where the system does not say."""
-    try:
-        after_boot = float(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - after_boot)
-    except (OSError, ValueError, IndexError):
-        return 0.0
 
 
 def versions() -> dict[str, str]:

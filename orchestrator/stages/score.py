@@ -22,7 +22,7 @@ import torch
 from curricula.difficulty import Evidence, available, score, spearman
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
-from orchestrator.stages.job import Job, process_age
+from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
@@ -116,7 +116,7 @@ class Scorer:
             self._open(network, folders[f"expert:{expert}"])
             for expert, network in zip(spec.experts, spec.networks, strict=True)
         ]
-        self.start_up = process_age()
+        self.start_up = time.process_time()
         self.folds = [self._open(spec.fold_network, folders[f"fold:{fold}"]) for fold in range(spec.folds)]
 
     def _open(self, network: NetworkSpec | None, folder: Path) -> torch.nn.Module:

@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
-from orchestrator.stages.job import Job, StageError, process_age
+from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.train import results_of, single_device, train_here
@@ -176,7 +176,7 @@ class TrialObserver(StageObserver):
 def _trial(config: dict[str, Any], job: Job) -> None:
     """One trial: a student of the search, in a process that may have done others."""
     global _start_up_counted
-    began = time.monotonic() - (0.0 if _start_up_counted else process_age())
+    began = time.monotonic() - (0.0 if _start_up_counted else time.process_time())
     _start_up_counted = True
     spec = TrainSpec.from_plain(config["training"])
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})

@@ -21,7 +21,7 @@ import torch
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
-from orchestrator.stages.job import BlockedError, Failure, Job, StageError, process_age
+from orchestrator.stages.job import BlockedError, Failure, Job, StageError
 from orchestrator.stages.observers import RayTrainObserver, SingleObserver
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
@@ -130,7 +130,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
 
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
-    age = process_age()
+    start_up = time.process_time()  # not its age: Ray may have started it long before it was wanted
     try:
         job = _with_inputs(config["job"], config["upstream"], config["patience"])
     except BlockedError as error:
@@ -149,7 +149,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     if observer.curves:  # the main worker
         observer.curves.close()
-        took = age + time.monotonic() - ready  # without the wait for its inputs
+        took = start_up + time.monotonic() - ready  # without the wait for its inputs
         _commit(job, spec, trained, world, start, slot_seconds=took * world.size)
     return {}
 
