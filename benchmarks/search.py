@@ -23,7 +23,6 @@ from orchestrator.report_text import table
 from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
 from orchestrator.stages import search
 from orchestrator.stages.job import Job
-from orchestrator.stages.proposals import lengths, places
 from orchestrator.training.networks import new_network
 
 TRIALS, LONG, SHORT = 4, 6, 2  # trials measured, and their passes
@@ -78,7 +77,9 @@ def _passes(scheduler: str) -> tuple[int, float]:
     spec = _spec(1, TOLD_PASSES, 0, workload.BATCH).model_copy(
         update={"trials": TOLD_TRIALS, "scheduler": scheduler, "rungs": (0.25,) if scheduler == "halving" else ()}
     )
-    return sum(places(spec)), float(sum(n * steps for n, steps in zip(places(spec), lengths(spec), strict=True)))
+    return sum(spec.rung_places), float(
+        sum(n * steps for n, steps in zip(spec.rung_places, spec.rung_steps, strict=True))
+    )
 
 
 def _spec(threads: int, passes: int, number: int, count: int) -> SearchSpec:

@@ -11,19 +11,20 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
 from orchestrator.artifacts import Artifact, Store
-from orchestrator.graph import Stage
-from orchestrator.progress import Lines
+from orchestrator.graph import Failure, Stage
+from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
-from orchestrator.stages.job import BlockedError, Failure, Job, StageError
+from orchestrator.stages.job import BlockedError, Job, StageError
 
 POLL_SECONDS = 0.5
+PUBLISH_SECONDS = 10.0  # the report is made again this often
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
 SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
 # Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
@@ -89,14 +90,16 @@ def _warm_up() -> None:
 
 
 def execute(
-    stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines, slots: float
-) -> Outcome:
+    stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
+    publish: Callable[[dict[str, Artifact]], None],
+) -> Outcome:  # fmt: skip
     """Run ``stages`` (each after what it needs).
 
-    ``kept`` are the artifacts that exist, by identity; ``slots`` is how many students may run at once. Needs
-    ``connect`` first. Ctrl-C leaves what is committed; the same command goes on from there.
+    ``kept`` are the artifacts that exist, by identity. ``progress`` is told of everything that happens, and ``publish``
+    is given what has been made, by identity, now and then. Needs ``connect`` first. Ctrl-C leaves what is committed;
+    the same command goes on from there.
     """
-    return _Execution(list(stages), kept, store, recipe, lines, slots).run()
+    return _Execution(list(stages), kept, store, recipe, progress, publish).run()
 
 
 class _Execution:
@@ -107,10 +110,13 @@ class _Execution:
     """
 
     def __init__(
-        self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, lines: Lines, slots: float
-    ) -> None:
-        self.kept, self.store, self.recipe, self.lines, self.slots = kept, store, recipe, lines, slots
+        self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
+        publish: Callable[[dict[str, Artifact]], None],
+    ) -> None:  # fmt: skip
+        self.kept, self.store, self.recipe, self.progress, self.publish = kept, store, recipe, progress, publish
+        self.slots = progress.slots
         self.pending = stages
+        self.published = 0.0
         self.actor = BoardActor.remote()  # type: ignore[attr-defined]
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
@@ -143,11 +149,15 @@ class _Execution:
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
             statuses = ray.get(self.actor.take.remote())
             self.statuses |= statuses
-            self.lines.status(statuses)
+            self.progress.status(statuses)
             for reference in ready:
                 stage = self.waiting.pop(reference)
                 self.settled.add(stage.identity)
-                _settle(stage, reference, self.outcome, self.lines)
+                self._settle(stage, reference)
+            self.progress.view.refresh(self.progress)
+            if time.monotonic() - self.published >= PUBLISH_SECONDS:
+                self.publish(self.outcome.made)
+                self.published = time.monotonic()
         ray.kill(self.actor)
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
@@ -205,6 +215,22 @@ class _Execution:
     def _is_ready(self, stage: Stage) -> bool:
         return all(item.identity in self.settled for _, item in stage.inputs)
 
+    def _settle(self, stage: Stage, reference: Any) -> None:
+        failures = self.outcome.failures
+        try:
+            result = ray.get(reference)
+        except ray.exceptions.RayError as error:  # the stage's process died more often than it is tried again
+            failed = {failure.stage: failure for failure in failures}
+            cause = next((failed[item.name] for _, item in stage.inputs if item.name in failed), None)
+            blocked_by = (cause.blocked_by or cause.stage) if cause else None
+            result = Failure(stage.name, None if cause else f"its process died: {str(error).strip()}", blocked_by)
+        if isinstance(result, Failure):
+            failures.append(result)
+            self.progress.failed(result)
+        else:
+            self.outcome.made[stage.identity] = result
+            self.progress.done(result)
+
     def _job(self, stage: Stage) -> Job:
         return Job(
             kind=stage.kind,
@@ -238,37 +264,6 @@ def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     return {"num_cpus": 0}
 
 
-def _settle(stage: Stage, reference: Any, outcome: Outcome, lines: Lines) -> None:
-    try:
-        result = ray.get(reference)
-    except ray.exceptions.RayError as error:  # the stage's process died more often than it is tried again
-        failed = {failure.stage: failure for failure in outcome.failures}
-        cause = next((failed[item.name] for _, item in stage.inputs if item.name in failed), None)
-        blocked_by = (cause.blocked_by or cause.stage) if cause else None
-        result = Failure(stage.name, None if cause else f"its process died: {str(error).strip()}", blocked_by)
-    if isinstance(result, Failure):
-        outcome.failures.append(result)
-        if result.error:
-            lines.warn(f"{stage.name} failed: {result.error.splitlines()[0]}")
-        return
-    outcome.made[stage.identity] = result
-    lines.say(f"{stage.name} done{_summary(result)}")
-
-
-def _summary(artifact: Artifact) -> str:
-    results = artifact.results
-    words = [f"{artifact.end - artifact.start:.0f} s"]
-    if artifact.kind == "ingest":
-        words.append(", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count))
-    if artifact.kind == "train":
-        words.append(f"validation {results['validation_accuracy']:.1%}")
-    if artifact.kind == "evaluate":
-        words.append(f"test {results['test_accuracy']:.1%}")
-    if artifact.kind == "search":
-        words.append(f"best validation {results['best']['validation_accuracy']:.1%}")
-    return f" ({', '.join(words)})"
-
-
 @ray.remote(max_retries=SYSTEM_RETRIES, retry_exceptions=False)
 def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artifact | Failure) -> Artifact | Failure:
     """A stage as a Ray task. What it can't do is returned as a Failure, so that dependents learn whose fault it was.
@@ -281,7 +276,10 @@ def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artif
             from orchestrator.stages import train
 
             return train.run_ladder(job, upstream)
-        return _function(job.kind)(job.with_inputs(dict(zip(upstream, artifacts, strict=True))))
+        job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)))
+        if job.kind in ("train", "evaluate"):  # the others say what they begin with, once their workers are there
+            job.say(doing="opening its inputs")
+        return _function(job.kind)(job)
     except BlockedError as error:
         return Failure(job.name, blocked_by=error.args[0])
     except StageError as error:

@@ -7,7 +7,7 @@ two recipes that have a network in common share its artifact, and a change rebui
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -56,6 +56,15 @@ def _identity(kind: str, spec: dict[str, Any], inputs: dict[str, str]) -> str:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
+
+    stage: str
+    error: str | None = None
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True)
 class Expert:
     """A network of a ladder with the name that guidance calls it by."""
 
@@ -95,6 +104,22 @@ class Plan:
         finals = [[final.method, final.seed, final.train.identity] for final in self.finals]
         text = canonical_json({"stages": {stage.name: stage.identity for stage in self.stages}, "finals": finals})
         return f"{self.recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def longest_chain(stages: Iterable[Stage], seconds: Mapping[str, float]) -> tuple[float, list[str]]:
+    """The longest chain of stages that wait for each other: its seconds, and its stages' names.
+
+    Args:
+        stages: each after what it needs.
+        seconds: what each takes, by identity; stages that are not in it take no part.
+    """
+    reach: dict[str, tuple[float, list[str]]] = {}  # the longest chain that ends in a stage
+    for stage in stages:
+        if stage.identity in seconds:
+            before = [reach[item.identity] for _, item in stage.inputs if item.identity in reach]
+            took, names = max(before, key=lambda chain: chain[0], default=(0.0, []))
+            reach[stage.identity] = (took + seconds[stage.identity], [*names, stage.name])
+    return max(reach.values(), key=lambda chain: chain[0], default=(0.0, []))
 
 
 def needed(stages: Iterable[Stage], missing: set[str]) -> Iterator[Stage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import textwrap
@@ -17,7 +18,8 @@ from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
 from orchestrator.plan import plan
-from orchestrator.progress import Lines
+from orchestrator.progress import view_for
+from orchestrator.progress.state import Progress, View
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
 
@@ -26,19 +28,24 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; gives the exit code: 0 done, 1 a stage failed, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_intermixed_args(arguments)
+    options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
     try:
         return _run(options)
     except (RecipeError, DatasetError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("\ninterrupted; everything finished so far is kept, the same command goes on from there", file=sys.stderr)
+        print(
+            f"\ninterrupted; what is finished is kept, and the same command goes on:\n  {options.command}",
+            file=sys.stderr,
+        )
         return INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
-    lines = Lines(options.quiet)
+    view = view_for(quiet=options.quiet, verbose=options.verbose)
     source, overrides = _split(options.recipe)
     recipe = recipes.load(source, overrides)
     store = Store(options.storage)
@@ -48,18 +55,19 @@ def _run(options: argparse.Namespace) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged)
-    sizes = _check(recipe, data, planned, store, kept, lines) if missing else None
+    sizes = _check(recipe, data, planned, store, kept, view) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
     for identity, files in damaged.items():
         place = store.set_aside(identity)
-        lines.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
+        view.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
     code, timing = 0, None
     if missing:
-        kept, timing, code = _execute(options, recipe, planned, store, kept, missing, lines)
+        assert sizes is not None
+        kept, timing, code = _execute(options, planned, store, kept, sizes, data.train_images, view)
     else:
-        lines.say("nothing left to do: every stage's artifact exists")
+        view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes, timing=timing)
     print(report.summary(planned, kept))
     print(f"report: {folder}/report.md")
@@ -67,12 +75,21 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _execute(
-    options: argparse.Namespace, recipe: Recipe, planned: Plan, store: Store, kept: dict[str, Artifact],
-    missing: set[str], lines: Lines,
+    options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
+    images: int, view: View,
 ) -> tuple[dict[str, Artifact], dict[str, Any], int]:  # fmt: skip
-    lines.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
+    """Make what is missing; gives all artifacts that exist then, what the schedule was, and the exit code."""
+    recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
+    view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
     from orchestrator.checks import check_cluster, student_slots
+
+    names = [network.name for network in recipe.ladder.networks]
+    multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
+    progress = Progress(planned.stages, kept, view, multiply_adds, images)
+
+    def publish(made: dict[str, Artifact]) -> None:
+        report.write(planned, store, kept | made, reused=set(kept), sizes=sizes)
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
@@ -86,14 +103,21 @@ def _execute(
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             check_cluster(recipe, nodes)
             where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(nodes)} node(s)"
-            lines.say(f"Ray is up: {where}")
-            slots = student_slots(recipe, nodes)
-            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, lines, slots)
+            view.say(f"Ray is up: {where}")
+            progress.slots = student_slots(recipe, nodes)
+            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, progress, publish)
+        except KeyboardInterrupt:
+            view.close()
+            there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are kept in {options.storage}"
+            view.warn(f"stopping; {there}; what was being trained goes on from its last checkpoint")
+            raise
         finally:
+            view.close()
             ray.shutdown()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
-    timing = schedule(planned.stages, outcome.made, outcome.seconds, slots)
+        print(f"Next: mend what failed first; the same command then goes on:\n  {options.command}", file=sys.stderr)
+    timing = schedule(planned.stages, outcome.made, outcome.seconds, progress.slots)
     # Broken images are bad input as well.
     bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
     return kept | outcome.made, timing, BAD_INPUT if bad_input else FAILED if outcome.failures else 0
@@ -118,7 +142,7 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
 
 
 def _check(
-    recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], lines: Lines
+    recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], view: View
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
     from orchestrator.checks import check_networks, check_warm_start
@@ -129,9 +153,9 @@ def _check(
     sizes = check_networks(recipe, data)
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
-    lines.say(f"ladder: {shown}")
+    view.say(f"ladder: {shown}")
     if any(final.method != "labels" for final in planned.finals):
-        lines.say(f"expert outputs for students: {planned.source} ({planned.source_reason})")
+        view.say(f"expert outputs for students: {planned.source} ({planned.source_reason})")
     return sizes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.artifacts import Artifact
-from orchestrator.graph import Stage
+from orchestrator.graph import Stage, longest_chain
 
 
 def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float, slots: float) -> dict[str, Any]:
@@ -22,19 +22,11 @@ def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float
         makespan: seconds from Ray being up to the last stage's end.
         slots: how many single-worker trainings the cluster has room for at once.
     """
-    reach: dict[str, tuple[float, list[str]]] = {}  # the longest chain that ends in a stage
-    work = 0.0
-    for stage in stages:
-        artifact = made.get(stage.identity)
-        if artifact is None:
-            continue
-        cost = artifact.results["cost"]
-        work += cost["slot_seconds"]
-        before = [reach[item.identity] for _, item in stage.inputs if item.identity in reach]
-        seconds, names = max(before, key=lambda chain: chain[0], default=(0.0, []))
-        own = cost["slot_seconds"] / max(1.0, min(cost["width"], slots))
-        reach[stage.identity] = (seconds + own, [*names, stage.name])
-    critical, path = max(reach.values(), key=lambda chain: chain[0], default=(0.0, []))
+    stages = [stage for stage in stages if stage.identity in made]
+    cost = {stage.identity: made[stage.identity].results["cost"] for stage in stages}
+    work = sum(each["slot_seconds"] for each in cost.values())
+    alone = {name: each["slot_seconds"] / max(1.0, min(each["width"], slots)) for name, each in cost.items()}
+    critical, path = longest_chain(stages, alone)
     bound = max(critical, work / slots)
     return {
         "makespan_seconds": makespan,
@@ -44,5 +36,5 @@ def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float
         "slots": slots,
         "critical_path_seconds": critical,
         "critical_path": path,
-        "stages": len(reach),
+        "stages": len(stages),
     }

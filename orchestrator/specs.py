@@ -226,6 +226,19 @@ class SearchSpec(Spec):
     warm_start: tuple[str, ...]
     seed: int
 
+    @property
+    def rung_steps(self) -> tuple[int, ...]:
+        """Steps of the trainings of each rung, the shortest first; the last is the whole student's."""
+        steps = self.student.steps
+        shares = self.rungs if self.scheduler == "halving" else ()
+        return (*(max(1, round(share * steps)) for share in shares), steps)
+
+    @property
+    def rung_places(self) -> tuple[int, ...]:
+        """How many points reach each rung: every rung costs about as many steps as the first, and has one at least."""
+        first = self.rung_steps[0]
+        return tuple(max(1, math.ceil(self.trials * first / steps)) for steps in self.rung_steps)
+
 
 class EvaluateSpec(Spec):
     """The test set, once, for one network."""

@@ -27,7 +27,7 @@ LIGHT = [
     "report.py",
     "report_text.py",
     "schedule.py",
-    "progress.py",
+    *(f"progress/{path.name}" for path in sorted((ROOT / "orchestrator" / "progress").glob("*.py"))),
 ]
 
 

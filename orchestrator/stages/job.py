@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.graph import Failure
 from orchestrator.recipe import Resources
 from orchestrator.specs import NetworkSpec
 
@@ -21,15 +22,6 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
 class StageError(RuntimeError):
     """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
-
-    stage: str
-    error: str | None = None
-    blocked_by: str | None = None
 
 
 class BlockedError(RuntimeError):
@@ -98,7 +90,7 @@ class Job:
 
     def say(self, **status: Any) -> None:
         """Tell whoever watches how far this stage is."""
-        self.board.post(self.name, status)
+        self.board.post(self.name, status | {"node": socket.gethostname()})
 
     def commit(
         self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1

@@ -11,7 +11,6 @@ are functions of progress, so a schedule that opens late is seen open, and is no
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,19 +64,6 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
     return point
 
 
-def lengths(spec: SearchSpec) -> tuple[int, ...]:
-    """Steps of the trainings of each rung, the shortest first; the last is the whole student's."""
-    steps = spec.student.steps
-    shares = spec.rungs if spec.scheduler == "halving" else ()
-    return (*(max(1, round(share * steps)) for share in shares), steps)
-
-
-def places(spec: SearchSpec) -> tuple[int, ...]:
-    """How many points reach each rung: every rung costs about as many steps as the first, and has a place at least."""
-    first = lengths(spec)[0]
-    return tuple(max(1, math.ceil(spec.trials * first / steps)) for steps in lengths(spec))
-
-
 class Proposals:
     """The points of a search and what came of them.
 
@@ -91,7 +77,7 @@ class Proposals:
         self, spec: SearchSpec, find: Callable[[TrainSpec], Record | None], earlier: Sequence[Record] = ()
     ) -> None:
         self.spec, self.find = spec, find
-        self.lengths, self.places = lengths(spec), places(spec)
+        self.lengths, self.places = spec.rung_steps, spec.rung_places
         self.ask_for = propose(spec.space, spec.student)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # optuna's notes on experimental arguments

@@ -116,4 +116,4 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
             {"id": 2, "config": {"a": 0.8}, "validation_accuracy": None, "steps": 0, "status": "failed", "error": "x"},
         ]
         return {"trials": trials, "best": trials[1]}
-    return {"classes": 4}
+    return {"classes": 4, "counts": {"train": 320, "validation": 64, "test": 64}}

@@ -18,7 +18,7 @@ from orchestrator.specs import (
     SpaceSpec,
     TrainSpec,
 )
-from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of, lengths, places
+from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
 
 STEPS = 400
 
@@ -104,12 +104,12 @@ class TestHalving:
     SPEC = search(scheduler="halving", rungs=(0.1, 0.5))
 
     def test_every_rung_costs_about_as_many_steps_as_the_first(self) -> None:
-        assert lengths(self.SPEC) == (40, 200, 400)
-        assert places(self.SPEC) == (12, 3, 2)
+        assert self.SPEC.rung_steps == (40, 200, 400)
+        assert self.SPEC.rung_places == (12, 3, 2)
 
     def test_the_best_of_a_rung_go_on_and_the_best_of_the_longest_wins(self) -> None:
         proposals, ran = played(self.SPEC)
-        of_rung = {steps: [item.number for item in ran if item.steps == steps] for steps in lengths(self.SPEC)}
+        of_rung = {steps: [item.number for item in ran if item.steps == steps] for steps in self.SPEC.rung_steps}
         assert [len(numbers) for numbers in of_rung.values()] == [12, 3, 2]
         trials = proposals.trials()
         short = {trial["id"]: trial["rungs"][0][1] for trial in trials}

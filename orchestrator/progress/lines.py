@@ -1,0 +1,53 @@
+"""Plain lines, one an event, and the state of long stages now and then: for a pipe, a log, a terminal of few arts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TextIO
+
+from orchestrator.progress.forecast import overall
+from orchestrator.progress.state import Progress
+from orchestrator.progress.words import describe
+
+LINE_SECONDS, LONGEST_SECONDS = 5.0, 600.0  # a running stage says how far it is this often at first, and at last
+OVERALL = 4  # times that between two lines on the run as a whole
+SHARE = 0.02  # in between, lines are this share of the run's time apart: a week's log can still be read
+
+
+class Lines:
+    """Prints events as lines; ``quiet`` leaves only what went wrong."""
+
+    def __init__(self, quiet: bool, stream: TextIO) -> None:
+        self.quiet, self.stream = quiet, stream
+        self.started = time.monotonic()
+        self.shown: dict[str, tuple[float, dict[str, Any]]] = {}
+        self.told = self.started  # when the whole run's progress was said last
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            self._write(text)
+
+    def event(self, text: str) -> None:
+        self.say(text)
+
+    def warn(self, text: str) -> None:
+        self._write(text)
+
+    def refresh(self, run: Progress) -> None:
+        now = time.monotonic()
+        pause = min(max(LINE_SECONDS, SHARE * (now - self.started)), LONGEST_SECONDS)
+        for name, entry in run.stages.items():
+            last, before = self.shown.get(name, (self.started, {}))
+            if entry.state == "running" and entry.status != before and now - last >= pause:
+                self.shown[name] = (now, entry.status)
+                self.say(f"{name}: {describe(entry.status, entry.seconds_left)}")
+        if now - self.told >= OVERALL * pause:
+            self.told = now
+            self.say(f"-- {overall(run)} --")
+
+    def close(self) -> None:
+        return None
+
+    def _write(self, text: str) -> None:
+        seconds = int(time.monotonic() - self.started)
+        print(f"[{seconds // 60:3d}:{seconds % 60:02d}] {text}", file=self.stream, flush=True)

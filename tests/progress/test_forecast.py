@@ -1,0 +1,62 @@
+"""When a run ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.progress.forecast import overall, seconds_left, work
+from orchestrator.specs import SearchSpec, TrainSpec
+from tests.progress.runs import Run
+
+SIZES = {"large": 1000, "small": 10}
+
+
+def training(run: Run, **guidance: object) -> TrainSpec:
+    spec = next(stage.spec for stage in run.plan.stages if isinstance(stage.spec, TrainSpec))
+    network = spec.network.model_copy(update={"name": "small"})
+    return spec.model_copy(update={
+        "network": network, "steps": 6, "batch_size": 5, "guidance": spec.guidance.model_copy(update=guidance),
+    })  # fmt: skip
+
+
+def test_training_is_a_forward_and_two_backward_passes_and_online_experts_one_forward_each(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert work(training(run, kind="labels", experts=()), SIZES, 0) == 30 * 30
+    both = {"experts": ("small", "large@dense")}
+    assert work(training(run, kind="dense", source="online", **both), SIZES, 0) == 30 * (30 + 1010)
+    assert work(training(run, kind="selected", source="online", **both), SIZES, 0) == 30 * (30 + 505)
+    assert work(training(run, kind="selected", source="cached", **both), SIZES, 0) == 30 * 30
+
+
+def test_a_search_is_the_trainings_of_all_its_rungs(tmp_path: Path) -> None:
+    run = Run(tmp_path, "search.trials=8", "search.scheduler=halving", "search.rungs=[0.25]")
+    spec = next(stage.spec for stage in run.plan.stages if isinstance(stage.spec, SearchSpec))
+    student = training(run, kind="labels", experts=()).model_copy(update={"steps": 8})
+    search = spec.model_copy(update={"student": student})
+    assert work(search, SIZES, 0) == (8 * 2 + 2 * 8) * 5 * 30
+
+
+def test_nothing_is_foretold_before_anything_has_been_measured(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert seconds_left(run.progress) is None
+    assert overall(run.progress) == f"0 of {len(run.plan.stages)} stages done"
+
+
+def test_equal_stages_are_foretold_to_take_what_the_first_took(tmp_path: Path) -> None:
+    run = Run(tmp_path, "methods=[labels]", "seeds=[0,1,2]")
+    students = [f"student/labels/seed-{seed}" for seed in range(3)]
+    tests = [f"evaluate/labels/seed-{seed}" for seed in range(3)]
+    run.end_all_but(*students[1:], *tests[1:])  # each stage took 2 slot-seconds
+    run.progress.slots = 2.0
+    assert seconds_left(run.progress) == pytest.approx(4.0)  # a student and its test, two chains at once
+    run.progress.slots = 1.0
+    assert seconds_left(run.progress) == pytest.approx(8.0)
+    assert overall(run.progress).endswith("stages done, about 0:08 left")
+
+
+def test_a_finished_run_has_nothing_left(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.end_all_but()
+    assert seconds_left(run.progress) == 0.0

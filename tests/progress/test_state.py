@@ -1,0 +1,51 @@
+"""How far every stage is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.graph import Failure
+from tests.progress.runs import Run
+
+
+def test_a_stage_waits_until_it_says_something_and_runs_until_its_artifact_is_there(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    ingest = run.progress.stages["ingest"]
+    assert ingest.state == "waiting"
+    run.progress.status({"ingest": {"doing": "reading"}})
+    assert ingest.state == "running"
+    run.end("ingest")
+    assert (ingest.state, ingest.seconds) == ("done", 2.0)
+    assert run.view.said == ["ingest done (2 s, 320 train, 64 validation, 64 test)"]
+
+
+def test_a_late_word_of_a_stage_that_has_ended_does_not_start_it_again(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.end("ingest")
+    run.progress.status({"ingest": {"doing": "reading"}})
+    assert run.progress.stages["ingest"].state == "done"
+
+
+def test_what_exists_already_is_kept_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, kept=["ingest"])
+    teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
+    assert run.progress.stages["ingest"].state == "kept"
+    assert run.progress.waits_for(run.progress.stages[teacher]) == []
+
+
+def test_a_failed_stage_says_why_and_those_behind_it_whom_they_missed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.progress.failed(Failure("ingest", error="no such folder\nand a traceback"))
+    run.progress.failed(Failure("score", blocked_by="ingest"))
+    states = {name: (entry.state, entry.words) for name, entry in run.progress.stages.items()}
+    assert states["ingest"] == ("failed", "no such folder")
+    assert states["score"] == ("blocked", "can't be done without ingest")
+    assert run.view.said == ["ingest failed: no such folder"]
+
+
+def test_a_training_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    teacher = next(stage for stage in run.plan.stages if stage.kind == "train")
+    batch = teacher.spec.batch_size  # type: ignore[attr-defined]
+    run.progress.status({teacher.name: {"step": 10, "steps": 30, "images_per_second": 4.0 * batch}})
+    assert run.progress.stages[teacher.name].seconds_left == 5.0
