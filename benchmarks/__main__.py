@@ -10,7 +10,7 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "peers")
+NAMES = ("epoch", "score", "train_path", "search", "halving", "graph", "resume", "peers")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
