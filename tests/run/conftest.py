@@ -91,6 +91,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'run'}", "RAY_AUTH_MODE": "disabled"}
 
 
+def weights_of(place: Place) -> dict[str, str]:
+    """The checksum of every final student's weights."""
+    return {f"{row['method']}/{row['seed']}": row["weights_sha256"] for row in place.report()["methods"]}
+
+
 def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
     """A place with everything that another one holds."""
     copied = make_place()

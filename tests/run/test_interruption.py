@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.run.conftest import Finished, Place, environment
+from tests.run.conftest import Finished, Place, environment, weights_of
 
 Run = tuple[Place, Finished]
 WAIT_SECONDS = 240
@@ -30,10 +28,6 @@ def start_until(place: Place, happened: Callable[[str], bool]) -> subprocess.Pop
             pytest.fail(f"what was waited for never came:\n{log.read_text()[-3000:]}")
         time.sleep(0.02)
     return process
-
-
-def weights_of(place: Place) -> dict[str, str]:
-    return {f"{row['method']}/{row['seed']}": row["weights_sha256"] for row in place.report()["methods"]}
 
 
 def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_weights(
@@ -63,13 +57,3 @@ def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_w
     finished = place.run()
     assert finished.code == 0, finished.err[-3000:]
     assert weights_of(place) == weights_of(undisturbed[0])
-
-
-def test_ctrl_c_says_what_is_kept_and_ends_with_130(undisturbed: Run, make_place: Callable[[], Place]) -> None:
-    place = make_place()
-    place.recipe()
-    process = start_until(place, lambda said: "ingest done" in said)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    said = "".join(path.read_text() for path in place.folder.glob("log-*"))
-    assert "the same command goes on" in said and "Traceback" not in said
