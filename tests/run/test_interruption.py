@@ -1,4 +1,4 @@
-"""A run that is killed goes on where it stopped, to bitwise the same students."""
+"""A run that is killed or interrupted goes on where it stopped, to bitwise the same students."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.run.conftest import Finished, Place, environment, weights_of
+from tests.run.terminal import WAIT_SECONDS, Terminal
 
 Run = tuple[Place, Finished]
-WAIT_SECONDS = 240
 
 
 def start_until(place: Place, happened: Callable[[str], bool]) -> subprocess.Popen[str]:
@@ -30,7 +30,7 @@ def start_until(place: Place, happened: Callable[[str], bool]) -> subprocess.Pop
     return process
 
 
-def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_weights(
+def test_a_run_interrupted_and_killed_at_six_moments_says_so_goes_on_and_ends_in_the_same_weights(
     undisturbed: Run, make_place: Callable[[], Place]
 ) -> None:
     place = make_place()
@@ -45,15 +45,28 @@ def test_a_driver_killed_while_training_scoring_and_searching_ends_in_the_same_w
     def a_trial_is_stored(said: str) -> bool:
         return bool(list(place.storage.glob("trials/*.json")))
 
-    for stage, happened in (
-        ("train/plain_cnn_6", a_ta_has_a_checkpoint),
-        ("score", scoring_has_begun),
-        ("search", a_trial_is_stored),
-    ):
-        process = start_until(place, happened)
-        process.kill()
-        process.wait()
-        assert stage not in place.artifacts(), "it was killed too late to show anything"
+    interrupt(place, "starting Ray")
+    kill(place, "train/plain_cnn_6", a_ta_has_a_checkpoint)
+    interrupt(place, "▶ train/plain_cnn_6")
+    kill(place, "score", scoring_has_begun)
+    interrupt(place, "▶ search")
+    kill(place, "search", a_trial_is_stored)
     finished = place.run()
     assert finished.code == 0, finished.err[-3000:]
     assert weights_of(place) == weights_of(undisturbed[0])
+
+
+def kill(place: Place, stage: str, happened: Callable[[str], bool]) -> None:
+    """Kill the run, as a power cut would, while ``stage`` is being made."""
+    process = start_until(place, happened)
+    process.kill()
+    process.wait()
+    assert stage not in place.artifacts(), "it was killed too late to show anything"
+
+
+def interrupt(place: Place, moment: str) -> None:
+    """Press Ctrl-C when ``moment`` is shown, and read what is said."""
+    terminal = Terminal(place)
+    assert terminal.interrupt_at(moment) == 130, terminal.shown[-3000:]
+    assert "what is finished is kept, and the same command goes on:" in terminal.text
+    assert f"python -m orchestrator.run {place.folder}" in terminal.text and "Traceback" not in terminal.text
