@@ -10,7 +10,9 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = ("epoch", "score", "train_path", "search", "halving", "graph", "resume", "peers")
+NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "halving", "peers")
+UNASKED = NAMES[:-2]  # the last two take long, or need packages of their own: they run when they are named
+ROUNDS, SHORT_ROUNDS = 5, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,18 +22,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Benchmarks: each prints a table of ratios to a floor that runs in the same rounds, median "
         "[minimum, maximum]. Let nothing else run beside them.",
     )
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=f"of {', '.join(NAMES)}; all")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default 5)")
     parser.add_argument(
-        "--short", action="store_true", help="fewer images; two to five minutes for most, at five rounds"
+        "names",
+        nargs="*",
+        choices=[*NAMES, []],
+        metavar="NAME",
+        help=f"of {', '.join(NAMES)}; none: the first {len(UNASKED)}",
     )
+    parser.add_argument("--rounds", type=int, help=f"rounds that count (default {ROUNDS}; with --short {SHORT_ROUNDS})")
+    parser.add_argument("--short", action="store_true", help="fewer images; all in about ten minutes")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads (default: all)")
     parser.add_argument("--append", action="store_true", help=f"add the tables to {measure.RESULTS.name}")
     options = parser.parse_args(arguments)
-    for name in options.names or NAMES:
-        print(f"{name}: {options.rounds} rounds", flush=True)
+    rounds = options.rounds or (SHORT_ROUNDS if options.short else ROUNDS)
+    for name in options.names or UNASKED:
+        print(f"{name}: {rounds} rounds", flush=True)
         start = time.monotonic()
-        text = import_module(f"benchmarks.{name}").run(options.rounds, options.short, options.threads)
+        text = import_module(f"benchmarks.{name}").run(rounds, options.short, options.threads)
         print(f"\n{text}\n\n{time.monotonic() - start:.0f} s\n", flush=True)
         if options.append:
             measure.append(name, text)

@@ -25,7 +25,7 @@ KINDS = (
 
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark."""
-    count = 2560 if short else 5120
+    count = 1280 if short else 5120
     torch.set_num_threads(threads)
     images, labels = workload.pixels(count)
     with tempfile.TemporaryDirectory() as folder:

@@ -123,7 +123,7 @@ class Live:
         if entry.state == "waiting":
             names = run.waits_for(entry)
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-            return f"waits for {', '.join(names[:SHOWN_NAMES])}{more}" if names else "waits for a free slot"
+            return f"waits for {', '.join(names[:SHOWN_NAMES])}{more}" if names else "next in line"
         if entry.state == "running":
             where = f" on {entry.status['node']}" if several_nodes and "node" in entry.status else ""
             shown = {key: value for key, value in entry.status.items() if key != "best"}
