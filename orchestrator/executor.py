@@ -22,6 +22,7 @@ from orchestrator.graph import Stage
 from orchestrator.progress import Lines
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Failure, Job, StageError
+from orchestrator.tracking import tracking_of
 
 POLL_SECONDS = 0.5
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
@@ -216,6 +217,7 @@ class _Execution:
             storage=self.store.ray_path,
             dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
             resources=self.recipe.resources,
+            tracking=tracking_of(self.recipe, self.store),
             board=RemoteBoard(self.actor),
         )
 

@@ -20,6 +20,7 @@ from orchestrator.plan import plan
 from orchestrator.progress import Lines
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
+from orchestrator.tracking import prepare, tracking_of
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -70,6 +71,9 @@ def _execute(
     options: argparse.Namespace, recipe: Recipe, planned: Plan, store: Store, kept: dict[str, Artifact],
     missing: set[str], lines: Lines,
 ) -> tuple[dict[str, Artifact], dict[str, Any], int]:  # fmt: skip
+    tracking = tracking_of(recipe, store)
+    if tracking:
+        lines.say(prepare(tracking))
     lines.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
     from orchestrator.checks import check_cluster, student_slots
@@ -121,8 +125,9 @@ def _check(
     recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], lines: Lines
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
-    from orchestrator.checks import check_networks, check_warm_start
+    from orchestrator.checks import check_networks, check_tracking, check_warm_start
 
+    check_tracking(recipe, store)
     check_warm_start(planned, store)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
