@@ -15,7 +15,7 @@ from orchestrator.graph import Plan
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.tracking import tracking_of
 
-PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.20"}  # as in the extras of pyproject.toml
+PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.31"}  # as in the extras of pyproject.toml
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
 
 

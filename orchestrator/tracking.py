@@ -41,10 +41,10 @@ def tracking_of(recipe: Recipe, store: Store) -> Tracking | None:
     if recipe.tracking == "none":
         return None
     local = store.local_root
-    folder = str(local / recipe.tracking) if local else None
-    if recipe.tracking == "wandb":
+    if recipe.tracking == "wandb":  # its client adds a folder of its own
         offline = os.environ.get("WANDB_MODE") == "offline"
-        return Tracking("wandb", recipe.name, recipe.tracking_uri, folder, offline)
+        return Tracking("wandb", recipe.name, recipe.tracking_uri, str(local) if local else None, offline)
+    folder = str(local / "mlflow") if local else None
     uri = recipe.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if uri is None:
         if folder is None:
@@ -68,8 +68,7 @@ def prepare(tracking: Tracking) -> str:
         Path(tracking.folder).mkdir(parents=True, exist_ok=True)
     quiet_clients()
     if tracking.to == "wandb":
-        where = f"written to {tracking.folder}/wandb" if tracking.offline else tracking.uri or "its own server"
-        return f"tracking: Weights & Biases, project {tracking.experiment}, {where}"
+        return _prepare_wandb(tracking)
     from mlflow.tracking import MlflowClient
 
     assert tracking.uri is not None
@@ -89,6 +88,18 @@ def prepare(tracking: Tracking) -> str:
             "(sqlite:////folder/mlflow.db), or set tracking=none."
         ) from error
     return f"tracking: MLflow, experiment {tracking.experiment} at {shown}"
+
+
+def _prepare_wandb(tracking: Tracking) -> str:
+    import wandb
+
+    if not tracking.offline and not wandb.login(host=tracking.uri, prompt=False):
+        raise RecipeError(
+            "tracking is wandb, but its client is not logged in; run `wandb login` on every node, or set "
+            "WANDB_MODE=offline to write to the storage and send nothing"
+        )
+    where = f"offline, in {tracking.folder}/wandb" if tracking.offline else f"at {tracking.uri or 'its own server'}"
+    return f"tracking: Weights & Biases, project {tracking.experiment} {where}"
 
 
 def quiet_clients() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
 from tensorboardX import SummaryWriter
+from tensorboardX.proto.summary_pb2 import Summary as WriterSummary
 
 from orchestrator.specs import TrainSpec
 from orchestrator.stages import hparams
@@ -40,7 +42,7 @@ class Curves:
         """Add one line of a training's history, with what is measured beside it."""
         writer = self.writer = self.writer or self._open(row["step"])
         for tag, (value, meaning) in scalars(row).items():
-            writer.add_scalar(tag, value, row["step"], display_name=tag, summary_description=meaning)
+            _add(writer, _scalar(tag, value, meaning), row["step"])
         writer.flush()
 
     def close(self, well: bool) -> None:
@@ -48,7 +50,7 @@ class Curves:
         if self.writer is None:
             return
         if self.in_table:
-            self.writer.file_writer.add_summary(hparams.session_end(well, time.time()))
+            _add(self.writer, hparams.session_end(well, time.time()))
         self.writer.close()
         if self.store.local_root is None:
             target = self.store.path(*self.parts)
@@ -58,9 +60,23 @@ class Curves:
     def _open(self, first_step: int) -> SummaryWriter:
         local = self.store.local_root
         self.folder = local.joinpath(*self.parts) if local else Path(tempfile.mkdtemp(prefix="curves-"))
-        writer = SummaryWriter(str(self.folder), purge_step=first_step, flush_secs=10)
+        # A file's name has whole seconds; with more digits a quick new start does not overwrite the file before it.
+        suffix = f".{time.time_ns()}"
+        writer = SummaryWriter(str(self.folder), purge_step=first_step, flush_secs=10, filename_suffix=suffix)
         if self.in_table:
-            writer.file_writer.add_summary(hparams.experiment())
-            values = hyperparameters(self.job.name, self.spec)
-            writer.file_writer.add_summary(hparams.session_start(values, self.began))
+            _add(writer, hparams.experiment())
+            _add(writer, hparams.session_start(hyperparameters(self.job.name, self.spec), self.began))
         return writer
+
+
+def _add(writer: SummaryWriter, summary: Summary, step: int = 0) -> None:
+    # tensorboardX has copies of TensorBoard's messages, from before a curve could say what it is.
+    writer.file_writer.add_summary(WriterSummary.FromString(summary.SerializeToString()), step)
+
+
+def _scalar(tag: str, value: float, meaning: str) -> Summary:
+    about = SummaryMetadata(
+        display_name=tag, summary_description=meaning, data_class=DATA_CLASS_SCALAR,
+        plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"),
+    )  # fmt: skip
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value, metadata=about)])

@@ -112,8 +112,8 @@ class WandbRun:
             group=about.get("method", about["kind"]), job_type=about["kind"], config=parameters(job, spec) | about,
             # What this process prints, the machine and the code are none of the server's business.
             settings=wandb.Settings(
-                console="off", silent=True, x_disable_stats=True, x_disable_meta=True, disable_code=True,
-                disable_git=True, **server,
+                console="off", silent=True, x_disable_stats=True, x_disable_meta=True, x_save_requirements=False,
+                disable_code=True, disable_git=True, **server,
             ),
         )  # fmt: skip
 

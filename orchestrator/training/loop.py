@@ -264,9 +264,10 @@ class _Loop:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
         taught = torch.from_numpy(self.guidance.taught).to(self.device)
         self.world.sum_(taught)
-        self.taught += taught.cpu().numpy()
+        counted = taught.cpu().numpy().copy()  # it may be the very memory that is cleared
+        self.taught += counted
         self.guidance.taught[:] = 0
-        return taught.cpu().numpy()
+        return counted
 
     def _reset_sums(self) -> None:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
