@@ -28,6 +28,8 @@ LIGHT = [
     "report_text.py",
     "schedule.py",
     "progress.py",
+    "tracking.py",
+    "dashboard.py",
 ]
 
 
