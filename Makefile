@@ -1,15 +1,20 @@
-# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`. `make bench` measures speed.
+# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`. `make dashboard` opens
+# TensorBoard on the last run; `make bench` measures speed.
 PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
 
-.PHONY: run test lint bench clean-venv
+.PHONY: run test lint bench dashboard clean-venv
 
 run: .venv/installed
 	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
 
 test: .venv/installed
 	$(PY) -m pytest $(ARGS)
+
+# ARGS: a run's name, --all, --storage, --port
+dashboard: .venv/installed
+	$(PY) -m orchestrator.dashboard $(ARGS)
 
 bench: .venv/installed
 	$(PY) -m benchmarks --short $(ARGS)

@@ -7,6 +7,7 @@ Layout below the storage URI (a local folder, NFS, or any URI that pyarrow opens
     set-aside/<identity>-<time>/        an artifact whose checksums no longer match
     checkpoints/<identity>/             training that has not ended yet
     logs/                               TensorBoard files
+    mlflow/, wandb/                     tracked runs, where the recipe asks for them
     reports/<run id>/                   one folder a run
 
 This module imports neither torch nor ray, so that a run with nothing left to do answers at once.

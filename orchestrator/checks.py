@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from orchestrator.artifacts import Store
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Plan
 from orchestrator.recipe import Recipe, RecipeError
+from orchestrator.tracking import tracking_of
 
+PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.31"}  # as in the extras of pyproject.toml
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
 
 
@@ -62,6 +65,20 @@ def check_warm_start(planned: Plan, store: Store) -> None:
                 f"search.warm_start: {identity} was made over other data, experts or scores than this recipe's "
                 "searches; leave it out"
             )
+
+
+def check_tracking(recipe: Recipe, store: Store) -> None:
+    """The library that the recipe's tracking needs is installed, and there is a place for what is tracked.
+
+    Raises:
+        RecipeError: with the command that installs it, or the field to set.
+    """
+    tracking_of(recipe, store)
+    if recipe.tracking != "none" and importlib.util.find_spec(recipe.tracking) is None:
+        raise RecipeError(
+            f"tracking is {recipe.tracking}, but its Python package is not installed; "
+            f"pip install '{PACKAGES[recipe.tracking]}', on every node, or set tracking=none"
+        )
 
 
 def check_cluster(recipe: Recipe, nodes: list[dict[str, float]]) -> None:

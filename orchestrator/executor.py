@@ -22,6 +22,7 @@ from orchestrator.graph import Failure, Stage
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Job, StageError
+from orchestrator.tracking import tracking_of
 
 POLL_SECONDS = 0.5
 PUBLISH_SECONDS = 10.0  # the report is made again this often
@@ -242,6 +243,7 @@ class _Execution:
             storage=self.store.ray_path,
             dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
             resources=self.recipe.resources,
+            tracking=tracking_of(self.recipe, self.store),
             board=RemoteBoard(self.actor),
         )
 

@@ -197,6 +197,16 @@ class Recipe(Section):
     )
     seeds: tuple[Seed, ...] = Field((0, 1, 2), strict=False, min_length=1, description="seeds of the final students")
     resources: Resources = Field(Resources(), description="what the work asks Ray for")
+    tracking: Literal["none", "mlflow", "wandb"] = Field(
+        "none",
+        description="where trainings are tracked beside TensorBoard: nowhere, MLflow, or Weights & Biases; "
+        "never changes a result",
+    )
+    tracking_uri: str | None = Field(
+        None,
+        description="mlflow: server or database; by default MLFLOW_TRACKING_URI, else a database in the storage. "
+        "wandb: address of a server of your own",
+    )
 
     @field_validator("seeds", "methods")
     @classmethod
@@ -204,6 +214,16 @@ class Recipe(Section):
         if twice := _twice(values):
             raise ValueError(f"{twice} stands in {list(values)} twice; leave one out")
         return values
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri and re.search(r"://[^/]*:[^/]*@", uri):
+            raise ValueError(
+                "holds a password, which the report would show; set MLFLOW_TRACKING_URI, or "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment instead"
+            )
+        return uri
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -215,6 +235,8 @@ class Recipe(Section):
             )
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
+        if self.tracking_uri and self.tracking == "none":
+            raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; say mlflow or wandb")
         if self.distillation.source == "cached" and self.distillation.views == 0:
             raise ValueError("distillation.source is cached but distillation.views is 0; say how many views to store")
         files = self.dataset.name == "image_folder"

@@ -22,6 +22,7 @@ from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
+from orchestrator.tracking import prepare, tracking_of
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -80,6 +81,9 @@ def _execute(
 ) -> tuple[dict[str, Artifact], dict[str, Any], int]:  # fmt: skip
     """Make what is missing; gives all artifacts that exist then, what the schedule was, and the exit code."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
+    tracking = tracking_of(recipe, store)
+    if tracking:
+        view.say(prepare(tracking))
     view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     from orchestrator import executor
     from orchestrator.checks import check_cluster, student_slots
@@ -145,8 +149,9 @@ def _check(
     recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], view: View
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
-    from orchestrator.checks import check_networks, check_warm_start
+    from orchestrator.checks import check_networks, check_tracking, check_warm_start
 
+    check_tracking(recipe, store)
     check_warm_start(planned, store)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)

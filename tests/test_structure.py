@@ -28,6 +28,8 @@ LIGHT = [
     "report_text.py",
     "schedule.py",
     *(f"progress/{path.name}" for path in sorted((ROOT / "orchestrator" / "progress").glob("*.py"))),
+    "tracking.py",
+    "dashboard.py",
 ]
 
 

@@ -16,6 +16,7 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Failure
 from orchestrator.recipe import Resources
 from orchestrator.specs import NetworkSpec
+from orchestrator.tracking import Tracking
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
@@ -56,6 +57,7 @@ class Job:
     storage: str
     dataset_root: str
     resources: Resources
+    tracking: Tracking | None = None
     board: Board = field(default_factory=NoBoard)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
 
@@ -69,6 +71,11 @@ class Job:
             if isinstance(item, Failure):
                 raise BlockedError(item.blocked_by or item.stage)
         return dataclasses.replace(self, inputs=dict(upstream), began=time.time())  # type: ignore[arg-type]
+
+    @property
+    def short_identity(self) -> str:
+        """Enough of the identity to tell log folders of one name apart."""
+        return self.identity.rsplit("-", 1)[-1][:8]
 
     @property
     def store(self) -> Store:

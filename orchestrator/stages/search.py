@@ -9,18 +9,21 @@ Files of the artifact: ``search.json`` with every trial and the best one.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import optuna
 import ray.tune
+from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.search import Searcher
 
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
 from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.train import results_of, single_device, train_here
@@ -106,10 +109,14 @@ class Trials(Searcher):
             return Searcher.FINISHED if self.proposals.done else None
         self.running[trial_id] = attempt
         training = self.proposals.training(attempt)
+        identity = self.identity(training)
+        name = f"{attempt.number:03d}" + (f"-{attempt.steps}" if len(self.proposals.lengths) > 1 else "")
         return {
             "training": training.model_dump(mode="json"),
-            "identity": self.identity(training),
-            "name": f"{attempt.number:03d}" + (f"-{attempt.steps}" if len(self.proposals.lengths) > 1 else ""),
+            "identity": identity,
+            "name": name,
+            # With the identity: a later search that takes this trial over finds its curves by it.
+            "folder": f"trial-{name}-{identity.rsplit('-', 1)[-1][:8]}",
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -157,8 +164,8 @@ class Trials(Searcher):
 class TrialObserver(StageObserver):
     """The listener inside a trial: each validation is reported to Tune, which may stop the trial there."""
 
-    def __init__(self, job: Job, steps: int) -> None:
-        super().__init__(job)
+    def __init__(self, job: Job, logbook: Logbook, steps: int) -> None:
+        super().__init__(job, logbook)
         self.steps = steps
         self.curve: list[tuple[int, float]] = []
 
@@ -173,6 +180,11 @@ class TrialObserver(StageObserver):
         return None
 
 
+def log_folder(job: Job) -> str:
+    """Where a search's trials keep their curves, and Tune its files, below ``logs`` of the storage."""
+    return f"{job.name.replace('/', '-')}-{job.short_identity}"
+
+
 def _trial(config: dict[str, Any], job: Job) -> None:
     """One trial: a student of the search, in a process that may have done others."""
     global _start_up_counted
@@ -180,9 +192,9 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     _start_up_counted = True
     spec = TrainSpec.from_plain(config["training"])
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
-    observer = TrialObserver(trial, spec.steps)
     try:
-        trained = train_here(trial, spec, observer, World(), single_device(job))
+        with Logbook(trial, spec, f"{log_folder(job)}/{config['folder']}") as logbook:
+            trained = train_here(trial, spec, TrialObserver(trial, logbook, spec.steps), World(), single_device(job))
     except StageError as error:
         ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
         return
@@ -199,6 +211,8 @@ def _trial(config: dict[str, Any], job: Job) -> None:
 def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
     resources = job.resources
     ask = {"CPU": resources.cpus} | ({"GPU": resources.student_gpus} if resources.student_gpus else {})
+    # Else Tune adds TensorBoard files of its own to those of the trials' logbooks.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     scheduler = None
     if spec.scheduler == "asha":
         scheduler = ray.tune.schedulers.ASHAScheduler(
@@ -214,11 +228,12 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
             num_samples=sum(trials.proposals.places),
             reuse_actors=True,
             trial_name_creator=lambda trial: f"trial-{trial.config['name']}",
-            trial_dirname_creator=lambda trial: f"trial-{trial.config['name']}",
+            trial_dirname_creator=lambda trial: trial.config["folder"],
         ),
         run_config=ray.tune.RunConfig(
-            name=f"{job.name.replace('/', '-')}-{job.identity.rsplit('-', 1)[-1][:8]}",
+            name=log_folder(job),
             storage_path=f"{job.store.ray_path}/logs",
+            callbacks=[JsonLoggerCallback(), CSVLoggerCallback()],
             verbose=0,
         ),
     )

@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ import torch
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
 from orchestrator.stages.job import BlockedError, Failure, Job, StageError
-from orchestrator.stages.observers import RayTrainObserver, SingleObserver
+from orchestrator.stages.logbook import Logbook
+from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
 from orchestrator.training.networks import WEIGHTS, load_network, new_network
@@ -42,9 +44,8 @@ def run(job: Job) -> Artifact:
         StageError: when the loss diverges or an input does not fit.
     """
     start, spec = time.time(), chosen_spec(job)
-    observer = SingleObserver(job)
-    trained = train_here(job, spec, observer, World(), single_device(job))
-    observer.curves.close()
+    with Logbook(job, spec) as logbook:
+        trained = train_here(job, spec, StageObserver(job, logbook), World(), single_device(job))
     artifact = _commit(job, spec, trained, World(), start)
     job.store.drop_checkpoint(job.identity)
     return artifact
@@ -139,16 +140,15 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"too_early": True}
     ready = time.monotonic()
     start, spec = time.time(), chosen_spec(job)
-    observer = RayTrainObserver(job, world.main())
     job.say(doing="training")
     # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
     device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
     try:
-        trained = train_here(job, spec, observer, world, device)
+        with Logbook(job, spec) if world.main() else nullcontext() as logbook:
+            trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
     except StageError as error:
         return {"error": str(error)}
-    if observer.curves:  # the main worker
-        observer.curves.close()
+    if world.main():
         took = start_up + time.monotonic() - ready  # without the wait for its inputs
         _commit(job, spec, trained, world, start, slot_seconds=took * world.size)
     return {}

@@ -22,6 +22,16 @@ class Clock:
     def start(self) -> None:
         """The training begins, or goes on, now."""
         self.started = self.marked = time.monotonic()
+        self.begin_stretch()
+
+    def begin_stretch(self) -> None:
+        """A stretch of steps begins now; it ends at the next validation."""
+        self.stretch_from, self.data_before = time.monotonic(), self.spent["data"]
+
+    def stretch(self) -> tuple[float, float]:
+        """Seconds of the stretch so far, and the share of them that was spent waiting for data."""
+        seconds = max(time.monotonic() - self.stretch_from, 1e-9)
+        return seconds, (self.spent["data"] - self.data_before) / seconds
 
     def spend(self, doing: Doing) -> None:
         """Count the time since the last call as spent on this."""
@@ -40,3 +50,4 @@ class Clock:
     def restore(self, seconds: float, spent: dict[str, float]) -> None:
         """Go on from what a checkpoint kept."""
         self.before, self.spent = seconds, dict(spent)
+        self.begin_stretch()

@@ -29,6 +29,7 @@ from orchestrator.training.clock import Clock
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance import Guidance, Shown
 from orchestrator.training.images import TrainingData
+from orchestrator.training.measured import measured
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.state import TrainingState
 from orchestrator.training.views import view_of_pass
@@ -49,7 +50,7 @@ class Observer(Protocol):
         ...
 
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
-        """After each validation, on every worker: ``row`` is a line of the history, ``state()`` a checkpoint.
+        """After each validation, on every worker: a line of the history and what is ``measured``; a checkpoint.
 
         Gives whether a checkpoint was written.
         """
@@ -259,12 +260,14 @@ class _Loop:
         self.world.max_(shared)
         self.right = torch.where(shared >= 0, shared, self.right)
 
-    def _share_taught(self) -> None:
+    def _share_taught(self) -> npt.NDArray[np.int64]:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
         taught = torch.from_numpy(self.guidance.taught).to(self.device)
         self.world.sum_(taught)
-        self.taught += taught.cpu().numpy()
+        counted = taught.cpu().numpy().copy()  # it may be the very memory that is cleared
+        self.taught += counted
         self.guidance.taught[:] = 0
+        return counted
 
     def _reset_sums(self) -> None:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -274,7 +277,7 @@ class _Loop:
 
     def _validate(self) -> None:
         self.world.share_buffers(self.network)
-        self._share_taught()
+        taught = self._share_taught()
         if self.learned is not None:
             self._share_right()
         seen_here = torch.tensor(self.images_seen, dtype=torch.float64, device=self.device)
@@ -285,6 +288,7 @@ class _Loop:
         if -bad.item() < self.spec.steps:
             self._diverged(int(-bad.item()))
         loss, correct, seen = sums.tolist()
+        stretch = self.clock.stretch()  # here, where the device has caught up
         accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
         if not math.isfinite(validation_loss):
             self._diverged(self.step - 1)
@@ -311,10 +315,12 @@ class _Loop:
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self._reset_sums()
         self.clock.spend("validation")
-        written = self.observer.evaluated(row, lambda: self._state().to_bytes())
+        also = measured(self.best_row or row, self.spec.guidance.experts, taught, seen, *stretch)
+        written = self.observer.evaluated(row | also, lambda: self._state().to_bytes())
         self.clock.spend("checkpoint" if written else "report")
         if written:
             self.saved_step = self.step
+        self.clock.begin_stretch()
 
     def _diverged(self, step: int) -> None:
         saved = self.saved_step

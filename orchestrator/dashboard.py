@@ -1,0 +1,157 @@
+"""TensorBoard on the curves of one run: ``python -m orchestrator.dashboard [RUN]``.
+
+A storage keeps the curves of every training that was ever made in it, under names that end in a hash. What is shown is
+the last run, since a table of hyper-parameters is worth looking at for one recipe at a time: a folder of links to the
+curves of the run's own stages, under the stages' plain names. ``--all`` shows the whole storage as it lies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from orchestrator.artifacts import StorageError, Store
+
+HOST = "127.0.0.1"
+LOOK_SECONDS = 5.0  # a run that goes on gets new trainings
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C; gives the exit code: 0, or 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _serve(options)
+    except StorageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    store = Store(options.storage)
+    run = None if options.all else options.run or store.read_text("reports", "latest")
+    if run:
+        _report(store, run)  # known before anything is served
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # the links are removed either way
+    with tempfile.TemporaryDirectory(prefix="curves-") as folder:
+        logs = _logs(store, Path(folder) / "copy")
+        shown = logs
+        if run:
+            shown = Path(folder) / "run"
+            shown.mkdir()
+            link(curves(_report(store, run), logs), shown)
+        print(f"curves of {f'run {run}' if run else f'all runs in {store.uri}'}: {_launch(shown, options.port)}")
+        print("Ctrl-C ends it", flush=True)
+        while True:
+            time.sleep(LOOK_SECONDS)
+            if run:
+                link(curves(_report(store, run), logs), shown)
+
+
+def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
+    """The folders of a run's curves that exist, by the names that they are shown under.
+
+    Args:
+        report: a run's ``report.json``.
+        logs: the folder of all curves.
+    """
+    found: dict[str, Path] = {}
+    for stage in report["stages"]:
+        short = _short(stage["id"])
+        if stage["kind"] == "train":
+            found[stage["name"]] = logs / stage["name"] / short
+        if stage["kind"] == "search":
+            folders = (logs / f"{stage['name'].replace('/', '-')}-{short}").glob("trial-*")
+            found |= {f"{stage['name']}/{folder.name}": folder for folder in folders}
+    for method, search in report["searches"].items():
+        name = "search" if method == "ces_kd" else f"search/{method}"
+        for trial in search["trials"]:
+            if "identity" in trial:  # it may have been trained for an earlier search
+                folders = logs.glob(f"*/trial-*-{_short(trial['identity'])}")
+                found |= {f"{name}/{folder.name}": folder for folder in folders}
+    return {name: folder for name, folder in found.items() if folder.is_dir()}
+
+
+def link(folders: dict[str, Path], into: Path) -> None:
+    """Make a link of each name to its folder, where there is none yet."""
+    for name, folder in folders.items():
+        target = into / name
+        if not target.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(folder.absolute(), target_is_directory=True)
+
+
+def _short(identity: str) -> str:
+    return identity.rsplit("-", 1)[-1][:8]
+
+
+def _report(store: Store, run: str) -> dict[str, Any]:
+    text = store.read_text("reports", run, "report.json")
+    if text is None:
+        folders = store.filesystem.get_file_info(pafs.FileSelector(store.path("reports"), allow_not_found=True))
+        known = sorted(item.base_name for item in folders if item.type == pafs.FileType.Directory)
+        raise StorageError(f"run {run} is not in the storage '{store.uri}'; there are: {', '.join(known) or 'none'}")
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def _logs(store: Store, copy: Path) -> Path:
+    """The folder of all curves; of an object store, a copy as they are now.
+
+    Raises:
+        StorageError: when there are none.
+    """
+    if store.filesystem.get_file_info(store.path("logs")).type != pafs.FileType.Directory:
+        raise StorageError(
+            f"storage '{store.uri}' has no curves; a run writes them: python -m orchestrator.run --storage {store.uri}"
+        )
+    if store.local_root:
+        return store.local_root / "logs"
+    copy.mkdir()
+    pafs.copy_files(store.path("logs"), str(copy), source_filesystem=store.filesystem)
+    return copy
+
+
+def _launch(folder: Path, port: int | None) -> str:
+    """Start TensorBoard in this process; gives its address.
+
+    Raises:
+        StorageError: when the port is taken.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # where TensorFlow is installed it is loaded, and talks
+    from tensorboard import program
+
+    board = program.TensorBoard()
+    choice = ["--port", str(port)] if port else []  # without one it takes the first free port from 6006 on
+    board.configure(argv=["tensorboard", "--logdir", str(folder), "--host", HOST, "--reload_interval", "5", *choice])
+    try:
+        return str(board.launch())
+    except program.TensorBoardServerException as error:
+        raise StorageError(f"TensorBoard can't be started: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.dashboard", description="Open TensorBoard on the curves of a run."
+    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a folder's name below reports/ (default: the last run)")
+    parser.add_argument("--all", action="store_true", help="the curves of every run in the storage")
+    parser.add_argument("--storage", default="runs", metavar="URI", help="the run's storage (default: runs)")
+    parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the first free one from 6006 on)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

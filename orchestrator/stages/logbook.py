@@ -1,0 +1,61 @@
+"""Where a training's rows go: TensorBoard files always, a tracking server where the recipe asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from orchestrator.specs import TrainSpec
+from orchestrator.stages.curves import Curves
+from orchestrator.stages.job import Job
+from orchestrator.stages.scalars import scalars
+from orchestrator.stages.trackers import TrackedRun, open_run
+
+
+class Logbook:
+    """Takes the rows of one training; a ``with`` block tells it how the training ended.
+
+    A tracking server that fails costs its own rows and no more: the training goes on, and the progress lines say so.
+
+    Args:
+        job: the training.
+        spec: what it trains.
+        folder: where its curves go, below ``logs`` of the storage; by default named by the stage and its identity.
+    """
+
+    def __init__(self, job: Job, spec: TrainSpec, folder: str | None = None) -> None:
+        self.job, self.spec = job, spec
+        self.curves = Curves(job, spec, folder or f"{job.name}/{job.short_identity}")
+        self.tracked: TrackedRun | None = None
+        self.tracks = job.tracking is not None
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Write one row."""
+        self.curves.row(row)
+        values = {tag: value for tag, (value, _) in scalars(row).items()}
+        self._track(lambda run: run.row(row["step"], values))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        # Tune ends a trial that it stops early by SystemExit.
+        well = kind is None or issubclass(kind, SystemExit)
+        self.curves.close(well)
+        if self.tracked:
+            self._track(lambda run: run.close(well))
+
+    def _track(self, what: Callable[[TrackedRun], None]) -> None:
+        if not self.tracks or self.job.tracking is None:
+            return
+        try:
+            self.tracked = self.tracked or open_run(self.job.tracking, self.job, self.spec)
+            what(self.tracked)
+        except Exception as error:  # each client has errors of its own, and none is worth a training
+            self.tracks = False
+            why = str(error).strip().splitlines() or [type(error).__name__]
+            said = f"no longer sent to {self.job.tracking.to}: {why[0]}; the training itself goes on"
+            self.job.board.post(f"{self.job.name}: tracking", {"doing": said})

@@ -1,0 +1,55 @@
+"""A training's row in the table of hyper-parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.specs import TrainSpec
+from orchestrator.stages.hparams import COLUMNS, SHOWN
+from orchestrator.stages.scalars import Place, hyperparameters, place
+from tests.training.examples import pacing, teaching, training
+
+SPECS = [
+    training(),
+    training(guidance=teaching("single", temperature=3.0)),
+    training(guidance=teaching("dense")),
+    *(training(guidance=teaching("selected"), curriculum=pacing(mode)) for mode in ("static", "reveal", "both")),
+    training(guidance=teaching("selected"), curriculum=pacing("promote", "fixed_exponential")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("train/plain_cnn_4@dense", Place("expert")),
+        ("fold/1-of-3", Place("fold")),
+        ("student/takd/seed-2", Place("student", "takd")),
+        ("search/003-82", Place("trial", "ces_kd")),
+        ("search/kd/003", Place("trial", "kd")),
+    ],
+)
+def test_a_stage_s_name_tells_what_it_trains(name: str, wanted: Place) -> None:
+    assert place(name) == wanted
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.guidance.kind)
+def test_every_training_has_a_value_in_the_columns_that_are_shown_at_first(spec: TrainSpec) -> None:
+    found = hyperparameters("student/any/seed-0", spec)
+    assert set(SHOWN) <= set(found) <= set(COLUMNS)
+    for name, value in found.items():
+        assert isinstance(value, (int, float)) == COLUMNS[name][1], name
+
+
+def test_without_pacing_its_columns_hold_what_is_the_same_as_none() -> None:
+    static = hyperparameters("search/000", training(guidance=teaching("selected"), curriculum=pacing("static")))
+    assert (static["mode"], static["family"], static["a"], static["b"]) == ("static", "none", 0.0, 1.0)
+
+
+def test_labels_are_a_weight_of_distillation_of_zero_and_no_temperature() -> None:
+    found = hyperparameters("student/labels/seed-0", training())
+    assert found["kd_weight"] == 0.0 and "temperature" not in found
+
+
+def test_what_only_one_family_has_is_a_value_of_that_family_alone() -> None:
+    with_it = [spec.curriculum is not None and spec.curriculum.pacing.family == "fixed_exponential" for spec in SPECS]
+    assert ["increase" in hyperparameters("search/000", spec) for spec in SPECS] == with_it
