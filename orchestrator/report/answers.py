@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.report.findings import REFERENCE, excludes_zero, paired, ranking
+from orchestrator.report.findings import REFERENCE, excludes_zero, paired, ranking, t_quantile
 from orchestrator.report.markup import Html, paragraph, tag
-from orchestrator.report.phrases import duration, interval, listed, percent, points, schedule
+from orchestrator.report.phrases import duration, interval, listed, percent, schedule
 from orchestrator.report.scored import Scored
+
+SHOWN = 4  # nodes that are named
 
 
 def answers(content: dict[str, Any], found: Scored | None, importances: dict[str, float]) -> Html:
@@ -67,10 +69,12 @@ def _difference(content: dict[str, Any]) -> list[str]:
     apart = excludes_zero(lead)
     if apart is None:
         return [
-            f"It can't be told: one seed has no spread. `{best}` leads `{other}` by {points(lead['difference'])} points "
-            "with it. Give `seeds` three values or more."
+            f"It can't be told: one seed has no spread. `{best}` leads `{other}` by {100 * lead['difference']:.2f} "
+            "points with it. Give `seeds` three values or more."
         ]
-    text = f"**{'Yes' if apart else 'No'}.** `{best}` leads `{other}` by {points(lead['difference'])} points; paired by "
+    text = (
+        f"**{'Yes' if apart else 'No'}.** `{best}` leads `{other}` by {100 * lead['difference']:.2f} points; paired by "
+    )
     text += f"seed ({lead['pairs']} pairs), the 95 % interval of that lead is {interval(lead)}, which "
     text += "leaves zero out" if apart else "includes zero"
     said = [text + "."]
@@ -79,7 +83,11 @@ def _difference(content: dict[str, Any]) -> list[str]:
     clear = [row["method"] for row in rows if excludes_zero(row)]
     reference = rows[0]["reference"] if rows else other
     if spreads:
-        verdict = f"differs clearly from {listed([f'`{name}`' for name in clear])}" if clear else "differs clearly from no other method"
+        verdict = (
+            f"differs clearly from {listed([f'`{name}`' for name in clear])}"
+            if clear
+            else "differs clearly from no other method"
+        )
         said.append(
             f"Over seeds, a method's accuracy has a sample standard deviation of {percent(min(spreads))} to "
             f"{percent(max(spreads))}. By the same intervals `{reference}` {verdict}."
@@ -87,15 +95,9 @@ def _difference(content: dict[str, Any]) -> list[str]:
     if lead["pairs"] < 5:
         said.append(
             f"{lead['pairs']} seeds are few: with so many, a lead must be about "
-            f"{_factor(lead['pairs'])} times its own spread over seeds to show."
+            f"{t_quantile(lead['pairs'] - 1) / lead['pairs'] ** 0.5:.1f} times its own spread over seeds to show."
         )
     return said
-
-
-def _factor(pairs: int) -> str:
-    from orchestrator.report.findings import t_quantile
-
-    return f"{t_quantile(pairs - 1) / pairs**0.5:.1f}"
 
 
 def final_curriculum(content: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
@@ -109,8 +111,11 @@ def _schedule(content: dict[str, Any]) -> list[str]:
     best, trials = content["search"]["best"], content["search"]["trials"]
     final = final_curriculum(content)
     if best:
-        said = [f"Best of {len(trials)} trials on validation images: {schedule(best['config'])}."] \
-            if "mode" in best["config"] else [f"Best of {len(trials)} trials: {best['config']}."]
+        said = (
+            [f"Best of {len(trials)} trials on validation images: {schedule(best['config'])}."]
+            if "mode" in best["config"]
+            else [f"Best of {len(trials)} trials: {best['config']}."]
+        )
         said.append(
             f"Temperature {best['config'].get('temperature', '-')}, weight of distillation "
             f"{best['config'].get('kd_weight', '-')}; validation accuracy {percent(best['validation_accuracy'])} after "
@@ -132,8 +137,8 @@ def _sensitivity(content: dict[str, Any], importances: dict[str, float]) -> list
     width = found["high"] - found["low"]
     text = (
         f"Over {found['trials']} trials, all compared after {found['steps']} steps, validation accuracy goes from "
-        f"{percent(found['low'])} to {percent(found['high'])} (a range of {100 * width:.2f} points); the middle half lies "
-        f"between {percent(found['first_quartile'])} and {percent(found['third_quartile'])}"
+        f"{percent(found['low'])} to {percent(found['high'])} (a range of {100 * width:.2f} points); the middle half "
+        f"lies between {percent(found['first_quartile'])} and {percent(found['third_quartile'])}"
     )
     spread = found["seed_spread"]
     if spread:
@@ -162,7 +167,9 @@ def _experts(content: dict[str, Any], found: Scored | None) -> list[str]:
     parts = []
     for number, row in enumerate(shares):
         share, name = max(zip(row, strata["experts"], strict=True))
-        where = "the easiest" if number == 0 else "the hardest" if number == len(shares) - 1 else f"stratum {number + 1}"
+        where = (
+            "the easiest" if number == 0 else "the hardest" if number == len(shares) - 1 else f"stratum {number + 1}"
+        )
         parts.append(f"{where} by `{name}` ({percent(share, 0)})" if share else f"{where} by nobody")
     text = f"By difficulty, images fall into {len(shares)} equal strata. For `ces_kd`, most of each was taught thus: "
     said = [text + listed(parts) + "."]
@@ -185,7 +192,8 @@ def _when(content: dict[str, Any]) -> list[str]:
     nodes = sorted({stage["node"] for stage in made})
     wall = content["wall"]
     text = f"{len(made)} of {len(content['stages'])} stages are done, {kept} of them kept from an earlier run, on "
-    text += f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} ({', '.join(nodes[:4])}{', ...' if len(nodes) > 4 else ''}). "
+    shown = ", ".join(nodes[:SHOWN]) + (", ..." if len(nodes) > SHOWN else "")
+    text += f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} ({shown}). "
     text += f"At least one was at work for {duration(wall['busy_seconds'])}, {wall['overlap']:.1f} at once on average"
     said = [text + "."]
     timing = content["schedule"]
@@ -203,7 +211,9 @@ def _cost(content: dict[str, Any]) -> list[str]:
         return ["Nothing has been spent yet."]
     dearest = sorted(cost["by_kind"].items(), key=lambda item: -item[1])
     parts = [f"{kind} {percent(seconds / max(cost['slot_seconds'], 1e-9), 0)}" for kind, seconds in dearest[:3]]
-    said = [f"**{cost['slot_seconds']:,.0f} slot-seconds** ({duration(cost['slot_seconds'])} on one slot): {listed(parts)}."]
+    said = [
+        f"**{cost['slot_seconds']:,.0f} slot-seconds** ({duration(cost['slot_seconds'])} on one slot): {listed(parts)}."
+    ]
     teacher, student = content["networks"][0], content["networks"][-1]
     if teacher["parameters"] and student["parameters"]:
         said.append(
@@ -217,7 +227,9 @@ def _cost(content: dict[str, Any]) -> list[str]:
 
 def _again(content: dict[str, Any]) -> list[str]:
     command = content["run"]["command"]
-    versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items() if name in ("python", "torch"))
+    versions = ", ".join(
+        f"{name} {number}" for name, number in content["versions"].items() if name in ("python", "torch")
+    )
     said = f"Type `{command}`" if command else "Save the recipe that stands at the end of the page, and run it"
     seeds = ", ".join(map(str, content["seeds"]["students"]))
     return [f"{said}. Seeds of the students: {seeds}. Made with {versions or 'no version known yet'}."]

@@ -77,9 +77,7 @@ def derived(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "comparisons": findings.comparisons(methods),
         "sensitivity": {
-            method: findings.sensitivity(
-                search["trials"], [row for row in methods if row["method"] == method]
-            )
+            method: findings.sensitivity(search["trials"], [row for row in methods if row["method"] == method])
             for method, search in content["searches"].items()
         },
         "cost": cost(content["stages"]),
@@ -168,9 +166,7 @@ def _final(final: Final, artifacts: dict[str, Artifact]) -> dict[str, Any]:
     }
 
 
-def _search(
-    planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None
-) -> dict[str, Any]:
+def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> dict[str, Any]:
     """A search's trials and the best of them; while it goes on, the trials so far, which ``store`` has."""
     stage = planned.searches.get(method)
     artifact = artifacts.get(stage.identity) if stage else None

@@ -54,8 +54,10 @@ def paragraph(text: str) -> Html:
     return tag("p", words(text))
 
 
-def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str, text_columns: Sequence[int] = (0,)) -> Html:
-    """A table in a box of its own that scrolls sideways; the first cell of a row is its heading.
+def table(
+    headers: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str, text_columns: Sequence[int] = (0,)
+) -> Html:
+    """A table below its caption, in a box of its own that scrolls sideways; a row's first cell is its heading.
 
     Columns other than ``text_columns`` hold numbers and stand to the right.
     """
@@ -71,8 +73,10 @@ def table(headers: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str, t
         )
         for row in rows
     ]
-    content = tag("table", tag("caption", words(caption)), tag("thead", head), tag("tbody", *body))
-    return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    content = tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption)
+    box = tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    # Not a <caption>: that would scroll with the table and be no wider than it.
+    return tag("div", tag("p", words(caption), class_="caption"), box)
 
 
 def picture(figure: dict[str, Any] | None, caption: str, wide: bool = False) -> Html:

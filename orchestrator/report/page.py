@@ -25,7 +25,8 @@ NAMES = {
 
 
 def page_of(content: dict[str, Any], store: Store) -> str:
-    """The page of a run, whole or not; what can't be read of its artifacts is left out, with a word where it matters."""
+    """The page of a run, whole or not; what can't be read of its artifacts is left out, with a word where it "
+    "matters."""
     found = scored(content, store)
     matters = importances(content["search"]["trials"], space_of(content, REFERENCE))
     parts = {

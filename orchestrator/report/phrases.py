@@ -17,13 +17,13 @@ SELECTORS = {
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """A share as per cent, with its sign of per cent."""
-    return "-" if share is None else f"{100 * share:.{digits}f} %"
+    """A share as per cent; the sign is never parted from its number."""
+    return "-" if share is None else f"{100 * share:.{digits}f}\u00a0%"
 
 
 def points(difference: float | None) -> str:
     """A difference of two accuracies, in percentage points, with its sign."""
-    return "-" if difference is None else f"{100 * difference:+.2f}"
+    return "-" if difference is None else f"{100 * difference:+.2f}".replace("-", "\u2212")
 
 
 def interval(comparison: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 (() => {
   const RELOAD_SECONDS = 10;
   const STALE_SECONDS = 120;
+  const NARROW = 560;  // pixels of a figure
 
   // -- figures: plotly draws what stands in the JSON beside each place -----------------------------------------
 
@@ -24,6 +25,11 @@
     const place = chart.querySelector(".plot");
     const content = resolved(JSON.parse(chart.querySelector("script").textContent), css());
     content.layout.font.family = getComputedStyle(document.body).fontFamily;
+    if (place.clientWidth < NARROW) {  // the legend takes a line for nearly every name there
+      const named = content.data.filter((trace) => trace.name && trace.showlegend !== false);
+      if (named.length > 1) content.layout.height += 10 * named.length;
+      place.style.height = `${content.layout.height}px`;
+    }
     const settings = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
     return Plotly.react(place, content.data, content.layout, settings).then(() => {
       place.dataset.drawn = "yes";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from orchestrator.report.figures.style import QUIET, SHADE, TEXT, Figure, axis, expert_colours, figure
 
 BINS = 60
-FARTHEST = 0.99  # quantile of difficulty at which the axis ends; what is above it stands in the last bin
+WIDE = 100.0  # greatest by smallest difficulty from which on the axis is logarithmic
 
 
 def stratum_name(number: int, count: int) -> str:
@@ -24,23 +25,29 @@ def difficulty_histogram(
 ) -> Figure:
     """How many images of each difficulty, (N,), each stratum has; its colour is its own expert's."""
     colours = expert_colours(experts)
-    low, high = float(difficulty.min()), float(np.quantile(difficulty, FARTHEST))
+    # Losses lie over many powers of ten, and on a linear axis nearly all of them in one bar.
+    powers = bool(difficulty.min() > 0 and difficulty.max() > WIDE * difficulty.min())
+    shown = np.log10(difficulty) if powers else difficulty
+    low, high = float(shown.min()), float(shown.max())
     edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
-    shown = np.minimum(difficulty, edges[-1])
+    centres = (edges[1:] + edges[:-1]) / 2
     data = []
     for number, expert in enumerate(experts):
         counts = np.histogram(shown[strata == number], edges)[0]
         name = f"stratum {stratum_name(number, len(experts))}: {expert}"
         data.append(
             {
-                "type": "bar", "name": name, "x": ((edges[1:] + edges[:-1]) / 2).round(4).tolist(),
+                "type": "bar", "name": name, "x": centres.round(4).tolist(),
                 "y": counts.tolist(), "width": float(edges[1] - edges[0]), "marker": {"color": colours[expert]},
-                "hovertemplate": f"{name}<br>difficulty %{{x:.3g}}: %{{y}} images<extra></extra>",
+                "customdata": (10**centres if powers else centres).tolist(),
+                "hovertemplate": f"{name}<br>difficulty %{{customdata:.3g}}: %{{y}} images<extra></extra>",
             }
         )  # fmt: skip
-    return figure(
-        data, 380, barmode="stack", bargap=0, xaxis=axis(f"difficulty ({scorer})"), yaxis=axis("training images"),
-    )  # fmt: skip
+    across = axis(f"difficulty ({scorer})")
+    if powers:
+        exponents = range(math.ceil(low), math.floor(high) + 1)
+        across |= {"tickvals": list(exponents), "ticktext": [f"{10.0**exponent:g}" for exponent in exponents]}
+    return figure(data, 400, barmode="stack", bargap=0, xaxis=across, yaxis=axis("training images"))
 
 
 def agreement(right: npt.NDArray[np.float64], experts: Sequence[str]) -> Figure:
@@ -74,7 +81,8 @@ def taught(methods: Mapping[str, Sequence[Sequence[float]]], experts: Sequence[s
         data.append(
             {
                 "type": "bar", "orientation": "h", "name": expert, "x": shares, "y": names,
-                "marker": {"color": colours[expert]}, "text": [f"{share:.0f} %" if share >= 8 else "" for share in shares],
+                "marker": {"color": colours[expert]},
+                "text": [f"{share:.0f} %" if share >= 8 else "" for share in shares],
                 "textposition": "inside", "insidetextanchor": "middle", "textangle": 0,
                 "insidetextfont": {"color": "#ffffff"},
                 "hovertemplate": f"%{{y}}: {expert} taught %{{x:.1f}} %<extra></extra>",

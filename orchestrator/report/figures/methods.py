@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.report.figures.style import LOOKS, QUIET, TEXT, Figure, axis, expert_colours, faint, figure
+from orchestrator.report.findings import ranking
 from orchestrator.report.text import method_rows
 
 History = Sequence[tuple[int, float]]  # steps and validation accuracy
 
 
 def points(methods: Sequence[dict[str, Any]]) -> Figure | None:
-    """Each student's test accuracy, a row a method, with the mean as a bar across."""
-    rows = [row for row in method_rows(methods) if row["test_mean"] is not None]
+    """Each student's test accuracy, a row a method, the best mean first; the mean is a bar across."""
+    rows = ranking(methods)
     if not rows:
         return None
     data: list[dict[str, Any]] = []
     for row in rows:
         look = LOOKS[row["method"]]
-        known = [(seed, 100 * value) for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None]
+        known = [
+            (seed, 100 * value) for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None
+        ]
         data.append(
             {
                 "type": "scatter", "mode": "markers", "name": row["method"], "showlegend": False,
@@ -42,6 +46,39 @@ def points(methods: Sequence[dict[str, Any]]) -> Figure | None:
         data, 90 + 34 * len(rows),
         xaxis=axis("test accuracy (%)"),
         yaxis=axis("", autorange="reversed", type="category"),
+    )  # fmt: skip
+
+
+def points_of_runs(runs: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> Figure | None:
+    """Each student's test accuracy in several runs, (id, methods): a row a method and run, with the mean across."""
+    rows = [(run, row) for run, methods in runs for row in method_rows(methods) if row["test_mean"] is not None]
+    if not rows:
+        return None
+    order = list(dict.fromkeys(row["method"] for _, row in rows))
+    rows.sort(key=lambda item: order.index(item[1]["method"]))
+    data: list[dict[str, Any]] = []
+    for run, row in rows:
+        look = LOOKS[row["method"]]
+        known = [100 * value for value in row["test"] if value is not None]
+        data.append(
+            {
+                "type": "scatter", "mode": "markers", "showlegend": False, "name": run,
+                "x": known, "y": [[row["method"]] * len(known), [run] * len(known)],
+                "marker": {"color": look.colour, "symbol": look.symbol, "size": 10, "opacity": 0.85},
+                "hovertemplate": f"{row['method']}, {run}: %{{x:.2f}} %<extra></extra>",
+            }
+        )  # fmt: skip
+        data.append(
+            {
+                "type": "scatter", "mode": "markers", "showlegend": False, "name": run,
+                "x": [100 * row["test_mean"]], "y": [[row["method"]], [run]],
+                "marker": {"symbol": "line-ns", "size": 20, "line": {"width": 3, "color": TEXT}},
+                "hovertemplate": f"mean of {row['method']}, {run}: %{{x:.2f}} %<extra></extra>",
+            }
+        )  # fmt: skip
+    return figure(
+        data, 90 + 30 * len(rows), xaxis=axis("test accuracy (%)"),
+        yaxis=axis("", type="multicategory", autorange="reversed", dividercolor=QUIET),
     )  # fmt: skip
 
 
@@ -71,7 +108,7 @@ def differences(comparisons: Sequence[dict[str, Any]]) -> Figure | None:
     }  # fmt: skip
     return figure(
         data, 90 + 34 * len(known), shapes=[zero],
-        xaxis=axis(f"{known[0]['reference']} minus the method (points)"),
+        xaxis=axis("difference (points)"),
         yaxis=axis("", autorange="reversed", type="category"),
     )  # fmt: skip
 
@@ -124,17 +161,16 @@ def capacity(
         another = row["role"] == "ta of another topology"
         data.append(
             {
-                "type": "scatter", "mode": "markers", "name": row["name"],
+                "type": "scatter", "mode": "markers+text", "name": row["name"], "showlegend": False,
                 "x": [row["parameters"]], "y": [100 * row["test_accuracy"]],
+                "text": [row["name"]], "textposition": "top center", "textfont": {"size": 12}, "cliponaxis": False,
                 "marker": {"color": colour, "size": 14, "symbol": "circle-open" if another else "circle",
                            "line": {"width": 3 if another else 0, "color": colour}},
                 "hovertemplate": f"{row['name']} ({row['role']}): %{{x:,}} parameters, %{{y:.2f}} %<extra></extra>",
             }
         )  # fmt: skip
     size = next((row["parameters"] for row in networks if row["role"] == "student"), None)
-    for row in method_rows(methods) if size else []:
-        if row["test_mean"] is None:
-            continue
+    for row in ranking(methods) if size else []:
         look = LOOKS[row["method"]]
         data.append(
             {
@@ -146,6 +182,8 @@ def capacity(
         )  # fmt: skip
     if not data:
         return None
+    exponents = [math.log10(trace["x"][0]) for trace in data]
     return figure(
-        data, 470, xaxis=axis("parameters (logarithmic)", type="log", dtick=1), yaxis=axis("test accuracy (%)"),
+        data, 470, yaxis=axis("test accuracy (%)"),
+        xaxis=axis("parameters", type="log", dtick=1, range=[min(exponents) - 0.25, max(exponents) + 0.45]),
     )  # fmt: skip

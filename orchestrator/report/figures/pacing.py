@@ -63,7 +63,7 @@ def pacing_curves(
             {
                 "type": "scatter", "mode": "lines", "x": x, "y": y, "name": f"final students of {name}",
                 "line": {"color": TEXT, "width": 2.5, "dash": "dash"},
-                "hovertemplate": f"final students: %{{y:.2f}} in play at progress %{{x:.2f}}<extra></extra>",
+                "hovertemplate": "final students: %{y:.2f} in play at progress %{x:.2f}<extra></extra>",
             }
         )  # fmt: skip
     if not data:
@@ -82,7 +82,9 @@ def _colour_bar(low: float, high: float, title: str) -> dict[str, Any]:
         "type": "scatter", "mode": "markers", "x": [None], "y": [None], "showlegend": False, "hoverinfo": "skip",
         "marker": {
             "color": [low, high], "colorscale": SCALE, "cmin": low, "cmax": high, "showscale": True,
-            "colorbar": {"title": {"text": title, "font": {"size": 12}}, "thickness": 12, "outlinewidth": 0, "len": 0.8},
+            "colorbar": {
+                "title": {"text": title, "font": {"size": 12}}, "thickness": 12, "outlinewidth": 0, "len": 0.8,
+            },
         },
     }  # fmt: skip
 

@@ -88,7 +88,14 @@ def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": TEXT, "size": 13, "family": "inherit"},
         "hoverlabel": {"namelength": -1, "bgcolor": "var(--raised)", "font": {"color": TEXT}, "bordercolor": LINES},
-        "legend": {"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
+            "x": 0.0,
+            "traceorder": "normal",
+        },
         "dragmode": False,
     }
     return {"data": data, "layout": base | layout}

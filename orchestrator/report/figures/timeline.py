@@ -71,14 +71,16 @@ def timeline(stages: Sequence[dict[str, Any]]) -> tuple[Figure, list[tuple[float
                 "base": [round(spans[number][0], 2) for number in mine],
                 "x": [round(max(spans[number][1] - spans[number][0], 0.05), 2) for number in mine],
                 "text": [made[number]["name"] for number in mine], "textposition": "inside", "textangle": 0,
-                "insidetextanchor": "start", "constraintext": "none", "insidetextfont": {"color": "#ffffff", "size": 11},
+                "insidetextanchor": "start", "constraintext": "inside",
+                "insidetextfont": {"color": "#ffffff", "size": 11},
                 "customdata": [[how] for how in kept],
                 "marker": {
                     "color": colour, "line": {"width": 1, "color": "var(--page)"},
                     "pattern": {"shape": ["/" if how == "kept" else "" for how in kept], "size": 6, "solidity": 0.18,
                                 "fgcolor": "#ffffff", "fgopacity": 0.6, "fillmode": "overlay"},
                 },
-                "hovertemplate": "%{text}<br>from %{base:.1f} s, for %{x:.1f} s, on %{y}<br>%{customdata[0]}<extra></extra>",
+                "hovertemplate": "%{text}<br>from %{base:.1f} s, for %{x:.1f} s, on "
+                "%{y}<br>%{customdata[0]}<extra></extra>",
             }
         )  # fmt: skip
     order = sorted(set(rows), key=lambda row: (row.rpartition(" · ")[0], int(row.rpartition(" · ")[2])))

@@ -12,6 +12,7 @@ from orchestrator.report.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TE
 from orchestrator.report.findings import at_first_rung
 
 FEWEST = 4  # trials that these pictures say something of
+KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
 ALTERNATIVES = {"families": "family", "modes": "mode", "selectors": "selector"}  # field of the space -> setting
 
 
@@ -25,7 +26,9 @@ def drawn_by_optuna(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> 
     rows = [[trial["config"], value] for trial, value in found]
     if len(rows) < FEWEST:
         return {}
-    return {key: _DRESS[key](content) for key, content in json.loads(_drawn(json.dumps(rows), json.dumps(space))).items()}
+    return {
+        key: _DRESS[key](content) for key, content in json.loads(_drawn(json.dumps(rows), json.dumps(space))).items()
+    }
 
 
 def importances(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, float]:
@@ -87,7 +90,7 @@ def _importances(content: Figure) -> Figure:
         trace | {"marker": {"color": LOW}, "textfont": {"color": TEXT}, "outsidetextfont": {"color": TEXT}}
         for trace in content["data"]
     ]
-    across = axis("importance (PED-ANOVA, shares of 1)", range=[0, 1.1])
+    across = axis("importance (share of 1)", range=[0, 1.1])
     return figure(data, 110 + 30 * len(data[0]["y"]), xaxis=across, yaxis=axis(""), showlegend=False)
 
 
@@ -102,12 +105,14 @@ def _parallel(content: Figure) -> Figure:
         else:
             trace["marker"] = trace["marker"] | {"colorscale": SCALE}
             trace["marker"]["colorbar"] |= {"thickness": 12, "outlinewidth": 0}
-    layout = {key: value for key, value in content["layout"].items() if key not in ("template", "title", "coloraxis")}
+    layout = {
+        key: value for key, value in content["layout"].items() if key in KEPT or key.startswith(("xaxis", "yaxis"))
+    }
     for note in layout.get("annotations", ()):
         note["font"] = {"color": TEXT if note.get("yref") == "paper" else QUIET, "size": 11}
     for shape in layout.get("shapes", ()):
         shape["line"] = {"color": LINES, "width": 1}
-    layout["margin"] = {"l": 50, "r": 20, "t": 50, "b": 40}
+    layout["margin"] = {"l": 50, "r": 20, "t": 30, "b": 40}
     return figure(content["data"], 440, **layout)
 
 

@@ -28,8 +28,8 @@ def experts_section(content: dict[str, Any], store: Store, found: Scored | None)
             picture(
                 figures.taught(taught["methods"], taught["experts"]),
                 "Which share of each stratum's images each expert taught, over all steps and seeds. For `ces_kd` each "
-                "stratum should show mostly one colour, for `ces_random` the same mixture everywhere, and `ces_reversed` "
-                "is `ces_kd` upside down.",
+                "stratum should show mostly one colour, for `ces_random` the same mixture everywhere, and "
+                "`ces_reversed` is `ces_kd` upside down.",
             )
         )
         parts.append(folded("The same as a table", _taught_table(taught), key="taught-table"))
@@ -62,8 +62,8 @@ def _examples(content: dict[str, Any], store: Store, found: Scored) -> Html:
     explained = tag(
         "p",
         "Training images at even distances in the order of difficulty, the easiest first. Under each: its label, its "
-        "place in that order (0 % the easiest), and a dot for each expert, the smallest first, filled where that expert "
-        "is right: ",
+        "place in that order (0 % the easiest), and a dot for each expert, the smallest first, filled where that "
+        "expert is right: ",
         dots,
     )
     return join([tag("h3", "Examples of each stratum"), explained, *rows])
@@ -83,7 +83,9 @@ def _card(example: Example, found: Scored) -> Html:
         ]
     picture_of = single("img", src=example.source, alt=said, title=said)
     under = [tag("strong", example.label), f" {100 * example.rank:.0f} %"]
-    return tag("li", picture_of, tag("span", *under, class_="under"), tag("span", *marks, class_="dots", aria_hidden="true"))
+    return tag(
+        "li", picture_of, tag("span", *under, class_="under"), tag("span", *marks, class_="dots", aria_hidden="true")
+    )
 
 
 def _taught_table(taught: dict[str, Any]) -> Html:
@@ -105,16 +107,16 @@ def _difficulty(content: dict[str, Any], found: Scored) -> list[Any]:
         parts.append(
             picture(
                 figures.agreement(right, found.experts),
-                "How often each expert (column) is right on the training images of each stratum (row). The capacity gap "
-                "shows where the right column is far ahead of the left one. Where the columns of a row are alike, it "
-                "matters little which expert teaches that stratum.",
+                "How often each expert (column) is right on the training images of each stratum (row). The capacity "
+                "gap shows where the right column is far ahead of the left one. Where the columns of a row are "
+                "alike, it matters little which expert teaches that stratum.",
             )
         )
     parts.append(
         picture(
             figures.difficulty_histogram(found.difficulty, found.strata, found.experts, scorer),
-            f"Training images by difficulty (`{scorer}`), in the colour of their stratum's own expert; the last bar holds "
-            "all that are harder still. Where one narrow peak is cut by a stratum's border, images on either side of it "
+            f"Training images by difficulty (`{scorer}`), in the colour of their stratum's own expert. Where one "
+            "narrow  peak is cut by a stratum's border, images on either side of it "
             "are hardly different.",
         )
     )
@@ -123,6 +125,8 @@ def _difficulty(content: dict[str, Any], found: Scored) -> list[Any]:
         rows = sorted(known.items(), key=lambda item: -(item[1] or 0))
         shown = [[name, "-" if value is None else f"{value:.3f}"] for name, value in rows]
         parts.append(
-            table(["difficulty", "rank correlation"], shown, "Each difficulty against the known severity of the images.")
+            table(
+                ["difficulty", "rank correlation"], shown, "Each difficulty against the known severity of the images."
+            )
         )
     return parts

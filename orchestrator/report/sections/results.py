@@ -88,14 +88,14 @@ def _differences(content: dict[str, Any]) -> Html:
     )  # fmt: skip
     explained = paragraph(
         "Students of one seed start from the same weights and see the same batches, so they are compared pair by pair; "
-        "the interval is Student's t for the mean of the pairs. It takes the pairs' differences for normal, which a few "
-        f"seeds can't show, and each interval stands alone: of {len(rows)}, one may leave zero out by chance. All "
+        "the interval is Student's t for the mean of the pairs. It takes the pairs' differences for normal, which a "
+        f"few seeds can't show, and each interval stands alone: of {len(rows)}, one may leave zero out by chance. All "
         "students are tested on the same images, and how other images would have come out is not in it."
     )
     drawn = picture(
         figures.differences(rows),
-        f"The lead of {reference} over each other method with its interval. An interval that crosses the dotted line at "
-        "zero leaves open which of the two is better.",
+        f"The lead of {reference} over each other method with its interval. An interval that crosses the dotted line "
+        "at zero leaves open which of the two is better.",
     )
     return tag("div", tag("h3", f"{reference} against each other method"), shown, explained, drawn)
 

@@ -66,7 +66,11 @@ def timeline_section(content: dict[str, Any]) -> Html:
     if drawn is None:
         return Html("")
     figure, cuts = drawn
-    cut = f" Dashed lines: {len(cuts)} times nothing ran, {duration(sum(s for _, s in cuts))} in all, is cut out." if cuts else ""
+    cut = (
+        f" Dashed lines: {len(cuts)} times nothing ran, {duration(sum(s for _, s in cuts))} in all, is cut out."
+        if cuts
+        else ""
+    )
     kept = sum(stage["reused"] for stage in stages)
     caption = (
         "Every stage as a bar on its node, coloured by its kind; a second row of a node is a second stage at the same "
@@ -120,7 +124,11 @@ def cost_section(content: dict[str, Any]) -> Html:
     if spent:
         doing = sorted({it for parts_of in spent.values() for it in parts_of})
         shown = [
-            [name, *(percent(of.get(it, 0.0) / max(sum(of.values()), 1e-9), 1) for it in doing), f"{sum(of.values()):,.0f}"]
+            [
+                name,
+                *(percent(of.get(it, 0.0) / max(sum(of.values()), 1e-9), 1) for it in doing),
+                f"{sum(of.values()):,.0f}",
+            ]
             for name, of in spent.items()
         ]
         parts.append(table(["networks", *doing, "seconds"], shown, "What the time of trainings went to."))
@@ -141,17 +149,23 @@ def again_section(content: dict[str, Any]) -> Html:
         parts.append(copied("python -m orchestrator.run recipe.yaml", "the command"))
     parts.append(
         paragraph(
-            "Where the results lie it does nothing, since all is there; `--storage ANOTHER-FOLDER` makes everything anew. "
-            "On one kind of CPU, with the versions below, the weights are the same bit for bit; on a GPU they are not."
+            "Where the results lie it does nothing, since all is there; `--storage ANOTHER-FOLDER` makes everything "
+            "anew. On one kind of CPU, with the versions below, the weights are the same bit for bit; on a GPU they "
+            "are not."
         )
     )
-    seeds = [[name, ", ".join(map(str, value)) if isinstance(value, list) else value] for name, value in content["seeds"].items()]
+    seeds = [
+        [name, ", ".join(map(str, value)) if isinstance(value, list) else value]
+        for name, value in content["seeds"].items()
+    ]
     versions = [
-        [name, ", ".join(number) if isinstance(number, list) else number] for name, number in content["versions"].items()
+        [name, ", ".join(number) if isinstance(number, list) else number]
+        for name, number in content["versions"].items()
     ]
     parts += [
         tag("div", table(["seed of", "value"], seeds, "Seeds.", (0, 1)),
-            table(["package", "version"], versions, "Versions that the artifacts were made with.", (0, 1)), class_="pair"),
+            table(["package", "version"], versions, "Versions that the artifacts were made with.", (0, 1)),
+            class_="pair"),
         folded("The whole recipe", copied(recipe, "the recipe"), key="recipe")
         if run["command"] else join([tag("h3", "The whole recipe"), copied(recipe, "the recipe")]),
         paragraph(f"Where students' teachers' outputs came from: {run['expert_outputs']}."),
@@ -165,6 +179,7 @@ def headline(content: dict[str, Any]) -> Html:
     state = "complete" if run["complete"] else "going on" if run["live"] else "not complete"
     dataset = content["recipe"]["dataset"]["name"]
     about = f"Run `{run['id']}`, **{state}**. Student `{student['name']}` on `{dataset}`, "
-    about += f"taught in {len({row['method'] for row in content['methods']})} ways with {len(content['seeds']['students'])} seeds. "
+    ways, seeds = len({row["method"] for row in content["methods"]}), len(content["seeds"]["students"])
+    about += f"taught in {ways} ways with {seeds} {'seed' if seeds == 1 else 'seeds'}. "
     written = tag("time", "", data_written=run["written"])
     return tag("header", tag("h1", run["name"]), tag("p", words(about), "Written ", written, "."))

@@ -22,8 +22,8 @@ def schedule_section(content: dict[str, Any]) -> Html:
         pacing_curves(search["trials"], search["best"], final[0] if final else None, final[1] if final else ""),
         "What share of the curriculum is in play as training goes on, a curve a trial, coloured by its validation "
         "accuracy from blue (lowest) to orange (highest). The thick curve is the best trial, the dashed one what final "
-        "students had. A curve along the top is `static`: everything in play from the start. Look whether orange curves "
-        "have a form in common; where colours mix, the form matters little.",
+        "students had. A curve along the top is `static`: everything in play from the start. Look whether orange "
+        "curves have a form in common; where colours mix, the form matters little.",
     )
     chosen = []
     for method in dict.fromkeys(row["method"] for row in content["methods"]):
@@ -32,9 +32,16 @@ def schedule_section(content: dict[str, Any]) -> Html:
             taught = row["taught_with"]
             words = schedule(taught["curriculum"]).replace("`", "") if taught["curriculum"] else "no curriculum"
             chosen.append([method, f"{taught['temperature']:g}", f"{taught['kd_weight']:g}", words])
-    shown = table(
-        ["method", "temperature", "weight", "curriculum"], chosen, "What the final students were taught with.", (0, 3)
-    ) if chosen else Html("")
+    shown = (
+        table(
+            ["method", "temperature", "weight", "curriculum"],
+            chosen,
+            "What the final students were taught with.",
+            (0, 3),
+        )
+        if chosen
+        else Html("")
+    )
     return tag("section", tag("h2", "Schedule"), curves, shown, id="schedule")
 
 
@@ -58,16 +65,16 @@ def _search(content: dict[str, Any], method: str, search: dict[str, Any]) -> Htm
         parts.append(
             table(
                 ["trials", "lowest", "first quartile", "median", "third quartile", "highest", "± seeds"], [row],
-                f"Validation accuracy of the trials after {found['steps']} steps, and beside it the standard deviation of "
-                f"{method}'s final students over seeds.", (),
+                f"Validation accuracy of the trials after {found['steps']} steps, and beside it the standard "
+                f"deviation of {method}'s final students over seeds.", (),
             )
         )  # fmt: skip
     steps = f"after {found['steps']} steps, which every trial has reached" if found else ""
     parts += [
         picture(
             drawn.get("history"),
-            f"Validation accuracy of each trial {steps}, in the order of proposal, and the best so far. Look whether the "
-            "best was found early: then more trials would hardly help.",
+            f"Validation accuracy of each trial {steps}, in the order of proposal, and the best so far. Look whether "
+            "the best was found early: then more trials would hardly help.",
         ),
         picture(
             drawn.get("importances"),
