@@ -77,4 +77,4 @@ def cost(stages: Iterable[dict[str, Any]]) -> dict[str, Any]:
     for stage in stages:
         if stage["slot_seconds"] is not None:
             by_kind[stage["kind"]] = by_kind.get(stage["kind"], 0.0) + stage["slot_seconds"]
-    return {"slot_seconds": sum(by_kind.values()), "by_kind": by_kind}
+    return {"slot_seconds": float(sum(by_kind.values())), "by_kind": by_kind}

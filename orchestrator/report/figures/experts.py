@@ -46,7 +46,7 @@ def difficulty_histogram(
     across = axis(f"difficulty ({scorer})")
     if powers:
         exponents = range(math.ceil(low), math.floor(high) + 1)
-        across |= {"tickvals": list(exponents), "ticktext": [f"{10.0**exponent:g}" for exponent in exponents]}
+        across |= {"tickvals": list(exponents), "ticktext": [f"10<sup>{exponent}</sup>" for exponent in exponents]}
     return figure(data, 400, barmode="stack", bargap=0, xaxis=across, yaxis=axis("training images"))
 
 

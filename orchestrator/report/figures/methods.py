@@ -163,7 +163,8 @@ def capacity(
             {
                 "type": "scatter", "mode": "markers+text", "name": row["name"], "showlegend": False,
                 "x": [row["parameters"]], "y": [100 * row["test_accuracy"]],
-                "text": [row["name"]], "textposition": "top center", "textfont": {"size": 12}, "cliponaxis": False,
+                "text": [row["name"]], "textfont": {"size": 12}, "cliponaxis": False,
+                "textposition": "middle left" if row["role"] == "teacher" else "middle right",
                 "marker": {"color": colour, "size": 14, "symbol": "circle-open" if another else "circle",
                            "line": {"width": 3 if another else 0, "color": colour}},
                 "hovertemplate": f"{row['name']} ({row['role']}): %{{x:,}} parameters, %{{y:.2f}} %<extra></extra>",
@@ -185,5 +186,5 @@ def capacity(
     exponents = [math.log10(trace["x"][0]) for trace in data]
     return figure(
         data, 470, yaxis=axis("test accuracy (%)"),
-        xaxis=axis("parameters", type="log", dtick=1, range=[min(exponents) - 0.25, max(exponents) + 0.45]),
+        xaxis=axis("parameters", type="log", dtick=1, range=[min(exponents) - 0.25, max(exponents) + 0.25]),
     )  # fmt: skip
