@@ -67,6 +67,8 @@ def _difference(content: dict[str, Any]) -> list[str]:
     best, other = names[0], REFERENCE if REFERENCE in names[1:] else names[1]
     lead = paired(content["methods"], best, other)
     apart = excludes_zero(lead)
+    if lead["difference"] is None:
+        return [f"It can't be told yet: `{best}` and `{other}` have no seed in common."]
     if apart is None:
         return [
             f"It can't be told: one seed has no spread. `{best}` leads `{other}` by {100 * lead['difference']:.2f} "
@@ -81,17 +83,14 @@ def _difference(content: dict[str, Any]) -> list[str]:
     spreads = [row["test_spread"] for row in ranked if row["test_spread"] is not None]
     rows = content["comparisons"]
     clear = [row["method"] for row in rows if excludes_zero(row)]
-    reference = rows[0]["reference"] if rows else other
     if spreads:
-        verdict = (
-            f"differs clearly from {listed([f'`{name}`' for name in clear])}"
-            if clear
-            else "differs clearly from no other method"
-        )
         said.append(
             f"Over seeds, a method's accuracy has a sample standard deviation of {percent(min(spreads))} to "
-            f"{percent(max(spreads))}. By the same intervals `{reference}` {verdict}."
+            f"{percent(max(spreads))}."
         )
+    if any(row["low"] is not None for row in rows):
+        which = listed([f"`{name}`" for name in clear]) if clear else "no other method"
+        said.append(f"By the same intervals `{rows[0]['reference']}` differs clearly from {which}.")
     if lead["pairs"] < 5:
         said.append(
             f"{lead['pairs']} seeds are few: with so many, a lead must be about "
@@ -197,7 +196,7 @@ def _when(content: dict[str, Any]) -> list[str]:
     text += f"At least one was at work for {duration(wall['busy_seconds'])}, {wall['overlap']:.1f} at once on average"
     said = [text + "."]
     timing = content["schedule"]
-    if timing and timing["ratio"]:
+    if timing and timing["ratio"] and not content["run"]["live"]:
         said.append(
             f"The last run with something to do took {duration(timing['makespan_seconds'])} for {timing['stages']} "
             f"stages, {timing['ratio']:.2f} times the least possible on its {timing['slots']:g} slots."

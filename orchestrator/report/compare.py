@@ -35,7 +35,7 @@ def compare(store: Store, ids: Sequence[str]) -> str:
 def page_of_runs(contents: Sequence[Content]) -> str:
     """The page of two runs or more."""
     runs = [content["run"]["id"] for content in contents]
-    said = f"{len(runs)} runs, in this order everywhere: {', '.join(f'`{run}`' for run in runs)}."
+    said = f"{len(runs)} runs: {', '.join(f'{number}. `{run}`' for number, run in enumerate(runs, 1))}."
     header = tag("header", tag("h1", "Runs side by side"), tag("p", words(said)))
     parts = [
         ("methods", "Methods", _methods(contents)),
@@ -47,7 +47,11 @@ def page_of_runs(contents: Sequence[Content]) -> str:
 
 
 def _headers(contents: Sequence[Content]) -> list[Html]:
-    return [tag("a", content["run"]["id"], href=f"{content['run']['id']}/{writing.PAGE}") for content in contents]
+    """Each run's number and id, which leads to its own page."""
+    return [
+        tag("a", f"{number}. {content['run']['id']}", href=f"{content['run']['id']}/{writing.PAGE}")
+        for number, content in enumerate(contents, 1)
+    ]
 
 
 def _methods(contents: Sequence[Content]) -> Html:
@@ -85,9 +89,9 @@ def _methods(contents: Sequence[Content]) -> Html:
         )
     parts.append(
         picture(
-            figures.points_of_runs([(content["run"]["id"], content["methods"]) for content in contents]),
-            "Every student's test accuracy, a row a method, within it a row a run in the order above; a bar across is "
-            "the mean. Look whether a method's rows lie apart by more than its points do.",
+            figures.points_of_runs([content["methods"] for content in contents]),
+            "Every student's test accuracy, a row a method and run, by the numbers above; a bar across is the mean. "
+            "Look whether a method's rows lie apart by more than its points do.",
         )
     )
     return tag("section", *parts, id="methods")
@@ -102,8 +106,9 @@ def _settings(contents: Sequence[Content]) -> Html:
     shown = table(
         ["field", *_headers(contents)],
         [[field, *(_value(of_run.get(field, "-")) for of_run in flat)] for field in differing],
-        f"The {len(differing)} fields of the recipes that differ, of {len(fields)}.",
+        f"Fields of the recipes that differ: {len(differing)} of {len(fields)}.",
         tuple(range(len(contents) + 1)),
+        long=True,
     )
     return tag("section", tag("h2", "Settings"), shown, id="settings")
 

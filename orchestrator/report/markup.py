@@ -55,11 +55,15 @@ def paragraph(text: str) -> Html:
 
 
 def table(
-    headers: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str, text_columns: Sequence[int] = (0,)
+    headers: Sequence[Any],
+    rows: Iterable[Sequence[Any]],
+    caption: str,
+    text_columns: Sequence[int] = (0,),
+    long: bool = False,
 ) -> Html:
     """A table below its caption, in a box of its own that scrolls sideways; a row's first cell is its heading.
 
-    Columns other than ``text_columns`` hold numbers and stand to the right.
+    Columns other than ``text_columns`` hold numbers and stand to the right. ``long``: cells break into lines.
     """
     side = lambda place: None if place in text_columns else "number"  # noqa: E731
     head = tag("tr", *(tag("th", header, scope="col", class_=side(place)) for place, header in enumerate(headers)))
@@ -73,7 +77,7 @@ def table(
         )
         for row in rows
     ]
-    content = tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption)
+    content = tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption, class_="long" if long else None)
     box = tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
     # Not a <caption>: that would scroll with the table and be no wider than it.
     return tag("div", tag("p", words(caption), class_="caption"), box)

@@ -80,7 +80,7 @@ def test_runs_are_compared_by_methods_settings_schedules_and_cost(
     text = place.read_text()
     assert read(text).text.keys() == {"methods", "settings", "schedule", "cost"}
     assert "75.00 ± 7.07 (n = 2)" in words(text, "methods")
-    assert "distillation.temperature4.02.0" in words(text, "settings") and "The 1 fields" in words(text, "settings")
+    assert "distillation.temperature4.02.0" in words(text, "settings") and "differ: 1 of" in words(text, "settings")
     assert "pacing linear" in words(text, "schedule") and "in all" in words(text, "cost")
     assert len(read(text).figures) == 1
     for run in two:

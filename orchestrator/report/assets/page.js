@@ -3,6 +3,7 @@
   const RELOAD_SECONDS = 10;
   const STALE_SECONDS = 120;
   const NARROW = 560;  // pixels of a figure
+  const PAPER = 680;  // pixels of a figure on a printed page
 
   // -- figures: plotly draws what stands in the JSON beside each place -----------------------------------------
 
@@ -21,10 +22,11 @@
     return value;
   }
 
-  function draw(chart) {
+  function draw(chart, width) {
     const place = chart.querySelector(".plot");
     const content = resolved(JSON.parse(chart.querySelector("script").textContent), css());
     content.layout.font.family = getComputedStyle(document.body).fontFamily;
+    if (width) content.layout.width = width;
     if (place.clientWidth < NARROW) {  // the legend takes a line for nearly every name there
       const named = content.data.filter((trace) => trace.name && trace.showlegend !== false);
       if (named.length > 1) content.layout.height += 10 * named.length;
@@ -45,6 +47,16 @@
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+  // Paper is white and narrow.
+  addEventListener("beforeprint", () => {
+    document.documentElement.dataset.print = "yes";
+    for (const chart of document.querySelectorAll("figure.chart")) draw(chart, PAPER);
+  });
+  addEventListener("afterprint", () => {
+    delete document.documentElement.dataset.print;
+    drawAll();
+  });
 
   // -- copying ---------------------------------------------------------------------------------------------------
 

@@ -49,9 +49,14 @@ def points(methods: Sequence[dict[str, Any]]) -> Figure | None:
     )  # fmt: skip
 
 
-def points_of_runs(runs: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> Figure | None:
-    """Each student's test accuracy in several runs, (id, methods): a row a method and run, with the mean across."""
-    rows = [(run, row) for run, methods in runs for row in method_rows(methods) if row["test_mean"] is not None]
+def points_of_runs(runs: Sequence[Sequence[dict[str, Any]]]) -> Figure | None:
+    """Each student's test accuracy in several runs, given their methods: a row a method and run, numbered from 1."""
+    rows = [
+        (f"run {number}", row)
+        for number, methods in enumerate(runs, 1)
+        for row in method_rows(methods)
+        if row["test_mean"] is not None
+    ]
     if not rows:
         return None
     order = list(dict.fromkeys(row["method"] for _, row in rows))

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.report.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 from orchestrator.report.findings import at_first_rung
 
+ROUNDED = 5e-5  # proposals have four digits (stages/proposals.py)
 FEWEST = 4  # trials that these pictures say something of
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
 ALTERNATIVES = {"families": "family", "modes": "mode", "selectors": "selector"}  # field of the space -> setting
@@ -54,7 +55,9 @@ def _drawn(trials: str, space: str) -> str:
         if name in ALTERNATIVES:
             known[ALTERNATIVES[name]] = optuna.distributions.CategoricalDistribution(values)
         else:
-            known[name] = optuna.distributions.FloatDistribution(values["low"], values["high"])
+            fixed = values["low"] == values["high"]
+            room = 0.0 if fixed else ROUNDED  # a proposal that was rounded may lie beyond an end
+            known[name] = optuna.distributions.FloatDistribution(values["low"] - room, values["high"] + room)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on experimental arguments, and on settings that never varied
@@ -65,10 +68,18 @@ def _drawn(trials: str, space: str) -> str:
             study.add_trial(optuna.trial.create_trial(params=ours, distributions=distributions, value=100 * value))
         name = "validation accuracy (%)"
         made = {"history": visualization.plot_optimization_history(study, target_name=name)}
-        if any(trial.params for trial in study.trials):
+        tried: dict[str, set[Any]] = {}
+        for trial in study.trials:
+            for setting, value in trial.params.items():
+                tried.setdefault(setting, set()).add(value)
+        varied = [setting for setting, values in tried.items() if len(values) > 1]
+        if varied and len({trial.value for trial in study.trials}) > 1:  # or nothing can have decided anything
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            made["importances"] = visualization.plot_param_importances(study, evaluator=evaluator, target_name=name)
-            made["parallel"] = visualization.plot_parallel_coordinate(study, target_name=name)
+            made["importances"] = visualization.plot_param_importances(
+                study, evaluator=evaluator, params=varied, target_name=name
+            )
+        if varied:
+            made["parallel"] = visualization.plot_parallel_coordinate(study, params=varied, target_name=name)
     return json.dumps({key: json.loads(drawn.to_json(engine="json")) for key, drawn in made.items()})
 
 

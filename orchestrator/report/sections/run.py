@@ -25,7 +25,7 @@ def status_section(content: dict[str, Any]) -> Html:
     counts += f"{', ' if counts else ''}{unknown} missing" if unknown else ""
     parts: list[Any] = [
         tag("h2", "The run goes on" if run["live"] else "This run is not complete"),
-        tag("p", single("progress", max=len(stages), value=done, aria_label="stages done"),
+        tag("p", tag("progress", max=len(stages), value=done, aria_label="stages done"),
             f" {done} of {len(stages)} stages are there: {counts}."),
     ]  # fmt: skip
     if run["live"]:
@@ -40,9 +40,10 @@ def status_section(content: dict[str, Any]) -> Html:
     if running:
         rows = [[stage["name"], stage["status"], _since(stage)] for stage in running]
         parts.append(table(["stage", "how far", "for"], rows, "At work now.", (0, 1)))
-    waiting = [stage["name"] for stage in stages if stage["state"] == "waiting"]
-    if waiting:
-        parts.append(folded(f"{len(waiting)} stages wait", tag("p", ", ".join(waiting)), key="waiting"))
+    for state, said in (("blocked", "could not be done, since they need one that failed"), ("waiting", "wait")):
+        names = [stage["name"] for stage in stages if stage["state"] == state]
+        if names:
+            parts.append(folded(f"{len(names)} stages {said}", tag("p", ", ".join(names)), key=state))
     return tag("section", *parts, id="status", class_="status failed" if failed else "status")
 
 
@@ -71,11 +72,11 @@ def timeline_section(content: dict[str, Any]) -> Html:
         if cuts
         else ""
     )
-    kept = sum(stage["reused"] for stage in stages)
+    count = sum(stage["reused"] for stage in stages)
+    kept = f" Hatched bars ({count}) were kept from an earlier run and show when they were made." if count else ""
     caption = (
         "Every stage as a bar on its node, coloured by its kind; a second row of a node is a second stage at the same "
-        f"time. Hatched bars ({kept}) were kept from an earlier run and show when they were made. Look for rows with "
-        f"gaps: there a stage waited for another.{cut}"
+        f"time.{kept} Look for rows with gaps: there a stage waited for another.{cut}"
     )
     first = min(stage["start"] for stage in stages if stage["start"] is not None)
     rows = [
