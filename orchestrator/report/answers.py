@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.report.findings import REFERENCE, excludes_zero, paired, ranking, t_quantile
+from orchestrator.report.findings import REFERENCE, at_first_rung, excludes_zero, paired, ranking, t_quantile
 from orchestrator.report.markup import Html, paragraph, tag
 from orchestrator.report.phrases import duration, interval, listed, percent, schedule
 from orchestrator.report.scored import Scored
@@ -110,23 +110,36 @@ def _schedule(content: dict[str, Any]) -> list[str]:
     best, trials = content["search"]["best"], content["search"]["trials"]
     final = final_curriculum(content)
     if best:
-        said = (
-            [f"Best of {len(trials)} trials on validation images: {schedule(best['config'])}."]
-            if "mode" in best["config"]
-            else [f"Best of {len(trials)} trials: {best['config']}."]
+        config = best["config"]
+        settings = (
+            schedule(config) if "mode" in config else ", ".join(f"{key} {value}" for key, value in config.items())
         )
-        said.append(
-            f"Temperature {best['config'].get('temperature', '-')}, weight of distillation "
-            f"{best['config'].get('kd_weight', '-')}; validation accuracy {percent(best['validation_accuracy'])} after "
-            f"{best['steps']} steps."
-        )
-        return said
+        return [
+            f"Best of {len(trials)} trials on validation images: {settings}.",
+            f"Temperature {config.get('temperature', '-')}, weight of distillation {config.get('kd_weight', '-')}; "
+            f"validation accuracy {percent(best['validation_accuracy'])} after {best['steps']} steps.",
+            *_best_with_pacing(best, trials),
+        ]
     if trials:
         return [f"The search goes on: {len(trials)} trials so far."]
     if final:
         return [f"Nothing was searched. As the recipe says: {schedule(final[0])}."]
     wanted = any(row["method"].startswith("ces_") for row in content["methods"])
     return ["No student with a curriculum is there yet." if wanted else "No method of this recipe has a curriculum."]
+
+
+def _best_with_pacing(best: dict[str, Any], trials: list[dict[str, Any]]) -> list[str]:
+    """Where the best trial has no pacing: what pacing did at its best."""
+    steps, found = at_first_rung(trials)
+    paced = [(trial, value) for trial, value in found if trial["config"].get("mode", "static") != "static"]
+    own = next((value for trial, value in found if trial["id"] == best["id"]), None)
+    if best["config"].get("mode") != "static" or not paced or own is None:
+        return []
+    trial, value = max(paced, key=lambda item: item[1])
+    return [
+        f"The best trial with pacing, {trial['id']}, had {percent(value)} after {steps} steps, where this one had "
+        f"{percent(own)}: {schedule(trial['config'])}."
+    ]
 
 
 def _sensitivity(content: dict[str, Any], importances: dict[str, float]) -> list[str]:
@@ -148,10 +161,10 @@ def _sensitivity(content: dict[str, Any], importances: dict[str, float]) -> list
     steps = max((row["steps"] or 0 for row in content["methods"]), default=0)
     if spread and steps > found["steps"]:
         said.append(
-            f"Final students train for {steps} steps; shorter trainings differ more, so this overstates what the "
-            "schedule decides in the end."
+            f"Final students train for {steps} steps; shorter trainings differ more, so this may overstate what "
+            "the schedule decides in the end."
         )
-    matters = [f"`{name}` {100 * share:.0f} %" for name, share in list(importances.items())[:3] if share >= 0.01]
+    matters = [f"`{name}` {percent(share, 0)}" for name, share in list(importances.items())[:3] if share >= 0.01]
     if matters:
         said.append(f"What decides most whether a trial is among the best: {listed(matters)}.")
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from orchestrator.report import writing
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import SIZES
 from tests.orchestration.stores import remote
-from tests.report.examples import Made, page, read, run_of, words
+from tests.report.examples import Made, page, read, run_of, trials, words
 
 
 @pytest.fixture
@@ -58,6 +59,17 @@ def test_a_run_without_curriculum_methods_or_search_says_so(tmp_path: Path) -> N
     said = words(text, "answers")
     assert "No method of this recipe has a curriculum" in said and "Nothing was searched" in said
     assert read(text).text.keys() == {"answers", "methods", "capacity", "timeline", "cost", "again"}
+
+
+def test_where_the_best_trial_has_no_pacing_the_best_that_has_is_named_too(tmp_path: Path) -> None:
+    chosen, store, artifacts = run_of(tmp_path)
+    identity = chosen.searches["ces_kd"].identity
+    static = {**trials(7)[-1], "config": {"mode": "static", "selector": "stratified"}}
+    results = artifacts[identity].results | {"trials": [*trials(6), static], "best": static}
+    artifacts[identity] = dataclasses.replace(artifacts[identity], results=results)
+    said = words(page((chosen, store, artifacts)), "answers")
+    assert "Pacing has no part in it" in said
+    assert "best trial with pacing, 5, had 60.00 % after 10 steps, where this one had 62.00 %: mode promote" in said
 
 
 # -- what it shows -----------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def _search(content: dict[str, Any], method: str, search: dict[str, Any]) -> Htm
         picture(
             drawn.get("history"),
             f"Validation accuracy of each trial {steps}, in the order of proposal, and the best so far. Look whether "
-            "the best was found early: then more trials would hardly help.",
+            "the best was found early: then more trials may hardly help.",
         ),
         picture(
             drawn.get("importances"),
