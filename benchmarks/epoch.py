@@ -11,7 +11,7 @@ import torch
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import interleave, ratios
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network

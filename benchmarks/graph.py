@@ -17,7 +17,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread, seconds
 from benchmarks.train_path import job_of
 from orchestrator.artifacts import Artifact, Store
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.specs import SearchSpec, SpaceSpec
 from orchestrator.stages import search, train
 

@@ -39,7 +39,7 @@ from torchvision import transforms
 from benchmarks import workload
 from benchmarks.epoch import CPU, _floor, _ours
 from benchmarks.measure import interleave, ratios
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.training.guidance import CachedExperts, OnlineExperts
 from orchestrator.training.networks import new_network
 

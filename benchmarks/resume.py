@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import interleave, ratios
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.specs import TrainSpec
 from orchestrator.training.guidance import Guidance
 from orchestrator.training.images import TrainingData

@@ -21,7 +21,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts import Store
 from orchestrator.recipe import Resources
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.specs import ScoreSpec
 from orchestrator.stages import score
 from orchestrator.stages.job import Job

@@ -19,7 +19,7 @@ from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
 from orchestrator.stages import search
 from orchestrator.stages.job import Job

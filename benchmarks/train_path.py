@@ -18,7 +18,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
-from orchestrator.report_text import table
+from orchestrator.report.text import table
 from orchestrator.specs import SearchSpec, SpaceSpec, TrainSpec
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job

@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes, timing=timing)
     print(report.summary(planned, kept))
-    print(f"report: {folder}/report.md")
+    print(f"report: {folder}/report.html")
     return code
 
 

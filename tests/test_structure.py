@@ -24,8 +24,6 @@ LIGHT = [
     "graph.py",
     "plan.py",
     "artifacts.py",
-    "report.py",
-    "report_text.py",
     "schedule.py",
     *(f"progress/{path.name}" for path in sorted((ROOT / "orchestrator" / "progress").glob("*.py"))),
     "tracking.py",
@@ -93,8 +91,14 @@ def test_datasets_know_nothing_of_what_uses_them() -> None:
 
 
 @pytest.mark.parametrize("file", LIGHT)
-def test_what_plans_and_reports_imports_neither_torch_nor_ray(file: str) -> None:
+def test_what_plans_imports_neither_torch_nor_ray(file: str) -> None:
     assert offenders([ROOT / "orchestrator" / file], "torch", "torchvision", "ray") == {}
+
+
+def test_the_report_imports_neither_torch_nor_ray_and_what_draws_its_page_only_when_it_is_made() -> None:
+    assert offenders(below("orchestrator.report"), "torch", "torchvision", "ray") == {}
+    heavy = ("plotly", "optuna", "PIL", "pyarrow.parquet")
+    assert offenders(below("orchestrator.report"), *heavy, at_import=True) == {}
 
 
 def test_datasets_and_the_command_line_import_torch_and_ray_only_when_they_are_needed() -> None:
@@ -118,7 +122,9 @@ def test_ray_is_called_by_stages_and_what_starts_them_alone() -> None:
 
 
 def test_importing_the_command_line_leaves_torch_and_ray_out() -> None:
-    script = "import sys, orchestrator.run; print({'torch', 'torchvision', 'ray', 'optuna'} & set(sys.modules))"
+    script = (
+        "import sys, orchestrator.run; print({'torch', 'torchvision', 'ray', 'optuna', 'plotly'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,

@@ -133,7 +133,7 @@ class Trials(Searcher):
                 "steps": 0,
                 METRIC: None,
             }
-            self.proposals.settle(attempt, record)
+            self._settle(attempt, record)
             return
         identity = self.identity(self.proposals.training(attempt))
         record = {
@@ -147,12 +147,17 @@ class Trials(Searcher):
             "seconds": result["seconds"],
             "curve": result["curve"],
         }
-        self.proposals.settle(attempt, record)
         self.store.write_text(json.dumps(record), "trials", f"{identity}.json")
+        self._settle(attempt, record)
         best = best_of(self.proposals.trials())
         if best is not None:
             done, whole = len(self.proposals.found), sum(self.proposals.places)
             self.job.say(step=done, steps=whole, unit="trials", accuracy=best[METRIC], best=best["config"])
+
+    def _settle(self, attempt: Attempt, record: Record) -> None:
+        """Take what came of an attempt, and leave the trials so far where the report finds them."""
+        self.proposals.settle(attempt, record)
+        self.store.write_text(json.dumps(self.proposals.trials()), "trials", f"{self.job.identity}.json")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the stored trials are the search's state."""

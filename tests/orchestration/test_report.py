@@ -21,10 +21,13 @@ OPTIONAL = type(None)
 
 # What docs/report.md promises: the fields of each part, and the types that each may have.
 PROMISED: dict[str, dict[str, Any]] = {
-    "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str},
+    "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str,
+            "live": bool, "command": (str, OPTIONAL)},
     "stages": {
         "name": str, "kind": str, "id": str, "reused": bool,
         "start": (float, OPTIONAL), "end": (float, OPTIONAL), "node": (str, OPTIONAL),
+        "slot_seconds": (float, OPTIONAL), "state": (str, OPTIONAL), "status": str, "since": (float, OPTIONAL),
+        "error": (str, OPTIONAL),
     },
     "networks": {
         "name": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
@@ -41,6 +44,15 @@ PROMISED: dict[str, dict[str, Any]] = {
     "spent": {"ladder": dict, "students": dict},
     "seeds": {"ladder": int, "students": list, "search": int, "dataset": int},
     "capacity": {"parameters": int, "multiply_adds": int},
+    "comparisons": {
+        "method": str, "reference": str, "pairs": int, "difference": (float, OPTIONAL), "spread": (float, OPTIONAL),
+        "low": (float, OPTIONAL), "high": (float, OPTIONAL),
+    },
+    "cost": {"slot_seconds": float, "by_kind": dict},
+}  # fmt: skip
+SENSITIVITY = {
+    "trials": int, "steps": int, "low": float, "first_quartile": float, "median": float, "third_quartile": float,
+    "high": float, "seed_spread": float,
 }  # fmt: skip
 TRIAL: dict[str, Any] = {
     "id": int,
@@ -69,7 +81,10 @@ def test_report_json_holds_what_is_promised(whole: Made) -> None:
         check(content[part], promised)
     for trial in content["search"]["trials"]:
         assert all(isinstance(trial[name], kinds) for name, kinds in TRIAL.items())
-    assert content.keys() == {*PROMISED, "version", "recipe", "searches", "difficulty", "versions", "schedule"}
+    for found in content["sensitivity"].values():
+        assert {name: type(value) for name, value in found.items()} == SENSITIVITY
+    more = {"version", "recipe", "searches", "difficulty", "versions", "schedule", "sensitivity"}
+    assert content.keys() == {*PROMISED, *more}
 
 
 def test_report_json_holds_the_same_fields_when_nothing_was_made(tmp_path: Path) -> None:

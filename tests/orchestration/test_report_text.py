@@ -11,7 +11,7 @@ import pytest
 from orchestrator import report
 from orchestrator.artifacts import Store
 from orchestrator.recipe import Method
-from orchestrator.report_text import METHOD_WORDS, method_rows, percent, table
+from orchestrator.report.text import METHOD_WORDS, method_rows, percent, table
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import Made, rows_of, written
 

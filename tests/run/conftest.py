@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -101,17 +100,3 @@ def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
     copied = make_place()
     shutil.copytree(place.folder, copied.folder, dirs_exist_ok=True)
     return copied
-
-
-@pytest.fixture(scope="session")
-def make_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
-    """Makes a place of one's own."""
-    return lambda: Place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture(scope="session")
-def undisturbed(make_place: Callable[[], Place]) -> tuple[Place, Finished]:
-    """One whole run that nothing disturbed; tests that need another one go on from a copy."""
-    place = make_place()
-    place.recipe()
-    return place, place.run()

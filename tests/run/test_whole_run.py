@@ -43,6 +43,13 @@ def test_the_report_is_whole(undisturbed: Run) -> None:
     assert all(network["parameters"] for network in report["networks"])
 
 
+def test_a_search_leaves_its_trials_where_the_report_finds_them_while_it_goes_on(undisturbed: Run) -> None:
+    place, _ = undisturbed
+    identity = place.artifacts()["search"]["identity"]
+    left = json.loads((place.storage / "trials" / f"{identity}.json").read_text())
+    assert left == place.report()["search"]["trials"]
+
+
 def test_both_teacher_assistants_train_at_the_same_time(undisturbed: Run) -> None:
     stages = {stage["name"]: stage for stage in undisturbed[0].report()["stages"]}
     first, second = stages["train/plain_cnn_6"], stages["train/plain_cnn_4"]

@@ -1,4 +1,4 @@
-"""The report in words: ``report.md`` and its tables, from the content of ``report.json`` alone."""
+"""The report in Markdown: ``report.md`` and its tables, from the content of ``report.json`` alone."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def methods_table(content: dict[str, Any]) -> str:
     rows = []
     for row in method_rows(content["methods"]):
         spread = "-" if row["test_spread"] is None else percent(row["test_spread"])
-        trials = len(_budget(content, row["method"]))
+        trials = len(budget(content, row["method"]))
         rows.append(
             [
                 row["method"], percent(row["test_mean"]), spread, ", ".join(percent(value) for value in row["test"]),
@@ -77,7 +77,7 @@ def methods_table(content: dict[str, Any]) -> str:
     return table(["method", "test %", "± seeds", "each seed", "validation %", "trials", "taught by"], rows)
 
 
-def _budget(content: dict[str, Any], method: str) -> list[Any]:
+def budget(content: dict[str, Any], method: str) -> list[Any]:
     """The trials whose outcome chose a method's settings."""
     searched = "ces_kd" if method.startswith("ces_") else method
     return content["searches"].get(searched, {"trials": []})["trials"]

@@ -1,0 +1,5 @@
+"""The page's pictures, by topic. Each is what plotly.js draws: a mapping of ``data`` and ``layout``.
+
+They are written as plain mappings, not with plotly's Python classes, so that a page is made anew in a fraction of a
+second while a run goes on; a test holds each against those classes.
+"""

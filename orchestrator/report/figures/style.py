@@ -1,0 +1,101 @@
+"""What all figures have in common: one colour for each method and each expert, and the layout's base.
+
+Colours are told apart by people who see few of them (Okabe and Ito's palette, with two more for nine methods), and
+methods differ in marker and dash too. Colours of text and lines are CSS variables of the page; its script puts in what
+they are in the light or the dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from orchestrator.recipe import Method
+
+Figure = dict[str, Any]
+
+TEXT, QUIET, LINES = "var(--text)", "var(--quiet)", "var(--lines)"
+LOW, MIDDLE, HIGH = "#3b6fb6", "#8f86a3", "#e8700a"  # of a value between two ends; also told apart by lightness
+SCALE = [[0.0, LOW], [0.5, MIDDLE], [1.0, HIGH]]
+SHADE = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.62)"]]  # over the page, so text on it can be read
+
+
+class Look(NamedTuple):
+    """How a method is drawn."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+LOOKS: dict[Method, Look] = {
+    "labels": Look("#8c8c8c", "circle", "dot"),
+    "kd": Look("#0072b2", "square", "solid"),
+    "kd_smallest": Look("#56b4e9", "diamond", "dash"),
+    "takd": Look("#009e73", "triangle-up", "solid"),
+    "dgkd": Look("#cc79a7", "triangle-down", "solid"),
+    "dgkd_stochastic": Look("#9467bd", "pentagon", "dash"),
+    "ces_kd": Look("#d55e00", "star", "solid"),
+    "ces_random": Look("#e69f00", "x", "dash"),
+    "ces_reversed": Look("#a08a00", "cross", "dot"),
+}
+
+_EXPERTS = ((94, 190, 110), (33, 145, 150), (66, 104, 190), (130, 80, 175), (190, 70, 140))  # small to large
+
+
+def mixed(stops: Sequence[tuple[int, int, int]], place: float) -> str:
+    """The colour at ``place`` in [0, 1] along evenly spaced stops."""
+    at = min(max(place, 0.0), 1.0) * (len(stops) - 1)
+    first = min(int(at), len(stops) - 2)
+    share = at - first
+    mixture = (round(a + (b - a) * share) for a, b in zip(stops[first], stops[first + 1], strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixture)
+
+
+def on_scale(place: float) -> str:
+    """The colour of ``SCALE`` at ``place`` in [0, 1]."""
+    stops = [tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in (LOW, MIDDLE, HIGH)]
+    return mixed(stops, place)  # type: ignore[arg-type]
+
+
+def expert_colours(experts: Sequence[str]) -> dict[str, str]:
+    """A colour for each expert, given the smallest first."""
+    last = max(1, len(experts) - 1)
+    return {name: mixed(_EXPERTS, number / last) for number, name in enumerate(experts)}
+
+
+def faint(colour: str, opacity: float) -> str:
+    """``#rrggbb`` with an opacity."""
+    parts = ",".join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
+    return f"rgba({parts},{opacity:g})"
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis that makes room for its own labels."""
+    base = {
+        "title": {"text": title, "standoff": 8}, "automargin": True, "gridcolor": LINES, "linecolor": LINES,
+        "zerolinecolor": LINES, "ticks": "outside", "tickcolor": LINES,
+    }  # fmt: skip
+    return base | more
+
+
+def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
+    """A figure of so many pixels' height, as wide as its place."""
+    base = {
+        "height": height,
+        "margin": {"l": 10, "r": 10, "t": 16, "b": 10},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": TEXT, "size": 13, "family": "inherit"},
+        "hoverlabel": {"namelength": -1, "bgcolor": "var(--raised)", "font": {"color": TEXT}, "bordercolor": LINES},
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
+            "x": 0.0,
+            "traceorder": "normal",
+        },
+        "dragmode": False,
+    }
+    return {"data": data, "layout": base | layout}

@@ -1,0 +1,129 @@
+"""Puts a run's report into the storage, and makes it again from what lies there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyarrow import fs as pafs
+
+from orchestrator.artifacts import Artifact, StorageError, Store
+from orchestrator.graph import Plan
+from orchestrator.report import again
+from orchestrator.report.content import build, derived, slot_seconds
+from orchestrator.report.states import StageState
+from orchestrator.report.text import markdown
+
+PAGE = "report.html"
+
+
+def write(
+    planned: Plan,
+    store: Store,
+    artifacts: dict[str, Artifact],
+    reused: set[str],
+    sizes: list[dict[str, int]] | None = None,
+    timing: dict[str, Any] | None = None,
+    states: dict[str, StageState] | None = None,
+) -> str:
+    """Write the report's files, and the run's id into ``reports/latest``; gives the folder.
+
+    May be called again and again while the run goes on, with the ``states`` of its stages by identity: every file is
+    replaced whole, and the page is made only when there is something new to show.
+
+    ``sizes`` and ``timing`` (``schedule.py``) stay those of the report before where nothing was run.
+    """
+    text = store.read_text("reports", planned.run_id, "report.json")
+    before = json.loads(text) if text else {}
+    if sizes is None:
+        sizes = before.get("capacity", [])
+    content = build(planned, store, artifacts, reused, sizes, states)
+    content |= {"capacity": sizes, "schedule": timing or before.get("schedule")}
+    _write(content, store, page=_news(before, content) or not _is_there(store, planned.run_id))
+    store.write_text(planned.run_id, "reports", "latest")
+    return store.path("reports", planned.run_id)
+
+
+def rebuild(store: Store, run_id: str | None = None) -> str:
+    """Make report.md and report.html of a run again, from its report.json and artifacts; gives the page's path.
+
+    Raises:
+        StorageError: when there is no such run; it lists those that there are.
+    """
+    content = read(store, run_id)
+    _write(content, store, page=True, json_too=False)
+    return store.path("reports", content["run"]["id"], PAGE)
+
+
+def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
+    """A run's report.json (default: that of the run reported last), with the fields that older ones lack.
+
+    Raises:
+        StorageError: when there is no such run, or its report.json can't be read.
+    """
+    wanted = run_id or (store.read_text("reports", "latest") or "").strip()
+    text = store.read_text("reports", wanted, "report.json") if wanted else None
+    if text is None:
+        known = runs(store)
+        there = f"there are {', '.join(known)}" if known else "there is none yet"
+        what = f"run '{wanted}' has no report" if wanted else "no run has been reported"
+        raise StorageError(f"{what} in the storage '{store.uri}'; {there}")
+    try:
+        content = json.loads(text)
+        return _completed(content, store)
+    except (ValueError, KeyError, TypeError) as error:
+        place = store.path("reports", wanted, "report.json")
+        raise StorageError(f"{place} is damaged ({error}); the run's own command writes it anew") from error
+
+
+def runs(store: Store) -> list[str]:
+    """The ids of all runs that have a report, sorted."""
+    chosen = pafs.FileSelector(store.path("reports"), allow_not_found=True)
+    found = store.filesystem.get_file_info(chosen)
+    return sorted(item.base_name for item in found if item.type == pafs.FileType.Directory)
+
+
+def _write(content: dict[str, Any], store: Store, page: bool, json_too: bool = True) -> None:
+    place = ("reports", content["run"]["id"])
+    if json_too:
+        store.write_text(json.dumps(content, indent=1), *place, "report.json")
+    store.write_text(markdown(content), *place, "report.md")
+    if page:
+        from orchestrator.report.page import page_of  # Pillow, plotly and optuna: not where nothing is new
+
+        store.write_text(page_of(content, store), *place, PAGE)
+
+
+def _is_there(store: Store, run_id: str) -> bool:
+    info = store.filesystem.get_file_info(store.path("reports", run_id, PAGE))
+    return bool(info.type == pafs.FileType.File)
+
+
+def _news(before: dict[str, Any], content: dict[str, Any]) -> bool:
+    """Whether there is something that the page does not show yet.
+
+    A run that had nothing to do changes only which stages it reused; the page goes on marking those that the last run
+    with something to do reused.
+    """
+    same = ("written",) if any(row["state"] != "kept" for row in content["stages"]) else ("written", "reused", "state")
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: shown(item) for key, item in value.items() if key not in same}
+        return [shown(item) for item in value] if isinstance(value, list) else value
+
+    return bool(shown(before) != shown(json.loads(json.dumps(content))))
+
+
+def _completed(content: dict[str, Any], store: Store) -> dict[str, Any]:
+    """A report of an earlier version of the program, with the fields that were added since."""
+    content["run"].setdefault("live", False)
+    content["run"].setdefault("command", again.command(content["recipe"]))
+    for row in content["stages"]:
+        if "slot_seconds" not in row:
+            row["slot_seconds"] = slot_seconds(store.find(row["id"]))
+        made = "kept" if row["reused"] else "done"
+        row.setdefault("state", made if row["end"] else None)
+        for field, value in (("status", ""), ("since", None), ("error", None)):
+            row.setdefault(field, value)
+    return content | derived(content)

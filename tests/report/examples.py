@@ -1,0 +1,132 @@
+"""Runs whose artifacts were made by hand, with the files that the page reads."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from plotly.offline import get_plotlyjs
+
+from orchestrator import report
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.graph import Plan
+from orchestrator.report.states import StageState
+from tests.orchestration.examples import make_artifacts, planned
+from tests.orchestration.reports import SIZES
+
+IMAGES, CLASSES = 384, 4
+SPACE = {
+    "mode": "promote",
+    "selector": "stratified",
+    "family": "linear",
+    "b": 0.3,
+    "temperature": 4.0,
+    "kd_weight": 0.9,
+}
+Made = tuple[Plan, Store, dict[str, Artifact]]
+
+
+def trials(count: int = 6) -> list[dict[str, Any]]:
+    """Trials of which the later ones are better; with each, what it had after 10 steps and after 30."""
+    return [
+        {
+            "id": number, "config": {**SPACE, "a": round(0.1 * (number + 1), 4)}, "status": "finished", "steps": 30,
+            "validation_accuracy": 0.6 + 0.02 * number, "validation_loss": 1.0, "seconds": 1.0,
+            "rungs": [[10, 0.5 + 0.02 * number], [30, 0.6 + 0.02 * number]],
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def run_of(folder: Path, *overrides: str, without: tuple[str, ...] = ()) -> Made:
+    """The small recipe's plan with its artifacts, and in them the files that the page reads."""
+    chosen, store = planned(*overrides), Store(str(folder))
+    artifacts = make_artifacts(chosen, store, without)
+    for stage in chosen.stages:
+        if stage.identity not in artifacts:
+            continue
+        place = Path(store.folder(stage.identity))
+        if stage.kind == "ingest":
+            _write_images(place)
+        if stage.name == "score":
+            _write_score(place, [expert.label for expert in reversed(chosen.ladder)])
+        if stage.kind == "train":
+            history = [{"step": step, "validation_accuracy": 0.5 + step / 100} for step in (10, 20, 30)]
+            (place / "history.json").write_text(json.dumps(history))
+        if stage.kind == "search":
+            found = {**vars(artifacts[stage.identity])}
+            found["results"] = found["results"] | {"trials": trials(), "best": trials()[-1]}
+            artifacts[stage.identity] = Artifact(**found)
+    return chosen, store, artifacts
+
+
+def _write_images(place: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (448, 8, 8, 1), dtype=np.uint8)
+    np.save(place / "images.npy", pixels)
+    names = ["cat & dog", "<b>bird</b>", "frog", "horse"]
+    (place / "dataset.json").write_text(json.dumps({"layout": "arrays", "class_names": names}))
+
+
+def _write_score(place: Path, experts: list[str]) -> None:
+    """Image i is the i-th easiest; the smallest expert is right on the first half, the next on more, and so on."""
+    number = np.arange(IMAGES)
+    labels = number % CLASSES
+    table = {"image": number, "label": labels, "held_out_loss": 0.01 * (number + 1.0), "severity": number / IMAGES}
+    pq.write_table(pa.table(table), place / "difficulty.parquet")
+    for position in range(len(experts)):
+        right = number < IMAGES * (position + 2) / (len(experts) + 1)
+        np.save(place / f"clean-{position}.npy", np.eye(CLASSES)[np.where(right, labels, (labels + 1) % CLASSES)])
+    (place / "score.json").write_text(json.dumps({"experts": experts, "views": 4}))
+
+
+def page(made: Made, states: dict[str, StageState] | None = None, **more: Any) -> str:
+    """The page that ``report.write`` leaves."""
+    chosen, store, artifacts = made
+    report.write(chosen, store, artifacts, **{"reused": set(), "sizes": SIZES, "states": states} | more)
+    return Path(store.path("reports", chosen.run_id, "report.html")).read_text()
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, str | None]] = []
+        self.text: dict[str, list[str]] = {}
+        self.figures: list[dict[str, Any]] = []
+        self.images: list[dict[str, str | None]] = []
+        self.json = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        of = dict(attributes)
+        self.json = tag == "script" and of.get("type") == "application/json"
+        if tag == "section":
+            self.open.append((tag, of.get("id")))
+        if tag == "img":
+            self.images.append(of)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "section":
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.json:
+            self.figures.append(json.loads(data))
+            self.json = False
+        elif self.open:
+            self.text.setdefault(self.open[-1][1] or "", []).append(data)
+
+
+def read(text: str) -> _Reader:
+    """The page's figures, images, and words by part."""
+    reader = _Reader()
+    reader.feed(text.replace(get_plotlyjs(), ""))  # 5 MB that would take seconds to go through
+    return reader
+
+
+def words(text: str, part: str) -> str:
+    """What a part of the page says, with single spaces."""
+    return " ".join("".join(read(text).text.get(part, [])).replace("\u00a0", " ").split())

@@ -1,0 +1,229 @@
+"""report.html, from artifacts made by hand: what it answers, what it shows, and what it leaves out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import plotly.graph_objects
+import pytest
+
+from orchestrator import report
+from orchestrator.artifacts import Store
+from orchestrator.report import writing
+from tests.orchestration.examples import make_artifacts, planned
+from tests.orchestration.reports import SIZES
+from tests.orchestration.stores import remote
+from tests.report.examples import Made, page, read, run_of, trials, words
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A whole run."""
+    return run_of(tmp_path)
+
+
+# -- what it answers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Which method won?", "labels has the highest mean test accuracy: 75.00 % over 2 seeds"),
+        ("Is the difference larger than the spread over seeds?", "95 % interval of that lead"),
+        ("Which pacing schedule?", "mode promote"),
+        ("Which pacing schedule?", "pacing linear with a = 0.6 (everything is in play after 60 % of training)"),
+        ("How sensitive is the result to the schedule?", "from 50.00 % to 60.00 % (a range of 10.00 points)"),
+        ("How sensitive is the result to the schedule?", "middle half lies between 52.50 % and 57.50 %"),
+        ("Which expert taught which images?", "the easiest by plain_cnn_4 (100 %)"),
+        ("Which expert taught which images?", "the hardest by plain_cnn_8 (100 %)"),
+        ("What ran when, and where?", "on 1 node (here)"),
+        ("What did it cost?", "slot-seconds"),
+        ("What did it cost?", "4 and 4 times fewer than the teacher plain_cnn_8"),
+        ("How to have it again?", "Seeds of the students: 0, 1"),
+    ],
+)
+def test_each_question_is_answered_in_words(made: Made, question: str, answer: str) -> None:
+    _, _, after = words(page(made), "answers").partition(question)
+    assert answer in after
+
+
+def test_a_run_of_one_seed_says_that_a_difference_can_t_be_told(tmp_path: Path) -> None:
+    assert "one seed has no spread" in words(page(run_of(tmp_path, "seeds=[0]")), "answers")
+
+
+def test_a_run_without_curriculum_methods_or_search_says_so(tmp_path: Path) -> None:
+    text = page(run_of(tmp_path, "methods=[labels, kd]", "distillation.source=online"))
+    said = words(text, "answers")
+    assert "No method of this recipe has a curriculum" in said and "Nothing was searched" in said
+    assert read(text).text.keys() == {"answers", "methods", "capacity", "timeline", "cost", "again"}
+
+
+def test_where_the_best_trial_has_no_pacing_the_best_that_has_is_named_too(tmp_path: Path) -> None:
+    chosen, store, artifacts = run_of(tmp_path)
+    identity = chosen.searches["ces_kd"].identity
+    static = {**trials(7)[-1], "config": {"mode": "static", "selector": "stratified"}}
+    results = artifacts[identity].results | {"trials": [*trials(6), static], "best": static}
+    artifacts[identity] = dataclasses.replace(artifacts[identity], results=results)
+    said = words(page((chosen, store, artifacts)), "answers")
+    assert "Pacing has no part in it" in said
+    assert "best trial with pacing, 5, had 60.00 % after 10 steps, where this one had 62.00 %: mode promote" in said
+
+
+# -- what it shows -----------------------------------------------------------------------------------------------
+
+
+def test_the_examples_of_each_stratum_are_small_images_with_label_and_difficulty(made: Made) -> None:
+    images = read(page(made)).images
+    assert len(images) == 30
+    assert all((image["src"] or "").startswith("data:image/png;base64,") for image in images)
+    assert images[0]["alt"] is not None and images[-1]["alt"] is not None
+    assert "difficulty 0.07" in images[0]["alt"] and "severity 0.02" in images[0]["alt"]
+    assert "right: plain_cnn_4, plain_cnn_6, plain_cnn_8" in images[0]["alt"]
+    assert "right: plain_cnn_8" in images[-1]["alt"]
+
+
+def test_who_is_right_on_which_stratum_is_counted_from_the_logits(made: Made) -> None:
+    (heat,) = (figure["data"][0] for figure in read(page(made)).figures if figure["data"][0]["type"] == "heatmap")
+    assert heat["x"] == ["plain_cnn_4", "plain_cnn_6", "plain_cnn_8"]  # right on the first 1/2, 3/4 and all images
+    assert heat["z"][0] == [100, 100, 100] and heat["z"][1] == [50, 100, 100]
+    assert heat["z"][2] == pytest.approx([0, 25, 100], abs=1)
+
+
+def test_plotly_knows_every_property_of_every_figure(made: Made) -> None:
+    figures = read(page(made)).figures
+    assert len(figures) == 12
+    for figure in figures:
+        layout = json.loads(json.dumps(figure["layout"]).replace('"var(--raised)"', '"#ffffff"'))
+        plotly.graph_objects.Figure(data=figure["data"], layout=layout)  # raises on a property or value unknown to it
+
+
+def test_what_comes_from_outside_is_text_and_never_markup(made: Made) -> None:
+    text = page(made)
+    assert "<b>bird</b>" not in text and "&lt;b&gt;bird&lt;/b&gt;" in text and "cat &amp; dog" in text
+
+
+def test_the_page_needs_no_other_file(made: Made) -> None:
+    text = page(made)
+    assert 'src="http' not in text and "<link" not in text.replace('<link rel="icon" href="data:,">', "")
+    assert "url(" not in text.partition("<style>")[2].partition("</style>")[0]
+
+
+# -- runs that are not complete, or not readable -----------------------------------------------------------------
+
+
+def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
+    chosen = planned()
+    names = [stage.name for stage in chosen.stages if stage.name != "ingest"]
+    text = page(run_of(tmp_path, without=tuple(names)))
+    assert "No final student has been tested yet" in words(text, "answers")
+    assert "1 of" in words(text, "status") and "missing" in words(text, "status")
+
+
+def test_a_run_of_which_nothing_is_there_has_a_page(tmp_path: Path) -> None:
+    assert "Nothing has been done yet" in words(page((planned(), Store(str(tmp_path)), {})), "answers")
+
+
+def test_artifacts_without_their_files_leave_out_only_what_was_read_from_them(tmp_path: Path) -> None:
+    chosen, store = planned(), Store(str(tmp_path))
+    text = page((chosen, store, make_artifacts(chosen, store)))
+    assert "75.00 %" in words(text, "methods") and "Who taught whom" in words(text, "experts")
+    assert read(text).images == []
+
+
+def test_images_that_can_t_be_read_are_left_out_with_a_word(made: Made) -> None:
+    chosen, store, _ = made
+    ingest = Path(store.folder(chosen.stages[0].identity))
+    (ingest / "images.npy").unlink()
+    assert "No images are shown" in words(page(made), "experts")
+
+
+def test_photos_are_read_from_where_the_recipe_says(made: Made, tmp_path: Path) -> None:
+    from PIL import Image
+
+    chosen, store, artifacts = made
+    ingest = Path(store.folder(chosen.stages[0].identity))
+    about = {"layout": "files", "class_names": ["a", "b", "c", "d"]}
+    (ingest / "dataset.json").write_text(json.dumps(about))
+    (ingest / "paths.json").write_text(json.dumps([f"train/{number}.png" for number in range(448)]))
+    content = report.build(chosen, store, artifacts, set(), SIZES)
+    content["recipe"]["dataset"]["root"] = str(tmp_path / "photos")
+    from orchestrator.report.examples import examples
+    from orchestrator.report.scored import scored
+
+    found = scored(content, store)
+    assert found is not None
+    said = examples(content, store, found)
+    assert isinstance(said, str) and "No images are shown" in said and "photos" in said
+    (tmp_path / "photos" / "train").mkdir(parents=True)
+    for number in range(448):
+        Image.new("RGB", (300, 200), (number % 256, 0, 0)).save(tmp_path / "photos" / "train" / f"{number}.png")
+    shown = examples(content, store, found)
+    assert len(shown) == 30
+
+
+def test_a_page_can_lie_on_storage_that_is_not_mounted(tmp_path: Path) -> None:
+    chosen, store = planned("methods=[labels, ces_kd]"), remote(tmp_path)
+    report.write(chosen, store, make_artifacts(chosen, store), set(), SIZES)
+    assert "75.00" in (store.read_text("reports", chosen.run_id, "report.html") or "")
+
+
+# -- when it is made ---------------------------------------------------------------------------------------------
+
+
+def written_at(made: Made) -> int:
+    return Path(made[1].path("reports", made[0].run_id, "report.html")).stat().st_mtime_ns
+
+
+def test_a_page_is_made_again_only_when_there_is_something_new(made: Made) -> None:
+    chosen, store, artifacts = made
+    page(made)
+    before = written_at(made)
+    page(made)
+    page(made, reused=set(artifacts))  # a run that had nothing to do
+    assert written_at(made) == before
+    last = chosen.finals[-1].evaluate.identity
+    changed = vars(artifacts[last]) | {"results": artifacts[last].results | {"test_accuracy": 0.9}}
+    page((chosen, store, artifacts | {last: type(artifacts[last])(**changed)}))
+    assert written_at(made) > before
+
+
+def test_a_page_that_is_missing_is_made_again(made: Made) -> None:
+    page(made)
+    Path(made[1].path("reports", made[0].run_id, "report.html")).unlink()
+    assert "Which method won?" in page(made)
+
+
+def test_a_page_made_again_from_report_json_is_the_same(made: Made) -> None:
+    first = page(made)
+    for stage in made[0].stages:  # a report.json of before, read with other artifacts in memory
+        assert stage.identity in made[2]
+    path = Path(writing.rebuild(made[1]))
+    assert path.read_text() == first
+
+
+def test_a_report_json_without_the_fields_that_were_added_later_gives_a_page_too(made: Made) -> None:
+    page(made)
+    place = Path(made[1].path("reports", made[0].run_id, "report.json"))
+    content = json.loads(place.read_text())
+    for field in ("comparisons", "sensitivity", "cost"):
+        del content[field]
+    for field in ("live", "command"):
+        del content["run"][field]
+    for row in content["stages"]:
+        for field in ("slot_seconds", "state", "status", "since", "error"):
+            del row[field]
+    place.write_text(json.dumps(content))
+    text = Path(writing.rebuild(made[1])).read_text()
+    assert f"{2 * len(made[0].stages)} slot-seconds" in words(text, "answers")
+
+
+def test_writing_again_when_little_is_new_takes_well_under_a_second(made: Made) -> None:
+    chosen, store, artifacts = made
+    page(made)
+    before = time.process_time()
+    last = chosen.finals[-1].evaluate.identity
+    page((chosen, store, {key: value for key, value in artifacts.items() if key != last}))
+    assert time.process_time() - before < 0.5
