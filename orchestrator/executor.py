@@ -25,7 +25,8 @@ from orchestrator.stages.job import BlockedError, Job, StageError
 from orchestrator.tracking import tracking_of
 
 POLL_SECONDS = 0.5
-PUBLISH_SECONDS = 10.0  # the report is made again this often
+PUBLISH_SECONDS = 10.0  # the report is made again this often, or less often:
+PUBLISH_SHARE = 0.02  # it takes this share of the driver's time at most
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
 SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
 # Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
@@ -92,12 +93,12 @@ def _warm_up() -> None:
 
 def execute(
     stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
-    publish: Callable[[dict[str, Artifact]], None],
+    publish: Callable[[], None],
 ) -> Outcome:  # fmt: skip
     """Run ``stages`` (each after what it needs).
 
     ``kept`` are the artifacts that exist, by identity. ``progress`` is told of everything that happens, and ``publish``
-    is given what has been made, by identity, now and then. Needs ``connect`` first. Ctrl-C leaves what is committed;
+    is called now and then, to tell others. Needs ``connect`` first. Ctrl-C leaves what is committed;
     the same command goes on from there.
     """
     return _Execution(list(stages), kept, store, recipe, progress, publish).run()
@@ -112,12 +113,12 @@ class _Execution:
 
     def __init__(
         self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
-        publish: Callable[[dict[str, Artifact]], None],
+        publish: Callable[[], None],
     ) -> None:  # fmt: skip
         self.kept, self.store, self.recipe, self.progress, self.publish = kept, store, recipe, progress, publish
         self.slots = progress.slots
         self.pending = stages
-        self.published = 0.0
+        self.publish_next = time.monotonic() + PUBLISH_SECONDS
         self.actor = BoardActor.remote()  # type: ignore[attr-defined]
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
@@ -156,12 +157,17 @@ class _Execution:
                 self.settled.add(stage.identity)
                 self._settle(stage, reference)
             self.progress.view.refresh(self.progress)
-            if time.monotonic() - self.published >= PUBLISH_SECONDS:
-                self.publish(self.outcome.made)
-                self.published = time.monotonic()
+            self._publish_now_and_then()
         ray.kill(self.actor)
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
+
+    def _publish_now_and_then(self) -> None:
+        begun = time.monotonic()
+        if begun >= self.publish_next:
+            self.publish()
+            took = time.monotonic() - begun
+            self.publish_next = begun + max(PUBLISH_SECONDS, took / PUBLISH_SHARE)
 
     def _submit(self) -> None:
         held = []

@@ -10,6 +10,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import recipe as recipes
@@ -22,6 +23,7 @@ from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
+from orchestrator.states import StageState
 from orchestrator.tracking import prepare, tracking_of
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
@@ -63,23 +65,33 @@ def _run(options: argparse.Namespace) -> int:
     for identity, files in damaged.items():
         place = store.set_aside(identity)
         view.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
-    code, timing = 0, None
+    done = _Executed(kept)
     if missing:
         assert sizes is not None
-        kept, timing, code = _execute(options, planned, store, kept, sizes, data.train_images, view)
+        done = _execute(options, planned, store, kept, sizes, data.train_images, view)
     else:
         view.say("nothing left to do: every stage's artifact exists")
-    folder = report.write(planned, store, kept, reused=set(kept) - missing, sizes=sizes, timing=timing)
-    print(report.summary(planned, kept))
+    folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
+    print(report.summary(planned, done.artifacts))
     print(f"report: {folder}/report.html")
-    return code
+    return done.code
+
+
+@dataclass(frozen=True)
+class _Executed:
+    """All artifacts that exist after an execution, its schedule, how each stage ended, and the exit code."""
+
+    artifacts: dict[str, Artifact]
+    timing: dict[str, Any] | None = None
+    states: dict[str, StageState] | None = None
+    code: int = 0
 
 
 def _execute(
     options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
     images: int, view: View,
-) -> tuple[dict[str, Artifact], dict[str, Any], int]:  # fmt: skip
-    """Make what is missing; gives all artifacts that exist then, what the schedule was, and the exit code."""
+) -> _Executed:  # fmt: skip
+    """Make what is missing."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
     tracking = tracking_of(recipe, store)
     if tracking:
@@ -92,8 +104,12 @@ def _execute(
     multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
     progress = Progress(planned.stages, kept, view, multiply_adds, images)
 
-    def publish(made: dict[str, Artifact]) -> None:
-        report.write(planned, store, kept | made, reused=set(kept), sizes=sizes)
+    def publish(going_on: bool = True) -> None:
+        try:
+            states = progress.snapshot() if going_on else None
+            report.write(planned, store, kept | progress.made, set(kept), sizes, states=states)
+        except OSError as error:  # nothing that a run of days should end for
+            view.warn(f"the report could not be written: {error}")
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
@@ -114,6 +130,7 @@ def _execute(
             view.close()
             there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are kept in {options.storage}"
             view.warn(f"stopping; {there}; what was being trained goes on from its last checkpoint")
+            publish(going_on=False)
             raise
         finally:
             view.close()
@@ -124,7 +141,8 @@ def _execute(
     timing = schedule(planned.stages, outcome.made, outcome.seconds, progress.slots)
     # Broken images are bad input as well.
     bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
-    return kept | outcome.made, timing, BAD_INPUT if bad_input else FAILED if outcome.failures else 0
+    code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
+    return _Executed(kept | outcome.made, timing, progress.snapshot(), code)
 
 
 def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:

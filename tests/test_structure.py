@@ -25,6 +25,7 @@ LIGHT = [
     "plan.py",
     "artifacts.py",
     "schedule.py",
+    "states.py",
     *(f"progress/{path.name}" for path in sorted((ROOT / "orchestrator" / "progress").glob("*.py"))),
     "tracking.py",
     "dashboard.py",

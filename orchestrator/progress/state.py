@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.artifacts import Artifact
 from orchestrator.graph import Failure, Stage
-from orchestrator.progress.words import ended
+from orchestrator.progress.words import describe, ended
+from orchestrator.states import StageState, State
 
-State = Literal["waiting", "running", "done", "kept", "failed", "blocked"]
 StageGroup = Literal["stage", "student", "evaluation"]
 
 
@@ -50,6 +50,7 @@ class StageProgress:
     slot_seconds: float = 0.0  # those of all its workers, once it is done
     status: dict[str, Any] = field(default_factory=dict)
     words: str = ""
+    error: str | None = None
 
     @property
     def group(self) -> StageGroup:
@@ -86,6 +87,7 @@ class Progress:
             stage.name: StageProgress(stage, "kept" if stage.identity in there else "waiting") for stage in stages
         }
         self.view, self.multiply_adds, self.images = view, multiply_adds, images
+        self.made: dict[str, Artifact] = {}  # by identity
         self.slots = 1.0  # how many students the cluster has room for at once
 
     def status(self, statuses: Mapping[str, dict[str, Any]]) -> None:
@@ -99,6 +101,7 @@ class Progress:
     def done(self, artifact: Artifact) -> None:
         """A stage has made its artifact."""
         entry = self.stages[artifact.name]
+        self.made[artifact.identity] = artifact
         entry.state, entry.since = "done", artifact.end
         entry.seconds, entry.words = artifact.end - artifact.start, ended(artifact)
         entry.slot_seconds = artifact.results["cost"]["slot_seconds"]
@@ -109,7 +112,7 @@ class Progress:
         entry = self.stages[failure.stage]
         entry.state, entry.since = "failed" if failure.error else "blocked", time.time()
         if failure.error:
-            entry.words = failure.error.splitlines()[0]
+            entry.words, entry.error = failure.error.splitlines()[0], failure.error
             self.view.warn(f"{failure.stage} failed: {entry.words}")
         else:
             entry.words = f"can't be done without {failure.blocked_by}"
@@ -122,6 +125,18 @@ class Progress:
     def count(self, *states: State, group: StageGroup | None = None) -> int:
         """How many stages are in one of some states."""
         return sum(entry.state in states and group in (None, entry.group) for entry in self.stages.values())
+
+    def snapshot(self) -> dict[str, StageState]:
+        """How far every stage is, by identity."""
+        return {
+            entry.stage.identity: StageState(
+                entry.state,
+                describe(entry.status, entry.seconds_left) if entry.state == "running" else entry.words,
+                entry.since,
+                entry.error,
+            )
+            for entry in self.stages.values()
+        }
 
     def best_trial(self) -> tuple[float, dict[str, Any]] | None:
         """Validation accuracy and settings of the best trial of the search that has said something last."""

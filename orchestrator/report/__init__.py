@@ -9,7 +9,6 @@ Imports neither torch nor ray; plotly, optuna and Pillow only when a page is mad
 """
 
 from orchestrator.report.content import build, summary
-from orchestrator.report.states import StageState
 from orchestrator.report.writing import write
 
-__all__ = ["StageState", "build", "summary", "write"]
+__all__ = ["build", "summary", "write"]

@@ -15,8 +15,8 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Expert, Final, Plan, Stage
 from orchestrator.report import again, findings
 from orchestrator.report.measures import cost, experts_by_stratum, spent, versions, wall
-from orchestrator.report.states import UNFINISHED, StageState
 from orchestrator.report.text import mean, methods_table, percent
+from orchestrator.states import UNFINISHED, StageState
 
 VERSION = 1
 

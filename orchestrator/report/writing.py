@@ -11,8 +11,8 @@ from orchestrator.artifacts import Artifact, StorageError, Store
 from orchestrator.graph import Plan
 from orchestrator.report import again
 from orchestrator.report.content import build, derived, slot_seconds
-from orchestrator.report.states import StageState
 from orchestrator.report.text import markdown
+from orchestrator.states import StageState
 
 PAGE = "report.html"
 

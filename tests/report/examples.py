@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from orchestrator import report
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Plan
-from orchestrator.report.states import StageState
+from orchestrator.states import StageState
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import SIZES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.states import StageState
+from orchestrator.states import StageState
 from tests.orchestration.examples import identities, planned
 from tests.report.examples import page, read, run_of, trials, words
 

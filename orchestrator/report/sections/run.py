@@ -8,7 +8,7 @@ from orchestrator.report import again
 from orchestrator.report.figures.timeline import timeline
 from orchestrator.report.markup import Html, copied, folded, join, paragraph, picture, single, table, tag, words
 from orchestrator.report.phrases import duration, percent
-from orchestrator.report.states import STATES
+from orchestrator.states import STATES
 
 
 def status_section(content: dict[str, Any]) -> Html:
