@@ -178,7 +178,7 @@ class Resources(Section):
         0, ge=0, description="GPUs of a single-worker student or trial; fractions share one GPU"
     )
     score_workers: int = Field(2, gt=0, description="actors that score difficulty")
-    checkpoint_seconds: float = Field(15, ge=0, description="least time between two checkpoints of a single-worker run")
+    checkpoint_seconds: float = Field(15, ge=0, description="least time between two checkpoints of a training")
 
 
 class Recipe(Section):

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 import textwrap
@@ -72,7 +73,8 @@ def _run(options: argparse.Namespace) -> int:
     else:
         view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
-    print(report.summary(planned, done.artifacts))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(report.summary(planned, done.artifacts, width))
     print(f"report: {folder}/report.html")
     return done.code
 

@@ -93,7 +93,10 @@ class Progress:
     def status(self, statuses: Mapping[str, dict[str, Any]]) -> None:
         """What stages have said since the last time."""
         for name, status in statuses.items():
-            entry = self.stages[name]
+            entry = self.stages.get(name)
+            if entry is None:  # no stage, but something beside one that did not go well
+                self.view.warn(f"{name}: {describe(status)}")
+                continue
             if entry.state == "waiting":
                 entry.state, entry.since = "running", time.time()
             entry.status = status

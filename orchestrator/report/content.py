@@ -187,8 +187,8 @@ def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> dict[str, Any]
     return found
 
 
-def summary(planned: Plan, artifacts: dict[str, Artifact]) -> str:
-    """The table that ends a run."""
+def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = None) -> str:
+    """The table that ends a run, no wider than ``width`` characters."""
     content: dict[str, Any] = {
         "methods": [_final(final, artifacts) for final in planned.finals],
         "searches": {method: _search(planned, artifacts, method) for method in planned.searches},
@@ -199,4 +199,4 @@ def summary(planned: Plan, artifacts: dict[str, Artifact]) -> str:
         if row["role"] != "student"
     )
     student = planned.recipe.ladder.networks[-1].name
-    return f"\nStudent {student}\n{methods_table(content)}\nexperts' test accuracy (%): {experts}"
+    return f"\nStudent {student}\n{methods_table(content, width)}\nexperts' test accuracy (%): {experts}"

@@ -19,6 +19,7 @@ METHOD_WORDS: dict[Method, str] = {
     "ces_random": "control: the same experts, dealt at random",
     "ces_reversed": "control: the same experts, hardest images to the smallest",
 }
+LEAST_COLUMNS = 3  # of the methods' table: method, mean and spread
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -63,7 +64,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([line(headers), line(["-" * width for width in widths]), *map(line, cells)])
 
 
-def methods_table(content: dict[str, Any]) -> str:
+def methods_table(content: dict[str, Any], width: int | None = None) -> str:
+    """The methods' results; with ``width``, in characters, without the last columns where it would be wider."""
     rows = []
     for row in method_rows(content["methods"]):
         spread = "-" if row["test_spread"] is None else percent(row["test_spread"])
@@ -74,7 +76,12 @@ def methods_table(content: dict[str, Any]) -> str:
                 percent(row["validation_mean"]), trials, METHOD_WORDS[row["method"]],
             ]
         )  # fmt: skip
-    return table(["method", "test %", "± seeds", "each seed", "validation %", "trials", "taught by"], rows)
+    headers = ["method", "test %", "± seeds", "each seed", "validation %", "trials", "taught by"]
+    while True:
+        text = table(headers, [row[: len(headers)] for row in rows])
+        if width is None or len(text.partition("\n")[0]) <= width or len(headers) == LEAST_COLUMNS:
+            return text
+        headers.pop()
 
 
 def budget(content: dict[str, Any], method: str) -> list[Any]:

@@ -32,10 +32,17 @@ class StageObserver:
         self.accuracy = row["validation_accuracy"]
         if self.logbook:
             self.logbook.row(row)
-        if time.monotonic() - self.last_checkpoint < self.job.resources.checkpoint_seconds:
+        if not self.checkpoint_is_due():
             return False
         self.store.write_checkpoint(self.job.identity, state())
-        self.last_checkpoint = time.monotonic()
+        return True
+
+    def checkpoint_is_due(self) -> bool:
+        """Whether the last checkpoint was long enough ago; a yes counts as the next one."""
+        now = time.monotonic()
+        if now - self.last_checkpoint < self.job.resources.checkpoint_seconds:
+            return False
+        self.last_checkpoint = now
         return True
 
     def tick(self, step: int, steps: int, images_per_second: float) -> None:
@@ -43,7 +50,7 @@ class StageObserver:
 
 
 class RayTrainObserver(StageObserver):
-    """The listener inside a Ray Train worker: each validation is a report with a checkpoint."""
+    """The listener inside a Ray Train worker: each validation is a report, now and then with a checkpoint."""
 
     def load(self) -> bytes | None:
         import ray.train
@@ -58,10 +65,11 @@ class RayTrainObserver(StageObserver):
         import ray.train
 
         self.accuracy = row["validation_accuracy"]
-        if not self.logbook:
+        if self.logbook:
+            self.logbook.row(row)
+        if not self.logbook or not self.checkpoint_is_due():
             ray.train.report(row)
-            return True  # the main worker writes it for all
-        self.logbook.row(row)
+            return False
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CHECKPOINT).write_bytes(state())
             ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import report
 from orchestrator.artifacts import Store
 from orchestrator.recipe import Method
-from orchestrator.report.text import METHOD_WORDS, method_rows, percent, table
+from orchestrator.report.text import METHOD_WORDS, method_rows, methods_table, percent, table
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import Made, rows_of, written
 
@@ -127,3 +127,17 @@ def test_a_table_is_markdown_that_lines_up() -> None:
         "| y    | z         |",
     ]
     assert table(["empty"], []).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "last"), [(None, "taught by"), (500, "taught by"), (70, "each seed"), (5, "± seeds")]
+)
+def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_narrow(
+    width: int | None, last: str
+) -> None:
+    rows = [
+        {"method": "dgkd_stochastic", "seed": seed, "test_accuracy": 0.7, "validation_accuracy": 0.7}
+        for seed in range(5)
+    ]
+    headers = methods_table({"methods": rows, "searches": {}}, width).splitlines()[0]
+    assert headers.strip(" |").endswith(last) and "test %" in headers

@@ -43,6 +43,12 @@ def test_a_failed_stage_says_why_and_those_behind_it_whom_they_missed(tmp_path: 
     assert run.view.said == ["ingest failed: no such folder"]
 
 
+def test_what_goes_wrong_beside_a_stage_is_a_warning(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.progress.status({"student/kd/seed-0: tracking": {"doing": "no longer sent to the server"}})
+    assert run.view.said == ["student/kd/seed-0: tracking: no longer sent to the server"]
+
+
 def test_a_training_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(stage for stage in run.plan.stages if stage.kind == "train")

@@ -38,6 +38,7 @@ TINY: dict[str, Any] = {
     "search": {"trials": 4, "round_size": 2, "steps": 200},
     "methods": ["labels", "kd", "ces_kd", "ces_random"],
     "seeds": [0, 1],
+    "resources": {"checkpoint_seconds": 0},  # a checkpoint at every validation, for tests to find and to go on from
 }
 
 
