@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
-from orchestrator.wording import explain, model_of, nearest, plain, type_words
+from orchestrator.wording import explain, nearest
 
 Method = Literal[
     "labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd", "ces_random", "ces_reversed"
@@ -287,20 +286,6 @@ def find(source: str) -> Path:
 def names() -> list[str]:
     """Names of the recipes that come with the program."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every field of the recipe: dotted name, type and default in words, description."""
-    for name, info in model.model_fields.items():
-        inner = model_of(info.annotation)
-        dotted = f"{prefix}{name}"
-        if inner is not None and inner.__name__ != "Range":
-            many = typing.get_origin(info.annotation) is tuple
-            yield dotted, "list" if many else "section", info.description or ""
-            yield from fields(inner, f"{dotted}[]." if many else f"{dotted}.")
-            continue
-        default = "required" if info.is_required() else f"default {plain(info.default)}"
-        yield dotted, f"{type_words(info.annotation)}; {default}", info.description or ""
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -9,12 +9,26 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
-Family = Literal["log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential"]
+from orchestrator.wording import NameOrOwn
+
+FAMILIES = ("log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential")
+SCORERS = ("expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step")
+Family = Annotated[str, AfterValidator(NameOrOwn(FAMILIES))]
+Scorer = Annotated[str, AfterValidator(NameOrOwn(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
-Scorer = Literal["expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step"]
 Selector = Literal["stratified", "competent"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,7 +45,21 @@ class Spec(BaseModel):
         return cls.model_validate(plain, strict=False)
 
 
-class NetworkSpec(Spec):
+class CodedSpec(Spec):
+    """A spec that may name callables of a person's own. ``code`` has the SHA-256 of the file behind each, by its name.
+
+    Without any it is left out of the plain form, so that what comes with the program keeps its identity.
+    """
+
+    code: dict[str, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_empty_code(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain = serialise(self)
+        return plain if self.code else {field: value for field, value in plain.items() if field != "code"}
+
+
+class NetworkSpec(CodedSpec):
     """A network: a registered name or ``module:callable``, and the shape of its input and output."""
 
     name: str
@@ -66,7 +94,7 @@ class PacingSpec(Spec):
     step_length: float = Field(0.1, gt=0, le=1, description="fixed_exponential: share of training between two rises")
 
 
-class CurriculumSpec(Spec):
+class CurriculumSpec(CodedSpec):
     """Difficulty order, pacing and selector of one student. ``control`` re-deals the same experts to other images."""
 
     scorer: Scorer
@@ -135,8 +163,11 @@ class PretrainedSpec(Spec):
     sha256: str
 
 
-class ScoreSpec(Spec):
-    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance."""
+class ScoreSpec(CodedSpec):
+    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
+
+    ``code`` names the difficulties of a person's own that are computed beside the registered ones.
+    """
 
     experts: tuple[str, ...]  # smallest first
     networks: tuple[NetworkSpec, ...]
@@ -178,7 +209,7 @@ class SpaceSpec(Spec):
     """What the search may choose: lists are alternatives, ranges are searched uniformly, one value fixes it."""
 
     families: tuple[Family, ...] = Field(
-        ("log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential"),
+        FAMILIES,
         strict=False,
         min_length=1,
         description="pacing families",
@@ -250,4 +281,7 @@ def apply_choice(student: TrainSpec, choice: dict[str, Any]) -> TrainSpec:
         if pacing:
             curriculum = curriculum.model_copy(update={"pacing": PacingSpec(**pacing)})
         curriculum = curriculum.model_copy(update={key: choice[key] for key in ("mode", "selector") if key in choice})
+        named = (curriculum.scorer, curriculum.pacing.family)
+        code = {name: digest for name, digest in curriculum.code.items() if name in named}
+        curriculum = curriculum.model_copy(update={"code": code})
     return student.model_copy(update={"guidance": guidance, "curriculum": curriculum, "searched": False})

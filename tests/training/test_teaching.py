@@ -155,7 +155,7 @@ class TestCurriculum:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_every_pacing_family_is_made_from_its_spec(self, family: str) -> None:
-        spec = PacingSpec(family=family, a=0.5, b=0.3, increase=1.5, step_length=0.2)  # type: ignore[arg-type]
+        spec = PacingSpec(family=family, a=0.5, b=0.3, increase=1.5, step_length=0.2)
         found = make_pacing(spec)
         assert found(1.0) == 1
         assert found(0.0) == pytest.approx(0.3, abs=1e-4)
