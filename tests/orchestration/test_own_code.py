@@ -119,7 +119,7 @@ def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
         (["curriculum.pacing.family=nowhere:late"], "nowhere:late: there is no module 'nowhere'; install it, or run"),
         (
             [f"difficulty.scorer={OWN}:too_few"],
-            rf"difficulty\.scorer: {OWN}:too_few failed on made-up logits \(3 experts, 40 images, 4 classes\): .* 3 num",
+            rf"difficulty\.scorer: {OWN}:too_few failed on made-up logits \(3 experts, 40 images, 4 cl",
         ),
         ([f"difficulty.scorer={OWN}:constant"], r"difficulty\.scorer: .* gave 0 for each of 40 images"),
         (
