@@ -75,23 +75,29 @@ class OptimizerSpec(Spec):
     learning_rate: float = Field(0.1, gt=0, description="the highest learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd; the first beta of adamw")
     nesterov: bool = Field(True, description="Nesterov's form of momentum (sgd with momentum above 0)")
-    weight_decay: float = Field(5e-4, ge=0, description="weight decay")
-    schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="how the learning rate falls")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay of all parameters")
+    schedule: Literal["cosine", "steps", "constant"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the learning rate rises from 0")
     milestones: tuple[Share, ...] = Field(
-        (0.5, 0.75), strict=False, description="schedule steps: shares of the steps at which the rate is multiplied"
+        (0.5, 0.75),
+        strict=False,
+        description="schedule steps only: shares of the steps at which the rate is multiplied",
     )
-    decay: float = Field(0.1, gt=0, le=1, description="schedule steps: by what the rate is multiplied")
+    decay: float = Field(0.1, gt=0, le=1, description="schedule steps only: by what the rate is multiplied")
 
 
 class PacingSpec(Spec):
     """A pacing function; see ``curricula/pacing.py`` for the formulas."""
 
-    family: Family = Field("linear", description="pacing family")
+    family: Family = Field("linear", description="the formula; docs/choices.md has each")
     a: float = Field(0.5, ge=0, le=1, description="share of training after which everything is in play")
     b: float = Field(0.3, gt=0, le=1, description="fraction in play at the start")
-    increase: float = Field(1.9, gt=1, description="fixed_exponential: factor of each rise")
-    step_length: float = Field(0.1, gt=0, le=1, description="fixed_exponential: share of training between two rises")
+    increase: float = Field(1.9, gt=1, description="fixed_exponential only: factor of each rise")
+    step_length: float = Field(
+        0.1, gt=0, le=1, description="fixed_exponential only: share of training between two rises"
+    )
 
 
 class CurriculumSpec(CodedSpec):
@@ -216,9 +222,9 @@ class SpaceSpec(Spec):
     )
     a: Range = Field(Range(low=0.1, high=1.0), description="share of training after which everything is in play")
     b: Range = Field(Range(low=0.1, high=0.8), description="fraction in play at the start")
-    increase: Range = Field(Range(low=1.2, high=3.0), description="fixed_exponential: factor of each rise")
+    increase: Range = Field(Range(low=1.2, high=3.0), description="fixed_exponential only: factor of each rise")
     step_length: Range = Field(
-        Range(low=0.05, high=0.3), description="fixed_exponential: share of training between two rises"
+        Range(low=0.05, high=0.3), description="fixed_exponential only: share of training between two rises"
     )
     modes: tuple[Mode, ...] = Field(
         ("static", "reveal", "promote", "both"), strict=False, min_length=1, description="curriculum modes"

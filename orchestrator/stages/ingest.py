@@ -35,7 +35,8 @@ def run(job: Job) -> Artifact:
             those that the run was planned with.
     """
     start = time.time()
-    recipe = DatasetRecipe.model_validate(job.settings["dataset"])
+    # Absolute: this process may work in another folder than the command that was given.
+    recipe = DatasetRecipe.model_validate(job.settings["dataset"] | {"root": job.dataset_root})
     job.say(doing="reading")
     try:
         loaded = datasets.load(recipe)

@@ -46,3 +46,18 @@ def test_a_set_that_a_run_could_not_use_is_refused_with_its_name_and_what_to_do(
 def test_a_module_that_is_not_there_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"dataset\.name: gone:images: there is no module 'gone'; install it"):
         describe(DatasetRecipe(name="gone:images"))
+
+
+def test_a_set_that_is_not_what_the_run_was_planned_with_is_refused_where_it_is_read() -> None:
+    from orchestrator.recipe import Resources
+    from orchestrator.stages import ingest
+    from orchestrator.stages.job import Job, StageError
+
+    recipe = own("with_another_pixel")
+    job = Job(
+        kind="ingest", name="ingest", identity="ingest-0", inputs={}, storage="runs", dataset_root="nowhere",
+        resources=Resources(), settings={"dataset": recipe.model_dump(mode="json")},
+        spec={"dataset": {}, "fingerprint": describe(own("noise")).fingerprint},
+    )  # fmt: skip
+    with pytest.raises(StageError, match=r"^dataset: .*with_another_pixel is no longer what it was when the run was"):
+        ingest.run(job)

@@ -1,146 +1,140 @@
 """Every example of the documentation works: run for real where that takes seconds, else as far as a machine alone can.
 
-``pytest -v tests/docs`` lists every block with its page, its line and its kind.
+``pytest -v tests/docs`` lists every block with its page, its line, its kind and how it is tried.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
 import yaml
 
 from orchestrator import recipe as recipes
+from orchestrator import run
 from orchestrator.recipe import Recipe
-from tests.docs.conftest import PROGRAM, Workplace
+from tests.docs.conftest import PROGRAM, Workplace, words_of
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
 
-BLOCKS = [block for page in pages() for block in blocks(page)]
-FEW_STEPS = 50  # a recipe in which no network trains for more is run for real
-HEAVY = ("ladder", "training", "search", "distillation", "difficulty", "curriculum")
+FEW_STEPS = 50  # where no network trains for more, a command is run for real; else it plans and checks
 
-# Commands that can't run in a test, by how they begin, and why.
+# Commands that can't be run by a test, by what is found in them, and why.
 NOT_RUN = {
-    "ray ": "needs a cluster, on AWS or of several machines",
-    "kubectl ": "needs a Kubernetes cluster",
-    "aws ": "needs an AWS account",
-    "pip install ": "would change the environment that the tests run in",
-    "tensorboard ": "serves until it is stopped",
-    "python -m orchestrator.run RECIPE ": "shows the form of a command",
+    r"^ray |^RAY_AUTH_MODE=token ": "needs a cluster, on AWS or of several machines",
+    r"^kubectl ": "needs a Kubernetes cluster",
+    r"^aws ": "needs an AWS account",
+    r"://BUCKET": "needs a bucket",
+    r"^pip install ": "would change the environment that the tests run in",
+    r"^tensorboard | --serve\b": "serves until it is stopped",
+    r" RECIPE field=value ": "shows the form of a command",
 }
 
 # What stands for something that only a run can tell, and what it is in the run that docs/README.md shows.
-PLACEHOLDERS: dict[str, Callable[[Workplace], str]] = {
-    "<artifact>": lambda place: _report(place)["methods"][0]["artifact"],
-    "<run>": lambda place: _latest(place),
+PLACEHOLDERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "<artifact>": lambda report: report["methods"][0]["artifact"],
+    "<run>": lambda report: report["run"]["id"],
 }
 
 
-def _latest(place: Workplace) -> str:
-    return (place.folder / "runs" / "reports" / "latest").read_text().strip()
+def how(block: Block) -> str:
+    """How a block is tried: ``schema``, ``execute``, ``exist``, or its commands' ways."""
+    if block.kind != "sh":
+        return {"yaml": "schema", "python": "execute", "files": "exist"}.get(block.kind, "unknown")
+    return "+".join(dict.fromkeys(map(way, commands(block))))
 
 
-def _report(place: Workplace) -> dict[str, Any]:
-    return json.loads((place.folder / "runs" / "reports" / _latest(place) / "report.json").read_text())
+def way(command: str) -> str:
+    """How a command is tried: ``not-run``, ``make``, ``run``, ``dry-run`` or ``shell``."""
+    if any(re.search(pattern, command) for pattern in NOT_RUN):
+        return "not-run"
+    if command.startswith("make "):
+        return "make"
+    if not command.startswith(f"{PROGRAM} "):
+        return "shell"
+    return "dry-run" if "--dry-run" in command or _steps(command) > FEW_STEPS else "run"
 
 
-def of_kind(*kinds: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind in kinds], ids=str)
-
-
-def test_every_block_is_of_a_kind_that_is_tried() -> None:
-    assert [str(block) for block in BLOCKS if block.kind not in ("sh", "python", "yaml", "files")] == []
-
-
-# -- commands ----------------------------------------------------------------------------------------------------
-
-
-def _steps(recipe: Recipe) -> int:
-    """The most steps that a network of the recipe, or a trial, trains for."""
+def _steps(command: str) -> int:
+    """The most steps that a network, or a trial, trains for in the recipe that a command names."""
+    source, overrides = run._split(run._parser().parse_intermixed_args(words_of(command)).recipe)
+    shown = {block.file: block for block in BLOCKS if block.file}
+    if source in shown:
+        recipe = Recipe.model_validate(yaml.load(shown[source].text, recipes._Loader))
+    else:
+        recipe = recipes.load(source, overrides)
     own = [network.steps or recipe.training.steps for network in recipe.ladder.networks]
     return max(*own, recipe.search.steps or 0)
 
 
-def _try_program(place: Workplace, command: str) -> None:
-    words = shlex.split(command.removeprefix(PROGRAM), comments=True)
-    names = [word for word in words if not word.startswith("-") and "=" not in word]
-    if "-h" in words or "--help" in words or "--storage" in words:
-        words = [word for word in words if not word.startswith("-")]
-    source = str(place.folder / names[0]) if names and names[0].endswith(".yaml") else names[0] if names else None
-    recipe = recipes.load(source, [word for word in words if "=" in word and not word.startswith("-")])
-    if "--dry-run" in command or _steps(recipe) > FEW_STEPS:
-        assert place.dry_run(command) == 0
-        return
-    done = place.run(command)
-    assert done.returncode == 0, done.stderr[-3000:]
+BLOCKS = [block for page in pages() for block in blocks(page)]
 
 
-def _try_make(command: str) -> None:
-    target = command.split()[1]
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"Makefile has no {target}"
+@pytest.mark.parametrize("block", BLOCKS, ids=[f"{block}:{how(block)}" for block in BLOCKS])
+def test_an_example_works(block: Block, request: pytest.FixtureRequest) -> None:
+    match block.kind:
+        case "sh":
+            for command in commands(block):
+                _try_command(command, request)
+        case "python":
+            place: Workplace = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
+            place.execute(block, _filled(block.text, place))
+        case "yaml":
+            content = yaml.load(block.text, recipes._Loader)
+            Recipe.model_validate(content if "name" in content else _completed(content))
+        case "files":
+            place = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
+            for patterns in _listed(block.text):
+                assert [*chain(*(folder.glob(each) for folder in (ROOT, place.folder) for each in patterns))], patterns
+        case _:
+            pytest.fail(f"there is no way to try a block of kind {block.kind!r}; name one of sh, python, yaml")
 
 
-@of_kind("sh")
-def test_a_command_works(block: Block, request: pytest.FixtureRequest) -> None:
-    for command in commands(block):
-        reason = next((NOT_RUN[start] for start in NOT_RUN if command.startswith(start)), None)
-        if reason:
-            print(f"not run: {command}: {reason}")
-        elif command.startswith("make "):
-            _try_make(command)
-        elif command.startswith(PROGRAM):
-            _try_program(request.getfixturevalue("place"), command)
-        else:
-            place = request.getfixturevalue("finished" if "run" in command else "place")
+def _try_command(command: str, request: pytest.FixtureRequest) -> None:
+    match way(command):
+        case "make":
+            target = command.split()[1]
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+        case "dry-run":
+            assert request.getfixturevalue("place").dry_run(command) == 0
+        case "run":
+            request.getfixturevalue("place").run(command, request.getfixturevalue("ray_address"))
+        case "shell":
+            place = request.getfixturevalue("finished" if _needs_a_run(command) else "place")
             done = place.shell(_filled(command, place))
             assert done.returncode == 0, done.stderr[-3000:]
 
 
-# -- Python ------------------------------------------------------------------------------------------------------
+def _needs_a_run(text: str) -> bool:
+    return bool(re.search(r"\bruns\b|orchestrator\.(export|report)", text))
 
 
 def _filled(text: str, place: Workplace) -> str:
     for placeholder, value in PLACEHOLDERS.items():
         if placeholder in text:
-            text = text.replace(placeholder, value(place))
+            text = text.replace(placeholder, value(place.report))
     return text
 
 
-@of_kind("python")
-def test_python_runs(block: Block, request: pytest.FixtureRequest) -> None:
-    place: Workplace = request.getfixturevalue("finished" if "runs/" in block.text else "place")
-    place.execute(block, _filled(block.text, place))
-
-
-# -- YAML --------------------------------------------------------------------------------------------------------
-
-
-@of_kind("yaml")
-def test_yaml_is_a_recipe_or_a_part_of_one(block: Block) -> None:
-    content = yaml.load(block.text, recipes._Loader)
-    if "name" not in content:
-        content = _completed(content)
-    Recipe.model_validate(content)
-
-
 def _completed(part: dict[str, Any]) -> dict[str, Any]:
-    """The default recipe with the part in it; another data set replaces its data set as a whole."""
+    """The default recipe with the part in it; a data set is replaced as a whole."""
     whole = recipes.load(None).model_dump(mode="json")
-    for section, value in part.items():
-        whole[section] = {**whole[section], **value} if section != "dataset" and isinstance(value, dict) else value
-    return whole
+    return whole | {
+        section: {**whole[section], **value} if isinstance(value, dict) and section != "dataset" else value
+        for section, value in part.items()
+    }
 
 
-# -- lists of files ----------------------------------------------------------------------------------------------
+def _listed(text: str) -> Iterator[list[str]]:
+    """The paths that begin lines, and those after a semicolon, which may lie in the same folder; ``<...>`` is any name.
 
-
-@of_kind("files")
-def test_listed_files_exist(block: Block, finished: Workplace) -> None:
-    for line in block.text.splitlines():
-        for path in re.findall(r"(?:^|; )([\w./<>-]+[./][\w./<>-]*)", line):
+    For each path, where it may lie.
+    """
+    for line in text.splitlines():
+        folder = ""
+        for path in re.findall(r"(?:^|; )([\w./<>-]+[./][\w./<>-]*)(?= )", line):
             pattern = re.sub(r"<\w+>", "*", path).rstrip("/")
-            assert [*ROOT.glob(pattern), *finished.folder.glob(pattern)], path
+            yield [pattern, folder + pattern]
+            folder = folder or path.rpartition("/")[0] + "/"
