@@ -1,8 +1,8 @@
 """The pages of the documentation, cut into blocks of code.
 
-A fenced block has the kind that its fence names (``sh``, ``python``, ``yaml``). An indented block has none: its first
-word tells a command from Python and from a list of files. A Python or YAML block whose first line is a comment with a
-file's name, ``# my_data.py``, is that file.
+A fenced block has the kind that its fence names (``sh``, ``python``, ``yaml``; ``text`` and ``json`` are what something
+printed). Where none is named, and in an indented block, the first words tell commands from Python, from YAML and from a
+list of files. A Python or YAML block whose first line is a comment with a file's name, ``# my_data.py``, is that file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml))\n")
 COMMANDS = re.compile(r"(python|make|ray|pip|tensorboard|cat|kubectl|aws|\w+=\$\()\b")
+OTHER_NAMES = {"bash": "sh", "shell": "sh", "console": "text", "yml": "yaml", "py": "python", "json": "text"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -55,7 +56,10 @@ def prose(page: Path) -> str:
 def blocks(page: Path) -> Iterator[Block]:
     """The blocks of a page, in order."""
     text, name = page.read_text(), str(page.relative_to(ROOT))
-    found = [Block(name, _line(text, each.start(2)), each[1], each[2]) for each in FENCE.finditer(text)]
+    found = [
+        Block(name, _line(text, each.start(2)), OTHER_NAMES.get(each[1], each[1]) or _kind(each[2]), each[2])
+        for each in FENCE.finditer(text)
+    ]
     without = FENCE.sub(lambda each: re.sub(r"[^\n]", "", each[0]), text)
     # Indented by four spaces after an empty line, and not inside a list.
     for each in re.finditer(r"(?<=\n\n)((?: {4}.*\n|\n(?= {4}))+)", without):
@@ -73,7 +77,9 @@ def commands(block: Block) -> list[str]:
 def _kind(code: str) -> str:
     if COMMANDS.match(code):
         return "sh"
-    return "python" if re.match(r"(import|from) \w", code) else "files"
+    if re.match(r"(import|from) \w", code):
+        return "python"
+    return "yaml" if re.match(r"\w+:( |\n)", code) else "files"
 
 
 def _line(text: str, position: int) -> int:

@@ -161,6 +161,10 @@ class TestCurriculum:
         assert found(0.0) == pytest.approx(0.3, abs=1e-4)
         assert (found.increase == 1.5) == (family == "fixed_exponential")
 
+    def test_a_family_of_one_s_own_is_made_from_its_path(self) -> None:
+        found = make_pacing(PacingSpec(family="tests.orchestration.own_curricula:cosine", a=0.5, b=0.3))
+        assert found(0.0) == pytest.approx(0.3) and found(0.25) == pytest.approx(0.65) and found(0.5) == 1
+
 
 def shown(view: int) -> Shown:
     numbers = np.array([5, 0, 33, 34, 12])
