@@ -31,7 +31,8 @@ def load(name: str) -> Callable[..., Any]:
     """The callable of that name.
 
     Raises:
-        OwnCodeError: when there is no such module, it can't be imported, or it has no such callable.
+        OwnCodeError: when there is no such module, it can't be imported, it lies in no file that can be told from
+            another, or it has no such callable.
     """
     if not PATH.fullmatch(name):
         raise OwnCodeError(f"{name!r} is no path of the form module:callable, for example my_code:late")
@@ -43,6 +44,8 @@ def load(name: str) -> Callable[..., Any]:
         raise OwnCodeError(f"{name}: there is no module {error.name!r}; {remedy}") from error
     except Exception as error:  # whatever a module of a person's own raises while it is imported
         raise OwnCodeError(f"{name}: its module can't be imported: {type(error).__name__}: {error}") from error
+    if _file(module_name) is None:
+        raise OwnCodeError(f"{name}: module {module_name!r} lies in no file of its own; put the callable into one")
     found = getattr(module, attribute, None)
     if not callable(found):
         raise OwnCodeError(f"{name}: module {module_name!r} has no callable {attribute!r}; check its name")

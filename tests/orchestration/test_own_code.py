@@ -142,6 +142,7 @@ def test_what_a_curriculum_cannot_use_is_refused_in_one_line_with_its_field(over
         ("my_code:__doc__", "has no callable '__doc__'"),
         ("broken:one", "its module can't be imported: SyntaxError"),
         ("needs:one", "there is no module 'not_installed'"),
+        ("sys:exit", "module 'sys' lies in no file of its own"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(name: str, message: str, my_code: Path) -> None:
