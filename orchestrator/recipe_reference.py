@@ -24,10 +24,10 @@ INTRODUCTION = f"""# Every field of a recipe
 
 <!-- Made from the schema: {COMMAND} -->
 
-A recipe is a YAML file. This page is made from the schema that checks it, so it lists every field there is; `python -m
-orchestrator.run -h` prints the same. A field that the schema does not know is refused, and so is a value of another
-type or out of bounds. On the command line a field has its dotted name, `field=value`, and a section or a list is set
-as a whole in YAML's short form:
+A recipe is a YAML file. This page is made from the schema that checks it, so it lists every field there is; the option
+`-h` prints the same. A field that the schema does not know is refused, and so is a value of another type or out of
+bounds. On the command line a field has its dotted name, `field=value`, and a section or a list is set as a whole in
+YAML's short form:
 
 ```sh
 python -m orchestrator.run mnist5k training.steps=500 'seeds=[0, 1]' --dry-run
@@ -44,12 +44,16 @@ training:
   steps: 300
 ```
 
-"[low, high]" is a closed interval; a round bracket leaves the end out. `module:callable` stands for a function of your
-own ([data](your_data.md), [network](your_network.md), [difficulty](your_difficulty.md), [pacing](your_pacing.md)).
-Words such as expert, guidance and stratum are explained in [concepts.md](concepts.md), and why a default is what it is
-in [choices.md](choices.md). The recipes that come with the program lie in
-[orchestrator/recipes](../orchestrator/recipes).
+Bounds in square brackets may be reached, those in round ones may not. The default `null` leaves a field unset. A field
+of the type "number or [low, high]" takes one value, or two to search between, within the bounds of the field of that
+name in `curriculum.pacing` or `distillation`. `module:callable` stands for a function of your own
+([data](your_data.md), [network](your_network.md), [difficulty](your_difficulty.md), [pacing](your_pacing.md)). Words
+such as expert, guidance and stratum are explained in [concepts.md](concepts.md), and why a default is what it is in
+[choices.md](choices.md). The recipes that come with the program lie in [orchestrator/recipes](../orchestrator/recipes).
 """
+
+
+REQUIRED = "required"
 
 
 class Described(NamedTuple):
@@ -70,9 +74,6 @@ class Described(NamedTuple):
             return self.kind
         default = "required" if self.default == REQUIRED else f"default {self.default}"
         return "; ".join(part for part in (self.type, self.bounds, default) if part)
-
-
-REQUIRED = "required"
 
 
 def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[Described]:
@@ -100,7 +101,7 @@ def page() -> str:
         rows = [field for field in every if field.name.startswith(inside) and _depth(field) == inside.count(".")]
         each = " (each of the list)" if section.kind == "list" else ""
         tables += [f"\n## {section.name}{each}\n", f"{section.about}\n", _table(rows)]
-    return "\n".join(tables)
+    return "\n".join(tables) + "\n"
 
 
 def _depth(field: Described) -> int:
@@ -121,36 +122,29 @@ def _table(rows: list[Described]) -> str:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """The limits of a value, or of each item of a list, and a list's least length."""
-    words = []
-    limits, item = list(info.metadata), [argument for argument in typing.get_args(info.annotation)]
-    for argument in item:
+    """The limits of a value, or of each entry of a list, and a list's least length."""
+    limits = list(info.metadata)
+    for argument in typing.get_args(info.annotation):
         if typing.get_origin(argument) is Annotated:
-            limits += typing.get_args(argument)[1:]
-    limits = [limit for each in limits for limit in getattr(each, "metadata", [each])]
-    low, high = _end(limits, Ge, Gt), _end(limits, Le, Lt)
-    if low or high:
-        left = f"{'[' if low[0] is Ge else '('}{low[1]}" if low else "("
-        right = f"{high[1]}{']' if high[0] is Le else ')'}" if high else ")"
-        words.append(f"{left}, {right}" if low and high else _one_sided(low, high))
-    words += [f"{limit.min_length} or more of them" for limit in limits if isinstance(limit, MinLen)]
-    return ", ".join(words)
+            limits += [limit for item in typing.get_args(argument)[1:] for limit in getattr(item, "metadata", [item])]
+    low = next((limit for limit in limits if isinstance(limit, (Ge, Gt))), None)
+    high = next((limit for limit in limits if isinstance(limit, (Le, Lt))), None)
+    length = next((f"{limit.min_length} or more entries" for limit in limits if isinstance(limit, MinLen)), "")
+    return ", ".join(part for part in (_interval(low, high), length) if part)
 
 
-def _end(limits: list[Any], closed: type, open_: type) -> tuple[type, str] | None:
-    for limit in limits:
-        for kind, field in ((closed, closed.__name__.lower()), (open_, open_.__name__.lower())):
-            if isinstance(limit, kind):
-                value = getattr(limit, field)
-                return kind, "2^63" if value == 2**63 else "2^32" if value == 2**32 else f"{value:g}"
-    return None
-
-
-def _one_sided(low: tuple[type, str] | None, high: tuple[type, str] | None) -> str:
+def _interval(low: Ge | Gt | None, high: Le | Lt | None) -> str:
+    lowest = _number(low.ge if isinstance(low, Ge) else low.gt) if low else ""
+    highest = _number(high.le if isinstance(high, Le) else high.lt) if high else ""
+    if low and high:
+        return f"{'[' if isinstance(low, Ge) else '('}{lowest}, {highest}{']' if isinstance(high, Le) else ')'}"
     if low:
-        return f"{low[1]} or more" if low[0] is Ge else f"above {low[1]}"
-    assert high is not None
-    return f"{high[1]} or less" if high[0] is Le else f"below {high[1]}"
+        return f"{lowest} or more" if isinstance(low, Ge) else f"above {lowest}"
+    return (f"{highest} or less" if isinstance(high, Le) else f"below {highest}") if high else ""
+
+
+def _number(value: Any) -> str:
+    return {2**32: "2^32", 2**63: "2^63"}.get(value, f"{value:g}")
 
 
 if __name__ == "__main__":

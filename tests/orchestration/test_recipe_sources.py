@@ -121,6 +121,28 @@ def test_fields_gives_every_field_with_its_type_its_default_and_a_description() 
         assert "<class" not in field.summary and "Annotated" not in field.summary and "\n" not in field.summary, field
 
 
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("training", "section"),
+        ("ladder.networks", "list"),
+        ("training.steps", "whole number; above 0; required"),
+        ("training.optimizer.momentum", "number; [0, 1); default 0.9"),
+        ("training.optimizer.milestones", "list of number; [0, 1]; default [0.5, 0.75]"),
+        ("seeds", "list of whole number; [0, 2^63), 1 or more entries; default [0, 1, 2]"),
+        ("dataset.image_size", "whole number or nothing; 8 or more; default null"),
+        ("search.space.kd_weight", "number or [low, high]; default [0.5, 1.0]"),
+    ],
+)
+def test_a_field_is_told_with_its_type_its_bounds_and_its_default(name: str, summary: str) -> None:
+    assert next(field for field in fields() if field.name == name).summary == summary
+
+
+def test_names_of_one_s_own_are_offered_where_they_may_stand() -> None:
+    offered = {field.name for field in fields() if field.type.endswith("module:callable")}
+    assert offered == {"difficulty.scorer", "curriculum.pacing.family", "search.space.families"}
+
+
 def test_the_help_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--help"])
