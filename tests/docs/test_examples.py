@@ -1,6 +1,6 @@
 """Every example of the documentation works: run for real where that takes seconds, else as far as a machine alone can.
 
-``pytest -v tests/docs`` lists every block with its page, its line, its kind and how it is tried.
+``pytest -vv tests/docs`` lists every block with its page, its line, its kind and how it is tried.
 """
 
 from __future__ import annotations
