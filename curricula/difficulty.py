@@ -147,7 +147,8 @@ class Evidence:
 
     labels, integers (N,); logits (E, N, C), an array or a sequence of E arrays (N, C), from the smallest expert to the
     largest, so that the teacher is last. Optional: fold_logits (F, N, C) and fold (N,), see `held_out_loss`;
-    learned_step (N,), see `LearnedStepRecorder`. ValueError, naming the field, on shapes that do not go together.
+    learned_step (N,), see `LearnedStepRecorder`; image (N,), each image's number in the data set. ValueError, naming
+    the field, on shapes that do not go together.
     """
 
     labels: IntArray
@@ -155,6 +156,7 @@ class Evidence:
     fold_logits: Sequence[Array] | Array | None = None
     fold: IntArray | None = None
     learned_step: IntArray | None = None
+    image: IntArray | None = None
 
     def __post_init__(self) -> None:
         if (self.fold_logits is None) != (self.fold is None):
@@ -164,8 +166,9 @@ class Evidence:
         if self.fold_logits is not None and self.fold is not None:
             self._class_count("fold_logits", self.fold_logits)
             integers("evidence.fold", self.fold, len(self.labels), len(self.fold_logits))
-        if self.learned_step is not None:
-            integers("evidence.learned_step", self.learned_step, len(self.labels))
+        for field in ("learned_step", "image"):
+            if getattr(self, field) is not None:
+                integers(f"evidence.{field}", getattr(self, field), len(self.labels))
 
     def _class_count(self, field: str, logits: Sequence[Array] | Array) -> int:
         shapes = {np.shape(of_network) for of_network in logits}
@@ -182,6 +185,9 @@ class Evidence:
         """The teacher's logits, (N, C)."""
         return self.logits[-1]
 
+
+OwnScorer = Callable[[Evidence], npt.ArrayLike]
+"""A difficulty of one's own: an `Evidence` of N images -> one finite number an image, (N,), larger for a harder one."""
 
 _HOW_TO_GET = {
     "fold_logits": "the logits of k networks, each trained without one fold of the images",
@@ -226,11 +232,20 @@ DIFFICULTIES: dict[str, Difficulty] = {
 }
 
 
-def score(name: str, evidence: Evidence) -> FloatArray:
-    """The difficulty of that name, float64 (N,). ValueError on an unknown name, and as in `Difficulty`."""
-    if name not in DIFFICULTIES:
-        raise unknown_name("difficulty", name, DIFFICULTIES)
-    return DIFFICULTIES[name](evidence)
+def score(scorer: str | OwnScorer, evidence: Evidence) -> FloatArray:
+    """The difficulty of that name, or by a function of one's own, float64 (N,).
+
+    ValueError on an unknown name, as in `Difficulty`, and unless one's own gives one finite number an image.
+    """
+    if isinstance(scorer, str):
+        if scorer not in DIFFICULTIES:
+            raise unknown_name("difficulty", scorer, DIFFICULTIES)
+        return DIFFICULTIES[scorer](evidence)
+    name = f"difficulty {getattr(scorer, '__name__', repr(scorer))!r}"
+    scores = numbers(name, scorer(evidence))
+    if len(scores) != len(evidence.labels):
+        raise ValueError(f"{name}: {len(scores)} numbers for {len(evidence.labels)} images. Give one number an image.")
+    return scores
 
 
 def available(evidence: Evidence) -> list[str]:

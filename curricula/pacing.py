@@ -30,6 +30,10 @@ import numpy.typing as npt
 from curricula.checks import FRACTION_TOLERANCE, FloatArray, number, unknown_name
 
 Formula = Callable[["Pacing", FloatArray], FloatArray]
+OwnFormula = Callable[[FloatArray, float, float], npt.ArrayLike]
+"""A family of one's own: (progress float64 (n,) in [0, a), a, b) -> fractions (n,), which are clamped to [b, 1]."""
+
+CHECKED_POINTS = 1001
 
 FAMILIES: dict[str, Formula] = {}
 
@@ -46,21 +50,22 @@ def _family(name: str) -> Callable[[Formula], Formula]:
 class Pacing:
     """A pacing function: call it with a progress in [0, 1], or an array of them, for fractions in [b, 1].
 
-    Fields: `family`, one of `names()`; `a` in [0, 1]; `b` in (0, 1]; and for `fixed_exponential` alone `increase` > 1,
-    the factor between two levels, and `step_length` in (0, 1], the share of training that a level lasts. There `a` is a
-    limit: what the levels have not opened by then opens at once, so with a = 1 everything is in play at the very end.
+    Fields: `family`, one of `names()` or an `OwnFormula`; `a` in [0, 1]; `b` in (0, 1]; and for `fixed_exponential`
+    alone `increase` > 1, the factor between two levels, and `step_length` in (0, 1], the share of training that a level
+    lasts. There `a` is a limit: what the levels have not opened by then opens at once, so with a = 1 everything is in
+    play at the very end.
 
     ValueError, naming the field, on anything else.
     """
 
-    family: str
+    family: str | OwnFormula
     a: float
     b: float
     increase: float | None = None
     step_length: float | None = None
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
+        if not callable(self.family) and self.family not in FAMILIES:
             raise unknown_name("pacing.family", self.family, FAMILIES)
         if not 0 <= number("pacing.a", self.a) <= 1:
             raise ValueError(f"pacing.a: {self.a} is not in [0, 1]. Give the share of training until all is in play.")
@@ -69,7 +74,7 @@ class Pacing:
         if self.family != "fixed_exponential":
             for field in ("increase", "step_length"):
                 if getattr(self, field) is not None:
-                    raise ValueError(f"pacing.{field}: only fixed_exponential takes it, not {self.family}. Remove it.")
+                    raise ValueError(f"pacing.{field}: only fixed_exponential takes it, not {self.name}. Remove it.")
             return
         if number("pacing.increase", self.increase) <= 1:
             raise ValueError(f"pacing.increase: {self.increase} is not above 1. Give the factor between two levels.")
@@ -77,6 +82,11 @@ class Pacing:
             raise ValueError(
                 f"pacing.step_length: {self.step_length} is not in (0, 1]. Give the share of training a level lasts."
             )
+
+    @property
+    def name(self) -> str:
+        """The family's name; of one's own, that of its function."""
+        return self.family if isinstance(self.family, str) else getattr(self.family, "__name__", repr(self.family))
 
     @overload
     def __call__(self, progress: float) -> float: ...
@@ -92,11 +102,44 @@ class Pacing:
         early = at < self.a
         fraction = np.ones_like(at)
         # The formulas see only p < a, so a = 0 divides nothing and e^(10 p / a) stays below e^10.
-        fraction[early] = np.clip(FAMILIES[self.family](self, at[early]), self.b, 1.0)
+        if early.any():
+            fraction[early] = np.clip(self._formula(at[early]), self.b, 1.0)
         return float(fraction) if fraction.ndim == 0 else fraction
 
+    def _formula(self, progress: FloatArray) -> FloatArray:
+        if isinstance(self.family, str):
+            return FAMILIES[self.family](self, progress)
+        found = np.asarray(self.family(progress, self.a, self.b), dtype=np.float64)
+        if found.shape != progress.shape or not np.isfinite(found).all():
+            raise ValueError(
+                f"pacing family {self.name}: gave shape {found.shape}, {np.isfinite(found).sum()} of them finite, for "
+                f"{progress.shape} progress values. Give one finite fraction for each."
+            )
+        return found
 
-def make(family: str, a: float, b: float, *, increase: float | None = None, step_length: float | None = None) -> Pacing:
+    def check(self) -> None:
+        """ValueError unless the fraction never falls and hangs on the progress alone, at 1001 values of it."""
+        progress = np.linspace(0, 1, CHECKED_POINTS)
+        fractions = self(progress)
+        falls = np.flatnonzero(np.diff(fractions) < -FRACTION_TOLERANCE)
+        if len(falls):
+            before, after = fractions[falls[0]], fractions[falls[0] + 1]
+            raise ValueError(
+                f"pacing family {self.name}: with a={self.a:g}, b={self.b:g} it falls from {before:.4g} to {after:.4g} "
+                f"at progress {progress[falls[0]]:g}. Give fractions that never fall."
+            )
+        one_by_one = np.array([self(float(at)) for at in progress])
+        if not np.allclose(one_by_one, fractions, rtol=0, atol=FRACTION_TOLERANCE):
+            at = progress[np.argmax(np.abs(one_by_one - fractions))]
+            raise ValueError(
+                f"pacing family {self.name}: at progress {at:g} it gives another fraction alone than among others. "
+                "Let each fraction hang on its own progress, a and b alone."
+            )
+
+
+def make(
+    family: str | OwnFormula, a: float, b: float, *, increase: float | None = None, step_length: float | None = None
+) -> Pacing:
     """The pacing of that family. Fields and errors are those of `Pacing`."""
     return Pacing(family, a, b, increase, step_length)
 

@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from orchestrator import own_code
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
 from orchestrator.recipe import LadderNetwork, Recipe, RecipeError
@@ -88,7 +89,9 @@ class _Planner:
 
     def network(self, name: str) -> NetworkSpec:
         channels, height, _ = self.data.image_shape
-        return NetworkSpec(name=name, classes=self.data.classes, channels=channels, image_size=height)
+        return NetworkSpec(
+            name=name, classes=self.data.classes, channels=channels, image_size=height, code=own_code.sources(name)
+        )
 
     def ladder(self, topology: Topology) -> list[Expert]:
         """The experts of a topology, teacher first."""
@@ -194,6 +197,7 @@ class _Planner:
             difficulties=own,
             fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
             folds=folds,
+            code=own_code.sources(recipe.difficulty.scorer) if own else {},
         )
         inputs = [("data", self.ingest), *((f"expert:{expert.label}", expert.stage) for expert in experts)]
         inputs += [(f"fold:{fold}", self._fold(fold, folds)) for fold in range(folds)]
@@ -268,6 +272,7 @@ class _Planner:
         if method in CURRICULUM_METHODS:
             guidance = guidance.model_copy(update={"kind": "selected"})
             chosen = recipe.curriculum
+            families = recipe.search.space.families if self._is_searched(method) else ()
             spec = spec.model_copy(
                 update={
                     "curriculum": CurriculumSpec(
@@ -279,6 +284,7 @@ class _Planner:
                         pacing=chosen.pacing,
                         control=CURRICULUM_METHODS[method],  # type: ignore[arg-type]
                         control_seed=seed,
+                        code=own_code.sources(recipe.difficulty.scorer, chosen.pacing.family, *families),
                     )
                 }
             )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
-from orchestrator.wording import explain, model_of, nearest, plain, type_words
+from orchestrator.wording import explain, nearest
 
 Method = Literal[
     "labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd", "ces_random", "ces_reversed"
@@ -34,11 +33,11 @@ class Section(BaseModel):
 class LadderNetwork(Section):
     """One network of the ladder. A bare name is enough."""
 
-    name: str = Field(description="a registered network, or module:callable")
+    name: str = Field(description="a registered network (models.names() lists them), or module:callable")
     steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
-    learning_rate: float | None = Field(None, gt=0, description="learning rate of this network")
-    weights: str | None = Field(None, description="a .safetensors file: the network is not trained but taken from it")
-    workers: int | None = Field(None, gt=0, description="Ray Train workers of this network")
+    learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
+    weights: str | None = Field(None, description="a .safetensors file: the network is taken from it, not trained")
+    workers: int | None = Field(None, gt=0, description="its Ray Train workers, instead of resources.workers")
 
     @model_validator(mode="before")
     @classmethod
@@ -53,10 +52,9 @@ class Ladder(Section):
         strict=False, min_length=2, description="teacher first, student last; names, or mappings with the fields below"
     )
     topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
-        "direct",
-        description="a TA's guidance comes from: the teacher, the next larger network, all larger ones, labels only",
+        "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
     )
-    seed: Seed = Field(0, description="seed of the ladder's networks and of the student's views")
+    seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
 
     @field_validator("networks")
     @classmethod
@@ -74,63 +72,73 @@ class Ladder(Section):
 class Training(Section):
     """How every network is trained."""
 
-    steps: int = Field(gt=0, description="training steps (batches)")
+    steps: int = Field(gt=0, description="batches that every network is trained for, unless the ladder says otherwise")
     batch_size: int = Field(128, gt=0, description="images a step, over all workers")
     optimizer: OptimizerSpec = Field(OptimizerSpec(), description="optimiser and learning-rate schedule")
-    augmentation: Augmentation = Field("crop_flip", description="how views are made")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on a GPU that has it, else fp32")
-    evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: after every pass over the images")
-    keep: Literal["best", "last"] = Field("best", description="weights to keep: best on validation, or the last")
+    augmentation: Augmentation = Field(
+        "crop_flip", description="none, crop (shifted at random), crop_flip (and mirrored), resized_crop_flip (photos)"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware does it, else fp32"
+    )
+    evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: a pass over the training images")
+    keep: Literal["best", "last"] = Field("best", description="weights to keep: the best on validation, or the last")
 
 
 class Distillation(Section):
     """How experts teach, where the search does not choose it."""
 
     temperature: float = Field(4.0, gt=0, description="temperature that softens the logits")
-    kd_weight: float = Field(0.9, ge=0, le=1, description="weight (lambda) of distillation against the labels' loss")
-    stochastic_drop: float = Field(
-        0.5, ge=0, lt=1, description="dgkd_stochastic: probability that an expert is dropped"
+    kd_weight: float = Field(
+        0.9, ge=0, le=1, description="share (lambda) of distillation in the loss; the rest: labels"
     )
-    views: int = Field(8, ge=0, description="distinct views of an image that students see; 0: a new one in every pass")
+    stochastic_drop: float = Field(
+        0.5, ge=0, lt=1, description="dgkd_stochastic only: probability that an expert is dropped"
+    )
+    views: int = Field(8, ge=0, description="views of each image that students see in turn; 0: a new one in every pass")
     source: Literal["auto", "online", "cached"] = Field(
-        "auto", description="expert outputs: run the expert, or read stored logits; auto counts forwards"
+        "auto", description="online: experts run beside students; cached: logits are stored; auto: fewer forwards"
     )
 
 
 class Difficulty(Section):
     """How hard an image is."""
 
-    scorer: Scorer = Field("held_out_loss", description="which difficulty orders the images")
-    balanced: bool = Field(False, description="rank within each class, so that every stratum has the same class mix")
+    scorer: Scorer = Field("held_out_loss", description="the difficulty that orders images: see docs/choices.md")
+    balanced: bool = Field(False, description="rank images within their class, so that every stratum has the same mix")
     held_out_folds: int = Field(
-        0, ge=0, description="folds of the held-out loss (2 or more; 0: not computed, unless it is the scorer: 3)"
+        0, ge=0, description="folds of the held-out loss, 2 or more; 0: none, or 3 where it is the scorer"
     )
 
 
 class CurriculumRecipe(Section):
     """The curriculum of ces_kd where nothing is searched (search.trials: 0)."""
 
-    mode: Mode = Field("promote", description="static, reveal, promote or both")
-    selector: Selector = Field("stratified", description="how a stratum gets its expert")
-    confidence: float = Field(
-        0.5, gt=0, le=1, description="selector competent: probability of the label that is enough"
+    mode: Mode = Field("promote", description="what pacing opens: nothing (all is open), images, experts, both")
+    selector: Selector = Field(
+        "stratified", description="stratified: by stratum; competent: the smallest expert that is right and sure"
     )
-    pacing: PacingSpec = Field(PacingSpec(), description="pacing function")
+    confidence: float = Field(
+        0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
+    )
+    pacing: PacingSpec = Field(PacingSpec(), description="how fast it opens")
 
 
 class Search(Section):
     """The pacing search, and with the same number of trials the searches of the methods it is compared with."""
 
-    trials: int = Field(16, ge=0, description="trials of each search; 0: no search, use curriculum and distillation")
+    trials: int = Field(16, ge=0, description="points that each search tries; 0: none, use curriculum and distillation")
     methods: tuple[Method, ...] = Field(
         ("ces_kd",),
         strict=False,
-        description="methods whose settings are searched; others than ces_kd: temperature, weight",
+        description="methods that get a search each; ces_kd: all of the space; others: temperature and kd_weight alone",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
-    steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's")
+    steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
     seed: int = Field(1000, ge=0, lt=2**32, description="seed of the trials' student and of the sampler")
-    sampler: Literal["tpe", "random"] = Field("tpe", description="Optuna's sampler")
+    sampler: Literal["tpe", "random"] = Field(
+        "tpe", description="Optuna's sampler: tpe learns from trials, random does not"
+    )
     round_size: int = Field(
         4, gt=0, description="points proposed at once; the sampler learns from whole rounds, so that the search repeats"
     )
@@ -149,7 +157,7 @@ class Search(Section):
     warm_start: tuple[str, ...] = Field(
         (),
         strict=False,
-        description="earlier searches (search-...) over the same artifacts that the sampler learns from",
+        description="folders of earlier searches (search-...) over the same artifacts, for the sampler to learn from",
     )
 
     @field_validator("methods")
@@ -171,20 +179,20 @@ class Search(Section):
 class Resources(Section):
     """What the work asks Ray for. Never changes a result, but for cpus on a CPU (threads)."""
 
-    workers: int = Field(1, gt=0, description="Ray Train workers of each of the ladder's networks")
-    cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker")
-    gpus: float = Field(0, ge=0, description="GPUs of each Ray Train worker")
+    workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
+    cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker, student and trial")
+    gpus: float = Field(0, ge=0, description="GPUs of each expert's worker")
     student_gpus: float = Field(
-        0, ge=0, description="GPUs of a single-worker student or trial; fractions share one GPU"
+        0, ge=0, description="GPUs of a student, trial or scoring actor; fractions share one GPU"
     )
-    score_workers: int = Field(2, gt=0, description="actors that score difficulty")
-    checkpoint_seconds: float = Field(15, ge=0, description="least time between two checkpoints of a training")
+    score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
+    checkpoint_seconds: float = Field(15, ge=0, description="least seconds between two checkpoints of a training")
 
 
 class Recipe(Section):
     """A run, whole."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's report")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="begins the name of the run's report")
     dataset: DatasetRecipe = Field(description="the images")
     ladder: Ladder = Field(description="the networks")
     training: Training = Field(description="how every network is trained")
@@ -309,20 +317,6 @@ def find(source: str) -> Path:
 def names() -> list[str]:
     """Names of the recipes that come with the program."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every field of the recipe: dotted name, type and default in words, description."""
-    for name, info in model.model_fields.items():
-        inner = model_of(info.annotation)
-        dotted = f"{prefix}{name}"
-        if inner is not None and inner.__name__ != "Range":
-            many = typing.get_origin(info.annotation) is tuple
-            yield dotted, "list" if many else "section", info.description or ""
-            yield from fields(inner, f"{dotted}[]." if many else f"{dotted}.")
-            continue
-        default = "required" if info.is_required() else f"default {plain(info.default)}"
-        yield dotted, f"{type_words(info.annotation)}; {default}", info.description or ""
 
 
 def _override(content: dict[str, Any], override: str) -> None:

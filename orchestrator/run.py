@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import recipe as recipes
-from orchestrator import report
+from orchestrator import recipe_reference, report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
@@ -170,9 +170,11 @@ def _check(
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
     from orchestrator.checks import check_networks, check_tracking, check_warm_start
+    from orchestrator.own_checks import check_own_curriculum
 
     check_tracking(recipe, store)
     check_warm_start(planned, store)
+    check_own_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
     sizes = check_networks(recipe, data)
@@ -206,9 +208,9 @@ class _FullHelp(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
         parser.print_help()
         print("\nfields of a recipe (dotted names, as in field=value):\n")
-        for name, kind, description in recipes.fields():
-            print(f"  {name}  ({kind})")
-            print(textwrap.fill(description, 100, initial_indent="      ", subsequent_indent="      "))
+        for field in recipe_reference.fields():
+            print(f"  {field.name}  ({field.summary})")
+            print(textwrap.fill(field.text, 100, initial_indent="      ", subsequent_indent="      "))
         parser.exit()
 
 

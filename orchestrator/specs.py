@@ -9,12 +9,26 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
-Family = Literal["log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential"]
+from orchestrator.wording import NameOrOwn
+
+FAMILIES = ("log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential")
+SCORERS = ("expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step")
+Family = Annotated[str, AfterValidator(NameOrOwn(FAMILIES))]
+Scorer = Annotated[str, AfterValidator(NameOrOwn(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
-Scorer = Literal["expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step"]
 Selector = Literal["stratified", "competent"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,7 +45,21 @@ class Spec(BaseModel):
         return cls.model_validate(plain, strict=False)
 
 
-class NetworkSpec(Spec):
+class CodedSpec(Spec):
+    """A spec that may name callables of a person's own. ``code`` has the SHA-256 of the file behind each, by its name.
+
+    Without any it is left out of the plain form, so that what comes with the program keeps its identity.
+    """
+
+    code: dict[str, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_empty_code(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain = serialise(self)
+        return plain if self.code else {field: value for field, value in plain.items() if field != "code"}
+
+
+class NetworkSpec(CodedSpec):
     """A network: a registered name or ``module:callable``, and the shape of its input and output."""
 
     name: str
@@ -47,26 +75,32 @@ class OptimizerSpec(Spec):
     learning_rate: float = Field(0.1, gt=0, description="the highest learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd; the first beta of adamw")
     nesterov: bool = Field(True, description="Nesterov's form of momentum (sgd with momentum above 0)")
-    weight_decay: float = Field(5e-4, ge=0, description="weight decay")
-    schedule: Literal["cosine", "steps", "constant"] = Field("cosine", description="how the learning rate falls")
+    weight_decay: float = Field(5e-4, ge=0, description="weight decay of all parameters")
+    schedule: Literal["cosine", "steps", "constant"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the learning rate rises from 0")
     milestones: tuple[Share, ...] = Field(
-        (0.5, 0.75), strict=False, description="schedule steps: shares of the steps at which the rate is multiplied"
+        (0.5, 0.75),
+        strict=False,
+        description="schedule steps only: shares of the steps at which the rate is multiplied",
     )
-    decay: float = Field(0.1, gt=0, le=1, description="schedule steps: by what the rate is multiplied")
+    decay: float = Field(0.1, gt=0, le=1, description="schedule steps only: by what the rate is multiplied")
 
 
 class PacingSpec(Spec):
     """A pacing function; see ``curricula/pacing.py`` for the formulas."""
 
-    family: Family = Field("linear", description="pacing family")
+    family: Family = Field("linear", description="the formula; docs/choices.md has each")
     a: float = Field(0.5, ge=0, le=1, description="share of training after which everything is in play")
     b: float = Field(0.3, gt=0, le=1, description="fraction in play at the start")
-    increase: float = Field(1.9, gt=1, description="fixed_exponential: factor of each rise")
-    step_length: float = Field(0.1, gt=0, le=1, description="fixed_exponential: share of training between two rises")
+    increase: float = Field(1.9, gt=1, description="fixed_exponential only: factor of each rise")
+    step_length: float = Field(
+        0.1, gt=0, le=1, description="fixed_exponential only: share of training between two rises"
+    )
 
 
-class CurriculumSpec(Spec):
+class CurriculumSpec(CodedSpec):
     """Difficulty order, pacing and selector of one student. ``control`` re-deals the same experts to other images."""
 
     scorer: Scorer
@@ -135,8 +169,11 @@ class PretrainedSpec(Spec):
     sha256: str
 
 
-class ScoreSpec(Spec):
-    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance."""
+class ScoreSpec(CodedSpec):
+    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
+
+    ``code`` names the difficulties of a person's own that are computed beside the registered ones.
+    """
 
     experts: tuple[str, ...]  # smallest first
     networks: tuple[NetworkSpec, ...]
@@ -178,16 +215,16 @@ class SpaceSpec(Spec):
     """What the search may choose: lists are alternatives, ranges are searched uniformly, one value fixes it."""
 
     families: tuple[Family, ...] = Field(
-        ("log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential"),
+        FAMILIES,
         strict=False,
         min_length=1,
         description="pacing families",
     )
     a: Range = Field(Range(low=0.1, high=1.0), description="share of training after which everything is in play")
     b: Range = Field(Range(low=0.1, high=0.8), description="fraction in play at the start")
-    increase: Range = Field(Range(low=1.2, high=3.0), description="fixed_exponential: factor of each rise")
+    increase: Range = Field(Range(low=1.2, high=3.0), description="fixed_exponential only: factor of each rise")
     step_length: Range = Field(
-        Range(low=0.05, high=0.3), description="fixed_exponential: share of training between two rises"
+        Range(low=0.05, high=0.3), description="fixed_exponential only: share of training between two rises"
     )
     modes: tuple[Mode, ...] = Field(
         ("static", "reveal", "promote", "both"), strict=False, min_length=1, description="curriculum modes"
@@ -263,4 +300,7 @@ def apply_choice(student: TrainSpec, choice: dict[str, Any]) -> TrainSpec:
         if pacing:
             curriculum = curriculum.model_copy(update={"pacing": PacingSpec(**pacing)})
         curriculum = curriculum.model_copy(update={key: choice[key] for key in ("mode", "selector") if key in choice})
+        named = (curriculum.scorer, curriculum.pacing.family)
+        code = {name: digest for name, digest in curriculum.code.items() if name in named}
+        curriculum = curriculum.model_copy(update={"code": code})
     return student.model_copy(update={"guidance": guidance, "curriculum": curriculum, "searched": False})

@@ -6,11 +6,14 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic_core import ErrorDetails
+
+from orchestrator.own_code import PATH
 
 LONGEST = 80  # characters of a wrong value that are shown
 
@@ -32,6 +35,21 @@ _GIVE = {
     "string_pattern_mismatch": "letters, digits, '_', '.' and '-', beginning with a letter or digit",
     "invalid_key": "a field's name as text",
 }
+
+
+@dataclass(frozen=True)
+class NameOrOwn:
+    """Checks a text: one of ``names``, or a callable of a person's own as ``module:callable``."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, found: str) -> str:
+        if found not in self.names and not PATH.fullmatch(found):
+            raise ValueError(
+                f"found {found!r}; give one of {', '.join(self.names)}, or your own as module:callable"
+                f"{nearest(found, self.names)}"
+            )
+        return found
 
 
 def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel]) -> str:
@@ -89,13 +107,16 @@ def model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def type_words(annotation: Any) -> str:
-    """A field's type as a person would say it."""
+def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """A field's type as a person would say it; ``metadata`` is what pydantic took off the annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    for item in metadata:
+        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrOwn):
+            return " | ".join((*item.func.names, "module:callable"))
     if origin is Literal:
         return " | ".join(map(str, arguments))
     if origin is Annotated:
-        return type_words(arguments[0])
+        return type_words(arguments[0], arguments[1:])
     if origin is tuple:
         return f"list of {type_words(arguments[0])}"
     if origin in (typing.Union, types.UnionType):

@@ -44,16 +44,23 @@ class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
 class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     """The recipe's part about data."""
 
-    name: str = Field(description="name of a registered data set")
-    root: str = Field(default="data", description="folder of sets that are read from files")
-    download: bool = Field(default=True, description="fetch a torchvision set into root when it is not there")
+    name: str = Field(
+        description="cifar10, cifar100, fashion_mnist, mnist5k, synthetic, image_folder (photos), or module:callable"
+    )
+    root: str = Field(
+        default="data",
+        description="folder of a set that is read from files, absolute or from the folder that the run is started in",
+    )
+    download: bool = Field(default=True, description="fetch a CIFAR or Fashion-MNIST that is not in root")
     validation: int | float = Field(
         default=0.1,
-        description="images (whole number) or share (between 0 and 1) cut from the training data, class by class; "
+        description="images (1 or more) or their share (between 0 and 1) cut from the training data, class by class; "
         "not used by an image_folder that has a validation folder of its own",
     )
-    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the cut, synthetic images and severity mix")
-    skip_broken: bool = Field(default=False, description="leave broken images out instead of stopping")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="seed of the cut for validation, of synthetic images and of damage"
+    )
+    skip_broken: bool = Field(default=False, description="leave broken images out; otherwise they stop the run")
     image_size: int | None = Field(
         default=None, ge=8, description=f"image_folder only: edge in pixels (default {DEFAULT_IMAGE_SIZE})"
     )

@@ -31,14 +31,21 @@ def run(job: Job) -> Artifact:
     """Make the ingest artifact.
 
     Raises:
-        StageError: with the list of broken images, unless ``dataset.skip_broken`` is set.
+        StageError: with the list of broken images, unless ``dataset.skip_broken`` is set; for data that are no longer
+            those that the run was planned with.
     """
     start = time.time()
-    recipe = DatasetRecipe.model_validate(job.settings["dataset"])
+    # Absolute: this process may work in another folder than the command that was given.
+    recipe = DatasetRecipe.model_validate(job.settings["dataset"] | {"root": job.dataset_root})
     job.say(doing="reading")
     try:
         loaded = datasets.load(recipe)
         info = datasets.describe(recipe)
+        if info.fingerprint != job.spec["fingerprint"]:
+            raise StageError(
+                f"dataset: {recipe.name} is no longer what it was when the run was planned; start the run again, and "
+                "if that does not help look for what makes the data differ from one reading or node to the next"
+            )
         job.say(doing=f"checking {len(loaded.labels):,} images")
         broken = _check_arrays(loaded, info.classes) if isinstance(loaded, ArrayImages) else _check_files(loaded)
     except datasets.DatasetError as error:

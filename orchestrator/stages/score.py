@@ -20,6 +20,7 @@ import ray.data
 import torch
 
 from curricula.difficulty import Evidence, available, score, spearman
+from orchestrator import own_code
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
@@ -159,11 +160,13 @@ def _write_difficulty(
         fold_logits=folds if spec.folds else None,
         fold=folds_of(len(train), spec.folds, spec.views_seed) if spec.folds else None,
         learned_step=learned,
+        image=train,
     )
     columns: dict[str, npt.NDArray[Any]] = {"image": train, "label": labels}
     if evidence.fold is not None:
         columns["fold"] = np.asarray(evidence.fold)
     scores = {name: score(name, evidence) for name in available(evidence)}
+    scores |= {name: score(own_code.load(name), evidence) for name in spec.code}
     columns |= scores
     severity_file = folders["data"] / "severity.npy"
     found: dict[str, Any] = {"difficulties": sorted(scores)}

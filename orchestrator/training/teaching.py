@@ -14,6 +14,7 @@ import torch
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
+from orchestrator import own_code
 from orchestrator.specs import CurriculumSpec, NetworkSpec, PacingSpec, TrainSpec
 from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.networks import WEIGHTS, load_network
@@ -60,7 +61,8 @@ def make_pacing(spec: PacingSpec) -> pacing.Pacing:
     """The pacing function of a spec."""
     if spec.family == "fixed_exponential":
         return pacing.make(spec.family, spec.a, spec.b, increase=spec.increase, step_length=spec.step_length)
-    return pacing.make(spec.family, spec.a, spec.b)
+    family = own_code.load(spec.family) if own_code.is_own(spec.family) else spec.family
+    return pacing.make(family, spec.a, spec.b)
 
 
 def build_curriculum(

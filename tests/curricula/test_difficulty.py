@@ -21,7 +21,16 @@ def direct_loss(logits: np.ndarray, label: int) -> float:
     return math.log(sum(math.exp(z) for z in logits)) - logits[label]
 
 
-@pytest.mark.parametrize("name", DIFFICULTIES)
+def disagreement(given: Evidence) -> np.ndarray:
+    """A difficulty of one's own: how far the probabilities of the largest and the smallest expert lie apart."""
+    small, large = (np.exp(difficulty.log_softmax(given.logits[expert])) for expert in (0, -1))
+    return np.abs(small - large).sum(axis=1)
+
+
+EVERY: list[Any] = [*DIFFICULTIES, disagreement]
+
+
+@pytest.mark.parametrize("name", EVERY, ids=lambda scorer: getattr(scorer, "__name__", scorer))
 class TestEveryDifficulty:
     def test_gives_one_finite_float64_an_image(self, name: str) -> None:
         scores = score(name, evidence())
@@ -62,6 +71,8 @@ class TestEveryDifficulty:
         np.testing.assert_array_equal(score(name, parts), score(name, whole))
 
     def test_is_available_exactly_when_its_evidence_is_there(self, name: str) -> None:
+        if name not in DIFFICULTIES:
+            pytest.skip("nobody but its author knows what a difficulty of one's own needs")
         nothing: dict[str, Any] = dict.fromkeys(OPTIONAL)
         bare = evidence(**nothing)
         if name in available(bare):
@@ -111,6 +122,19 @@ def test_scores_that_are_not_finite_are_refused_with_the_image() -> None:
         score("expert_loss", evidence(logits=logits))
 
 
+@pytest.mark.parametrize(
+    ("scorer", "message"),
+    [
+        (lambda given: given.labels[:-1], "39 numbers for 40 images. Give one number an image"),
+        (lambda given: given.logits[0], r"shape \(40, 5\). Give one number an image"),
+        (lambda given: np.full(IMAGES, np.nan), "40 of 40 values are not finite"),
+    ],
+)
+def test_a_difficulty_of_one_s_own_that_ranks_nothing_is_refused(scorer: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"difficulty '<lambda>': {message}"):
+        score(scorer, evidence())
+
+
 def test_unknown_difficulty_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"'expert_los' is unknown.*'expert_loss'"):
         score("expert_los", evidence())
@@ -127,6 +151,7 @@ def test_unknown_difficulty_is_refused_with_the_nearest_name() -> None:
         ("fold_logits", None),
         ("fold", np.full(IMAGES, 99)),
         ("learned_step", np.zeros(3, dtype=np.int64)),
+        ("image", np.zeros(3, dtype=np.int64)),
     ],
 )
 def test_evidence_that_does_not_go_together_is_refused_by_field(field: str, value: Any) -> None:

@@ -15,7 +15,17 @@ from curricula.pacing import Pacing, make, names
 FIXED = "fixed_exponential"
 
 
+def cosine(progress: np.ndarray, a: float, b: float) -> np.ndarray:
+    """A family of one's own: half a cosine wave."""
+    return b + (1 - b) * (1 - np.cos(np.pi * progress / a)) / 2
+
+
+OWN = "cosine"
+
+
 def pacing_of(family: str, a: float, b: float) -> Pacing:
+    if family == OWN:
+        return make(cosine, a, b)
     return make(family, a, b, increase=1.9, step_length=0.05) if family == FIXED else make(family, a, b)
 
 
@@ -36,7 +46,7 @@ shares = st.floats(0, 1)
 starts = st.floats(0.001, 1)
 
 
-@pytest.mark.parametrize("family", names())
+@pytest.mark.parametrize("family", [*names(), OWN])
 class TestEveryFamily:
     @given(a=shares, b=starts, progress=st.lists(shares, min_size=1, max_size=20))
     def test_stays_in_its_bounds_and_never_falls(self, family: str, a: float, b: float, progress: list[float]) -> None:
@@ -81,6 +91,9 @@ class TestEveryFamily:
     def test_refuses_a_bad_field_by_name(self, family: str, field: str, value: Any) -> None:
         with pytest.raises(ValueError, match=rf"pacing\.{field}"):
             pacing_of(family, **({"a": 0.5, "b": 0.5} | {field: value}))
+
+    def test_passes_the_check_of_families_of_one_s_own(self, family: str) -> None:
+        pacing_of(family, 0.7, 0.2).check()
 
     def test_is_a_value(self, family: str) -> None:
         assert pacing_of(family, 0.5, 0.5) == pacing_of(family, 0.5, 0.5)
@@ -146,3 +159,17 @@ def test_unknown_family_is_refused_with_the_nearest_name() -> None:
 
 def test_the_families_of_both_papers_are_there() -> None:
     assert names() == ["exp", FIXED, "linear", "log", "quadratic", "root", "step"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (lambda p, a, b: 1 - p, r"with a=0\.8, b=0\.2 it falls from 1 to 0\.999 at progress 0"),
+        (lambda p, a, b: np.full_like(p, np.nan), "gave shape .* Give one finite fraction for each"),
+        (lambda p, a, b: 0.5, r"gave shape \(\), 1 of them finite"),
+        (lambda p, a, b: (p + 1) / (p.max() + 1), "it gives another fraction alone than among others"),
+    ],
+)
+def test_a_family_of_one_s_own_that_is_no_pacing_is_refused(formula: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"pacing family <lambda>: .*{message}"):
+        make(formula, 0.8, 0.2).check()

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.datasets import DatasetRecipe, SyntheticRecipe
+from orchestrator.datasets.registry import OWN
 
 MakeFolder = Callable[[dict[str, int]], Path]
 
@@ -63,6 +64,8 @@ def recipe_that_runs_here(tmp_path: Path, make_image_folder: MakeFolder) -> Call
             if variable not in os.environ:
                 pytest.skip(f"torchvision reads none but the real files; {variable} names no folder that holds them")
             return DatasetRecipe(name=name, root=os.environ[variable], download=False)
+        elif name == OWN:
+            return DatasetRecipe(name="tests.datasets.own_sets:noise")
         return DatasetRecipe(name=name)
 
     return recipe

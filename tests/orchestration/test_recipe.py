@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator import recipe as recipes
 from orchestrator.datasets import describe
 from orchestrator.plan import plan
-from orchestrator.recipe import Recipe, fields, load
+from orchestrator.recipe import Recipe, load
+from orchestrator.recipe_reference import fields
 from tests.orchestration.examples import TINY, refusal
 
 
@@ -63,7 +64,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_name_and_those_known_there
 @settings(max_examples=30, deadline=None)
 @given(word=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1), section=st.sampled_from(["", "training.", "search."]))
 def test_any_word_that_is_no_field_is_refused_by_its_dotted_name(word: str, section: str) -> None:
-    names = {name for name, _, _ in fields()}
+    names = {field.name for field in fields()}
     if f"{section}{word}" not in names:
         assert refusal(f"{section}{word}=1").startswith(f"{section}{word}: unknown field")
 
@@ -92,6 +93,13 @@ def test_any_word_that_is_no_field_is_refused_by_its_dotted_name(word: str, sect
         ("dataset.download='yes'", "dataset.download: found 'yes'; give true or false"),
         ("name=3", "name: found 3; give text"),
         ("name=../up", "name: found '../up'; give letters, digits"),
+        (
+            "curriculum.pacing.family=lineer",
+            "curriculum.pacing.family: found 'lineer'; give one of log, exp",
+        ),
+        ("search.space.families=[exp, rot]", "search.space.families[1]: found 'rot'; give one of log, exp"),
+        ("difficulty.scorer=lossy", "difficulty.scorer: found 'lossy'; give one of expert_loss, margin"),
+        ("difficulty.scorer=my own:lossy", "difficulty.scorer: found 'my own:lossy'; give one of expert_loss, margin"),
         ("training.keep=bets", "training.keep: found 'bets'; give one of 'best' or 'last'; did you mean 'best'?"),
         ("methods=[kd, ces_dk]", "methods[1]: found 'ces_dk'; give one of 'labels', 'kd'"),
         ("methods=kd", "methods: found 'kd'; give a list"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from orchestrator.recipe import Recipe, RecipeError, fields, find, load
+from orchestrator.recipe import Recipe, RecipeError, find, load
+from orchestrator.recipe_reference import fields
 from orchestrator.run import main
 from orchestrator.wording import dotted
 from tests.orchestration.examples import refusal, tiny
@@ -112,12 +113,34 @@ def leaves(model: type[BaseModel]) -> Iterator[str]:
 
 def test_fields_gives_every_field_with_its_type_its_default_and_a_description() -> None:
     found = list(fields())
-    assert sorted(name.rpartition(".")[2] for name, _, _ in found) == sorted(leaves(Recipe))
-    assert len({name for name, _, _ in found}) == len(found)
-    for name, kind, description in found:
-        assert description.strip(), name
-        assert kind in ("section", "list") or kind.endswith("required") or "; default " in kind, name
-        assert "<class" not in kind and "Annotated" not in kind and "\n" not in kind, (name, kind)
+    assert sorted(field.name.rpartition(".")[2] for field in found) == sorted(leaves(Recipe))
+    assert len({field.name for field in found}) == len(found)
+    for field in found:
+        assert field.text.strip(), field.name
+        assert field.kind in ("section", "list") or (field.type and field.default), field.name
+        assert "<class" not in field.summary and "Annotated" not in field.summary and "\n" not in field.summary, field
+
+
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("training", "section"),
+        ("ladder.networks", "list"),
+        ("training.steps", "whole number; above 0; required"),
+        ("training.optimizer.momentum", "number; [0, 1); default 0.9"),
+        ("training.optimizer.milestones", "list of number; [0, 1]; default [0.5, 0.75]"),
+        ("seeds", "list of whole number; [0, 2^63), 1 or more entries; default [0, 1, 2]"),
+        ("dataset.image_size", "whole number or nothing; 8 or more; default null"),
+        ("search.space.kd_weight", "number or [low, high]; default [0.5, 1.0]"),
+    ],
+)
+def test_a_field_is_told_with_its_type_its_bounds_and_its_default(name: str, summary: str) -> None:
+    assert next(field for field in fields() if field.name == name).summary == summary
+
+
+def test_names_of_one_s_own_are_offered_where_they_may_stand() -> None:
+    offered = {field.name for field in fields() if field.type.endswith("module:callable")}
+    assert offered == {"difficulty.scorer", "curriculum.pacing.family", "search.space.families"}
 
 
 def test_the_help_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +148,9 @@ def test_the_help_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    for name, kind, description in fields():
-        assert f"  {name}  ({kind})" in shown
-        assert description.split()[-1] in shown
+    for field in fields():
+        assert f"  {field.name}  ({field.summary})" in shown
+        assert field.text.split()[-1] in shown
     assert "--storage" in shown and "--dry-run" in shown
 
 

@@ -130,7 +130,7 @@ def test_a_table_is_markdown_that_lines_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "last"), [(None, "taught by"), (500, "taught by"), (70, "each seed"), (5, "± seeds")]
+    ("width", "last"), [(None, "taught by"), (500, "taught by"), (80, "each seed"), (5, "± seeds")]
 )
 def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_narrow(
     width: int | None, last: str

@@ -92,7 +92,7 @@ def pacing(mode: str, family: str = "linear", a: float = 0.7, b: float = 0.4, **
         "mode": mode,
         "selector": "stratified",
         "confidence": 0.5,
-        "pacing": PacingSpec(family=family, a=a, b=b),  # type: ignore[arg-type]
+        "pacing": PacingSpec(family=family, a=a, b=b),
     }
     return CurriculumSpec(**(fields | changes))
 

@@ -155,11 +155,15 @@ class TestCurriculum:
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_every_pacing_family_is_made_from_its_spec(self, family: str) -> None:
-        spec = PacingSpec(family=family, a=0.5, b=0.3, increase=1.5, step_length=0.2)  # type: ignore[arg-type]
+        spec = PacingSpec(family=family, a=0.5, b=0.3, increase=1.5, step_length=0.2)
         found = make_pacing(spec)
         assert found(1.0) == 1
         assert found(0.0) == pytest.approx(0.3, abs=1e-4)
         assert (found.increase == 1.5) == (family == "fixed_exponential")
+
+    def test_a_family_of_one_s_own_is_made_from_its_path(self) -> None:
+        found = make_pacing(PacingSpec(family="tests.orchestration.own_curricula:cosine", a=0.5, b=0.3))
+        assert found(0.0) == pytest.approx(0.3) and found(0.25) == pytest.approx(0.65) and found(0.5) == 1
 
 
 def shown(view: int) -> Shown:
