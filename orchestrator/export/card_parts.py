@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.export.card_code import code_of
+from orchestrator.export.card_code import code_of, from_image_file
 from orchestrator.export.exported import Exported
 from orchestrator.export.finding import method_words
 from orchestrator.export.latency import processor
@@ -37,12 +37,14 @@ def introduction(exported: Exported) -> str:
         origin = f"It is an expert (`{chosen.row['role']}`) of a ladder that was trained to teach a smaller network."
     else:
         origin = (
-            f"It is a student, taught by method `{chosen.method}` ({method_words(chosen.method)}); its teacher "
-            f"`{exported.run.teacher.name}` is larger ({_capacity(exported.run.teacher.row)})."
+            f"It is a student of knowledge distillation, taught by method `{chosen.method}` "
+            f"({method_words(chosen.method)}; a TA, teacher assistant, is a network between teacher and student in "
+            f"size). The teacher of its ladder is `{exported.run.teacher.name}`, "
+            f"{_capacity(exported.run.teacher.row)}."
         )
     return (
         f"# {title(exported)}\n\nAn image classifier for {shape.classes} classes: `{shape.name}`, "
-        f"{_capacity(_size_row(exported))}. {origin} Why this one: {chosen.why}.\n\n"
+        f"{_capacity(_size_row(exported))}. {origin} It was chosen among the run's networks so: {chosen.why}.\n\n"
         f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about['counts']['test']:,} images."
     )
 
@@ -92,7 +94,8 @@ def how_to_use(exported: Exported) -> str:
             f"\n\nFor validation and test a photo's central square of 7/8 of its shorter edge was resized to "
             f"{shape.image_size} pixels (bilinear)."
         )
-    return text + "".join(f"\n\n{code_of(file, exported)}" for file in exported.files)
+    blocks = [from_image_file(exported), *(code_of(file, exported) for file in exported.files)]
+    return "\n\n".join([text, *(block for block in blocks if block)])
 
 
 def accuracy(exported: Exported) -> str:
@@ -136,7 +139,7 @@ def int8(exported: Exported) -> str:
         f"calibrated on {quantised.calibrated_on} training images.\n\n"
         + table(["part", "images", "fp32 %", "int8 %", "drop (points)", "same prediction %"], rows)
         + f"\n\nSize {before.bytes:,} to {after.bytes:,} bytes. One image takes {ratio:.2f} times what it takes in fp32"
-        + (": for a network so small, int8 does not pay in time. " if ratio > 1 else ". ")
+        + (": int8 saves size here, and no time. " if ratio > 1 else ". ")
         + "The test figures are a second use of the test images, made after every choice; nothing was chosen by them."
     )
 
@@ -150,10 +153,10 @@ def speed_and_size(exported: Exported) -> str:
     return (
         "## Speed and size\n\n"
         + table(["file", "ms an image", "teacher's ms", "ratio", "bytes", "teacher's bytes"], rows)
-        + f"\n\nOne image, one thread, on {processor()}: median and, in brackets, the 10th and 90th of a hundred over "
-        f"{exported.timing.rounds} rounds; in each round every file ran once, and {compared} in the same format. "
-        "`ratio` is the median over rounds. For safetensors the network ran in PyTorch as it was trained, batch norm "
-        "and all; the graphs have batch norm folded in."
+        + f"\n\nOne image, one thread, on {processor()}: median and, in brackets, 10th and 90th percentile over "
+        f"{exported.timing.rounds} rounds. In each round every file had its turn, and {compared} in the same format; "
+        "the second of two passes counted, so that weights were in the caches. `ratio` is the median over rounds. For "
+        "safetensors the network ran in PyTorch as it was trained, batch norm and all; the graphs have it folded in."
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 WARM_UP = 20  # rounds before the first that counts
-ROUNDS, MOST_SECONDS = 500, 20.0
+ROUNDS, MOST_SECONDS = 300, 10.0
 
 
 @dataclass(frozen=True)
