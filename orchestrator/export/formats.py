@@ -6,10 +6,7 @@ notes are taken out.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from orchestrator.export.deployable import Deployable, deployable, weights_file
 from orchestrator.export.finding import Chosen, Run
 from orchestrator.export.options import Format
+from orchestrator.export.quiet import quietly
 
 
 class ExportFailedError(RuntimeError):
@@ -57,10 +55,11 @@ def write(form: Format, run: Run, chosen: Chosen, path: Path) -> None:
     # Two images: a batch of one would be taken for a constant.
     example = torch.rand(2, shape.channels, shape.image_size, shape.image_size)
     try:
-        if form == "torch-export":
-            write_torch_export(network, example, path, describe(run, chosen))
-        else:
-            write_onnx(network, example, path, describe(run, chosen))
+        with quietly():
+            if form == "torch-export":
+                write_torch_export(network, example, path, describe(run, chosen))
+            else:
+                write_onnx(network, example, path, describe(run, chosen))
     except Exception as error:  # tracing runs a person's own code on stand-ins: it may raise anything
         reason = str(error).strip().partition("\n")[0]
         raise ExportFailedError(
@@ -80,13 +79,10 @@ def write_onnx(network: Deployable, example: torch.Tensor, path: Path, about: Ma
     """ONNX with the input ``images`` and the output ``logits``, everything in one file, passed by ONNX's checker."""
     import onnx
 
-    # Both streams: the exporter prints its steps, and warns of optional packages.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network, (example,), path, input_names=["images"], output_names=["logits"], external_data=False,
-            dynamo=True, dynamic_shapes={"images": {0: "batch"}}, verbose=False,
-        )  # fmt: skip
+    torch.onnx.export(
+        network, (example,), path, input_names=["images"], output_names=["logits"], external_data=False,
+        dynamo=True, dynamic_shapes={"images": {0: "batch"}}, verbose=False,
+    )  # fmt: skip
     model = onnx.load(path)
     for nodes in (model.graph.node, *(function.node for function in model.functions)):
         for node in nodes:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 WARM_UP = 20  # rounds before the first that counts
-ROUNDS, MOST_SECONDS = 300, 10.0
+LEAST_ROUNDS, ROUNDS, MOST_SECONDS = 20, 300, 10.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def measure(sides: Mapping[str, Callable[[], object]]) -> Timing:
                 took = time.perf_counter() - start
                 if number >= 0:
                     found[name].append(1000 * took)
-            if number >= WARM_UP and time.perf_counter() - started > MOST_SECONDS:
+            if number + 1 >= LEAST_ROUNDS and time.perf_counter() - started > MOST_SECONDS:
                 break
     rounds = len(next(iter(found.values())))
     return Timing({name: np.array(values) for name, values in found.items()}, rounds)

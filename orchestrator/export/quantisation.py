@@ -6,9 +6,6 @@ Normalisation stays in fp32. ONNX Runtime computes convolutions and linear layer
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ import numpy as np
 from orchestrator.export.deployable import IntArray, RunImages
 from orchestrator.export.formats import ExportFailedError, check_onnx
 from orchestrator.export.outside import Runner
+from orchestrator.export.quiet import quietly
 from orchestrator.training.evaluation import BATCH
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 32
@@ -74,7 +72,7 @@ def quantise(source: Path, target: Path, images: RunImages) -> int:
 
     prepared = target.with_name(f"prepared-{target.name}")
     try:
-        with _quiet():
+        with quietly():
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             quantize_static(
                 prepared, target, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
@@ -120,15 +118,3 @@ def _normalisation(graph: Any) -> list[str]:
 
 def _batches(images: IntArray, size: int) -> Iterator[IntArray]:
     return (images[start : start + size] for start in range(0, len(images), size))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the quantiser prints and logs about its steps."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
