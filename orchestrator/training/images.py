@@ -45,10 +45,17 @@ class TrainingData:
 
 
 def load(
-    folder: Path, *, root: str, augmentation: str, views_seed: int, device: torch.device, decoders: int = 2
-) -> TrainingData:
-    """Open the ingest artifact in ``folder``. ``root`` is the folder that an image_folder's paths are relative to."""
+    folder: Path, *, root: str, augmentation: str, views_seed: int, device: torch.device, decoders: int = 2,
+    normalised: bool = True,
+) -> TrainingData:  # fmt: skip
+    """Open the ingest artifact in ``folder``. ``root`` is the folder that an image_folder's paths are relative to.
+
+    ``normalised``: views less the mean and divided by the standard deviation; else they are pixels in [0, 1].
+    """
     about = json.loads((folder / "dataset.json").read_text())
+    mean, std = about["mean"], about["std"]
+    if not normalised:
+        mean, std = [0.0] * len(mean), [1.0] * len(std)
     labels = np.load(folder / "labels.npy")
     subset = np.load(folder / "subset.npy")
     images: Images
@@ -57,11 +64,11 @@ def load(
         pixels = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
         if device.type != "cpu":
             pixels = pixels.to(device)
-        images = ResidentImages(pixels, about["mean"], about["std"], augmentation, views_seed, device)
+        images = ResidentImages(pixels, mean, std, augmentation, views_seed, device)
     else:
         paths = json.loads((folder / "paths.json").read_text())
         images = ImageFiles(
-            [str(Path(root) / path) for path in paths], about["image_size"], about["mean"], about["std"],
+            [str(Path(root) / path) for path in paths], about["image_size"], mean, std,
             augmentation, views_seed, device, decoders,
         )  # fmt: skip
     return TrainingData(

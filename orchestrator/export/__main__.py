@@ -1,0 +1,86 @@
+"""The command: ``python -m orchestrator.export``. Imports torch only once it is known what is exported."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.artifacts import StorageError, Store
+from orchestrator.export.finding import ExportError, default_folder, find_expert, find_student, open_run
+from orchestrator.export.options import chosen_formats
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export what the arguments say; gives the exit code: 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _export(options)
+    except (ExportError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was exported", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _export(options: argparse.Namespace) -> int:
+    formats = chosen_formats(options.format, options.quantize)
+    if options.expert and (options.method or options.seed is not None):
+        raise ExportError("--expert names a network of the ladder; leave out --method and --seed, which name a student")
+    run = open_run(Store(options.storage), options.run)
+    chosen = find_expert(run, options.expert) if options.expert else find_student(run, options.method, options.seed)
+    who = f"expert {chosen.name}" if options.expert else f"{chosen.name} by {chosen.method}, seed {chosen.seed}"
+    print(f"run {run.id}: {who} ({chosen.why})", flush=True)
+
+    from orchestrator.export.formats import ExportFailedError
+    from orchestrator.export.making import CARD, export
+
+    folder = Path(options.out) if options.out else default_folder(run, chosen)
+    try:
+        export(
+            run, chosen, formats, folder,
+            int8=bool(options.quantize), dataset_root=options.dataset_root, say=lambda line: print(line, flush=True),
+        )  # fmt: skip
+    except ExportFailedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    print(f"model card: {folder / CARD}")
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.export",
+        description="Write a trained network of a finished run as files that do not need this project, with a model "
+        "card. Every file is opened again in a process that can't import this project, and compared with the network, "
+        "before it is kept.",
+        epilog="Exit code: 0 done, 1 a file could not be written or does not do what the network does (none is kept), "
+        "2 bad input. More: docs/export.md",
+    )
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help="a run's id (default: the one that <storage>/reports/latest names)")
+    add("--storage", default="runs", metavar="URI", help="folder or URI of the run's results (default: runs)")
+    add("--method", help="a student by this method (default: the best mean validation accuracy)")
+    add("--seed", type=int, help="the student of this seed (default: the method's best on validation)")
+    add("--expert", metavar="NAME", help="a network of the ladder instead of a student")
+    add(
+        "--format", action="append", metavar="FORMAT",
+        help="safetensors (weights), torch-export (a graph for PyTorch), onnx (a graph for ONNX Runtime), or all; "
+        "may be repeated (default: all)",
+    )  # fmt: skip
+    add(
+        "--quantize", metavar="int8",
+        help="int8: also write the ONNX graph with int8 inference, calibrated on training images; measures its "
+        "accuracy on validation and on test images",
+    )  # fmt: skip
+    add("--out", metavar="FOLDER", help="where to write (default: exports/<run>/<method>-seed<seed>)")
+    add("--dataset-root", metavar="FOLDER", help="where an image_folder's photos lie now (default: as in the recipe)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

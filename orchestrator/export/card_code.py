@@ -1,0 +1,86 @@
+"""Code for the model card: how each file is loaded, short and complete."""
+
+from __future__ import annotations
+
+import json
+
+from orchestrator.export.exported import Exported, File
+from orchestrator.export.formats import create_words
+
+TORCH_EXPORT = """\
+import torch
+
+network = torch.export.load("{file}").module()
+images = torch.rand({shape})  # your images: pixels in [0, 1]
+logits = network(images)
+print(logits.argmax(dim=1))"""
+
+ONNX = """\
+import numpy
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
+images = numpy.random.rand({shape}).astype(numpy.float32)  # your images: pixels in [0, 1]
+(logits,) = session.run(["logits"], {{"images": images}})
+print(logits.argmax(axis=1))"""
+
+SAFETENSORS = """\
+import models
+import safetensors.torch
+import torch
+
+network = {create}.eval()
+network.load_state_dict(safetensors.torch.load_file("{file}"))
+mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in ({mean}, {std}))
+images = torch.rand({shape})  # your images: pixels in [0, 1]
+logits = network((images - mean) / std)
+print(logits.argmax(dim=1))"""
+
+IMAGE_FILE = """\
+import numpy
+from PIL import Image
+
+picture = Image.open("picture.png").convert("{mode}")
+{resize}
+pixels = numpy.asarray(picture, numpy.float32).reshape({size}, {size}, {channels}) / 255
+images = pixels.transpose(2, 0, 1)[None]  # (1, {channels}, {size}, {size}); for PyTorch: torch.from_numpy(images)"""
+
+RESIZE = "picture = picture.resize(({size}, {size}))"
+CENTRE = """\
+edge = 0.875 * min(picture.size)
+left, upper = (picture.width - edge) / 2, (picture.height - edge) / 2
+box = (left, upper, left + edge, upper + edge)
+picture = picture.resize(({size}, {size}), Image.Resampling.BILINEAR, box=box)"""
+
+NEEDS = {
+    "torch-export": "needs torch alone",
+    "onnx": "needs numpy and onnxruntime",
+    "safetensors": "needs torch, safetensors and the network's definition, which lies in the project that trained it, "
+    "ces-kd-orchestrator (`models`)",
+}
+CODE = {"torch-export": TORCH_EXPORT, "onnx": ONNX, "safetensors": SAFETENSORS}
+
+
+def code_of(file: File, exported: Exported) -> str:
+    """A sentence and a block of Python for one file."""
+    about, network = exported.run.about_data, exported.chosen.network
+    code = CODE[file.form].format(
+        file=file.name,
+        shape=f"1, {network.channels}, {network.image_size}, {network.image_size}",
+        create=create_words(exported.chosen),
+        mean=json.dumps(about["mean"]),
+        std=json.dumps(about["std"]),
+    )
+    return f"`{file.name}` {NEEDS[file.form]}:\n\n```python\n{code}\n```"
+
+
+def from_image_file(exported: Exported) -> str:
+    """A sentence and a block of Python that makes the input from an image file; nothing for unusual channels."""
+    network = exported.chosen.network
+    mode = {1: "L", 3: "RGB"}.get(network.channels)
+    if mode is None:
+        return ""
+    files = exported.run.about_data["layout"] == "files"
+    resize = (CENTRE if files else RESIZE).format(size=network.image_size)
+    code = IMAGE_FILE.format(mode=mode, resize=resize, size=network.image_size, channels=network.channels)
+    return f"From an image file:\n\n```python\n{code}\n```"

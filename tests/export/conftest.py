@@ -1,0 +1,65 @@
+"""Runs and exports that several tests look at. Each is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from orchestrator.artifacts import Store
+from orchestrator.export.__main__ import main
+from orchestrator.export.finding import Chosen, Run, find_expert, find_student, open_run
+from tests.export import runs
+
+# Each kind of network that is exported: the run that it is of, and what the command is told to find it.
+CASES = {
+    "plain CNN, grey": ("plain", ()),
+    "CIFAR ResNet, colour": ("resnet", ("--method", "kd", "--seed", "1")),
+    "torchvision student, photos": ("torchvision", ()),
+    "torchvision expert, photos": ("torchvision", ("--expert", "resnet18")),
+}
+FORMATS = {"safetensors": "model.safetensors", "torch-export": "model.pt2", "onnx": "model.onnx"}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """A finished run by its name."""
+
+    @cache
+    def make(name: str) -> Run:
+        folder = tmp_path_factory.mktemp(name)
+        recipe = {
+            "plain": lambda: runs.recipe(["plain_cnn_4", "plain_cnn_2"], runs.generated(1, 16)),
+            "resnet": lambda: runs.recipe(["resnet14", "resnet8"], runs.generated(3, 16)),
+            "torchvision": lambda: runs.recipe(
+                ["resnet18", "mobilenet_v3_small"], runs.photos(folder / "photos"), methods=["labels"], seeds=[0]
+            ),
+        }[name]()
+        store = Store(str(folder / "runs"))
+        runs.finish(recipe, store)
+        return open_run(store, None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(
+    finished: Callable[[str], Run], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Run, Chosen, Path]]:
+    """What the command made of a case, in every format and in int8: the run, the network and the folder."""
+
+    @cache
+    def make(case: str) -> tuple[Run, Chosen, Path]:
+        name, asked = CASES[case]
+        run, folder = finished(name), tmp_path_factory.mktemp("exported")
+        assert main([run.id, "--storage", run.store.uri, "--quantize", "int8", "--out", str(folder), *asked]) == 0
+        chosen = find_expert(run, asked[1]) if "--expert" in asked else find_student(run, *_student(asked))
+        return run, chosen, folder
+
+    return make
+
+
+def _student(asked: tuple[str, ...]) -> tuple[str | None, int | None]:
+    return (asked[1], int(asked[3])) if asked else (None, None)

@@ -1,0 +1,100 @@
+"""Finished runs to export from: real stages, their artifacts in a real store, but without Ray, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from orchestrator import datasets, report
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.checks import check_networks
+from orchestrator.datasets import ArrayImages
+from orchestrator.graph import Plan, Stage
+from orchestrator.plan import plan
+from orchestrator.recipe import Recipe
+from orchestrator.stages import evaluate, ingest, train
+from orchestrator.stages.job import Job
+
+
+def recipe(networks: list[str], dataset: dict[str, Any], **changes: Any) -> Recipe:
+    """A student on labels and one taught by the teacher, a few steps each, for two seeds."""
+    fields: dict[str, Any] = {
+        "name": "small",
+        "dataset": dataset,
+        "ladder": {"networks": networks},
+        "training": {"steps": 12, "batch_size": 16, "augmentation": "none", "precision": "fp32"},
+        "distillation": {"source": "online", "temperature": 3.0, "kd_weight": 0.7},
+        "search": {"trials": 0},
+        "methods": ["labels", "kd"],
+        "seeds": [0, 1],
+    }
+    return Recipe.model_validate(fields | changes)
+
+
+def generated(channels: int, size: int) -> dict[str, Any]:
+    """Generated images of four classes."""
+    synthetic = {"images": 192, "test_images": 48, "image_size": size, "channels": channels}
+    return {"name": "synthetic", "validation": 64, "synthetic": synthetic}
+
+
+def photos(folder: Path) -> dict[str, Any]:
+    """Photos of three classes, each of its own colour, that lie in ``folder`` afterwards."""
+    draws = np.random.default_rng(0)
+    for part, count in (("train", 24), ("test", 8)):
+        for number, name in enumerate(("blue ship", "green frog", "red car")):
+            (folder / part / name).mkdir(parents=True)
+            for photo in range(count):
+                pixels = draws.integers(0, 120, (72, 90, 3), dtype=np.uint8)
+                pixels[..., 2 - number] += 100
+                Image.fromarray(pixels).save(folder / part / name / f"{photo}.png")
+    return {"name": "image_folder", "root": str(folder), "image_size": 64, "validation": 24}
+
+
+def finish(wanted: Recipe, store: Store) -> Plan:
+    """Do every stage of the recipe and write its report."""
+    data = datasets.describe(wanted.dataset)
+    planned = plan(wanted, data)
+    made: dict[str, Artifact] = {}
+    for stage in planned.stages:
+        job = Job(
+            stage.kind, stage.name, stage.identity, stage.spec.model_dump(mode="json"), stage.settings,
+            {role: made[upstream.identity] for role, upstream in stage.inputs}, store.uri, wanted.dataset.root,
+            wanted.resources,
+        )  # fmt: skip
+        made[stage.identity] = {"ingest": ingested, "train": trained, "evaluate": evaluated}[stage.kind](job, stage)
+    report.write(planned, store, made, reused=set(), sizes=check_networks(wanted, data))
+    return planned
+
+
+def trained(job: Job, _: Stage) -> Artifact:
+    return train.run(job)
+
+
+def evaluated(job: Job, _: Stage) -> Artifact:
+    return evaluate.run(job)
+
+
+def ingested(job: Job, stage: Stage) -> Artifact:
+    """The ingest stage without its check of every image, the one thing of it that needs Ray."""
+    loaded = datasets.load(datasets.DatasetRecipe.model_validate(stage.settings["dataset"]))
+    keep, classes = np.ones(len(loaded.labels), bool), len(loaded.class_names)
+    counts = {name: int((loaded.subset == part).sum()) for part, name in enumerate(("train", "validation", "test"))}
+    about: dict[str, Any] = {
+        "classes": classes,
+        "class_names": list(loaded.class_names),
+        "counts": counts | {"skipped": 0},
+        "image_size": stage.settings["dataset"]["image_size"],
+    }
+    with job.store.scratch() as scratch:
+        if isinstance(loaded, ArrayImages):
+            about |= ingest._write_arrays(scratch, loaded, keep, loaded.subset)
+        else:
+            about |= ingest._write_files(scratch, loaded, keep)
+        np.save(scratch / "labels.npy", loaded.labels)
+        np.save(scratch / "subset.npy", loaded.subset)
+        (scratch / "dataset.json").write_text(json.dumps(about))
+        return job.commit(scratch, job.began, {"counts": about["counts"], "classes": classes})
