@@ -76,7 +76,8 @@ def prepare(tracking: Tracking) -> str:
     shown = tracking.uri if "@" not in tracking.uri else "MLFLOW_TRACKING_URI"
     try:
         client = MlflowClient(tracking_uri=tracking.uri)
-        if client.get_experiment_by_name(tracking.experiment) is None:
+        found = client.get_experiment_by_name(tracking.experiment)
+        if found is None:
             own = tracking.uri.startswith(SQLITE) and tracking.folder
             client.create_experiment(
                 tracking.experiment, artifact_location=f"file://{tracking.folder}/files" if own else None
@@ -87,6 +88,11 @@ def prepare(tracking: Tracking) -> str:
             f"tracking_uri: MLflow can't use {shown}: {why} Give a server (http://host:5000) or a database "
             "(sqlite:////folder/mlflow.db), or set tracking=none."
         ) from error
+    if found is not None and found.lifecycle_stage != "active":
+        raise RecipeError(
+            f"tracking: MLflow's experiment {tracking.experiment} at {shown} is deleted; restore it "
+            f"(mlflow experiments restore -x {found.experiment_id}), or give the recipe another name"
+        )
     return f"tracking: MLflow, experiment {tracking.experiment} at {shown}"
 
 

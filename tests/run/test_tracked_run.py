@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.run.conftest import Place
 from tests.run.test_interruption import start_until
+from tests.tracking.examples import curves
 
 mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny is not installed (extra mlflow)")
 
@@ -19,6 +22,10 @@ SMALL: dict[str, Any] = {
     "seeds": [0],
     "tracking": "mlflow",
 }
+
+
+def history_of(place: Place, name: str) -> Path:
+    return place.storage / "artifacts" / place.artifacts()[name]["identity"] / "history.json"
 
 
 def test_each_training_is_one_run_however_often_the_command_is_given(make_place: Callable[[], Place]) -> None:
@@ -47,6 +54,10 @@ def test_each_training_is_one_run_however_often_the_command_is_given(make_place:
     for run in runs:
         steps = [point.step for point in client.get_metric_history(run.info.run_id, "accuracy/validation")]
         assert steps == sorted(set(steps)) and str(steps[-1]) == run.data.params["steps"], run.info.run_name
+    (folder,) = place.storage.glob("logs/train/plain_cnn_6/*")
+    assert len(list(folder.glob("events*"))) == 2, "the killed process has left none"
+    steps = [step for step, _ in curves(folder)["loss/training"]]
+    assert steps == [row["step"] for row in json.loads(history_of(place, "train/plain_cnn_6").read_text())]
     by_name = {run.info.run_name: run for run in runs}
     for name in trained:
         wanted = records[name]["results"]["validation_accuracy"]

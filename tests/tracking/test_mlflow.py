@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from orchestrator.artifacts import Store
+from orchestrator.recipe import RecipeError
 from orchestrator.tracking import Tracking, prepare, tracking_of
 from tests.orchestration.examples import tiny
 from tests.tracking.examples import STEPS, job, train_to_the_end, train_until_killed
@@ -56,6 +58,13 @@ def test_a_training_that_was_killed_goes_on_in_its_run_and_logs_no_step_twice(
     (run,) = runs(tracking, "train-killed")
     assert run.info.status == "FINISHED"
     assert steps(tracking, run.info.run_id, "loss/training") == STEPS
+
+
+def test_an_experiment_that_was_deleted_is_refused_before_anything_trains(tracking: Tracking) -> None:
+    client = mlflow.MlflowClient(tracking_uri=tracking.uri)
+    client.delete_experiment(client.create_experiment("gone"))
+    with pytest.raises(RecipeError, match=r"experiment gone at .+ is deleted"):
+        prepare(dataclasses.replace(tracking, experiment="gone"))
 
 
 class Said:
