@@ -70,9 +70,10 @@ def _difference(content: dict[str, Any]) -> list[str]:
     if lead["difference"] is None:
         return [f"It can't be told yet: `{best}` and `{other}` have no seed in common."]
     if apart is None:
+        why = "one seed has no spread" if lead["pairs"] == 1 else "the lead is the same with every seed, by chance"
         return [
-            f"It can't be told: one seed has no spread. `{best}` leads `{other}` by {100 * lead['difference']:.2f} "
-            "points with it. Give `seeds` three values or more."
+            f"It can't be told: {why}. `{best}` leads `{other}` by {100 * lead['difference']:.2f} points. Give `seeds` "
+            "three values or more."
         ]
     text = (
         f"**{'Yes' if apart else 'No'}.** `{best}` leads `{other}` by {100 * lead['difference']:.2f} points; paired by "

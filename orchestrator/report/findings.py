@@ -14,6 +14,7 @@ from orchestrator.report.text import method_rows
 
 LEVEL = 0.95
 REFERENCE = "ces_kd"
+SAME = 1e-9  # differences of accuracies that spread less than this are one number
 
 # Two-sided 95 % quantiles of Student's t distribution for 1 to 10 degrees of freedom.
 _QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
@@ -42,8 +43,9 @@ def paired(methods: Sequence[dict[str, Any]], reference: str, other: str) -> dic
     """Test accuracy of ``reference`` minus that of ``other``, paired by seed.
 
     Students of one seed begin with the same weights and see the same batches, so much of a seed's luck is common to
-    both and falls out of the difference. The interval is Student's, for the mean of the pairs' differences; below two
-    pairs there is none.
+    both and falls out of the difference. The interval is Student's, for the mean of the pairs' differences. There is
+    none below two pairs, nor where all differences are the same: on few test images that comes by chance, and a spread
+    of nothing is not to be believed.
     """
     test = {(row["method"], row["seed"]): row["test_accuracy"] for row in methods}
     seeds = list(dict.fromkeys(row["seed"] for row in methods))
@@ -59,8 +61,10 @@ def paired(methods: Sequence[dict[str, Any]], reference: str, other: str) -> dic
     }  # fmt: skip
     if len(each) > 1:
         spread = statistics.stdev(each)
-        half = t_quantile(len(each) - 1) * spread / math.sqrt(len(each))
-        found |= {"spread": spread, "low": found["difference"] - half, "high": found["difference"] + half}
+        found["spread"] = spread
+        if spread > SAME:
+            half = t_quantile(len(each) - 1) * spread / math.sqrt(len(each))
+            found |= {"low": found["difference"] - half, "high": found["difference"] + half}
     return found
 
 

@@ -86,7 +86,9 @@ def test_a_real_run_s_page_is_whole(browser: Chrome, whole: Path, width: int, th
         assert figure.find_elements(By.CSS_SELECTOR, ".main-svg"), figure.text
         assert figure.find_element(By.TAG_NAME, "figcaption").text
         assert figure.find_element(By.CSS_SELECTOR, ".plot").size["height"] > 100
-    assert len(browser.find_elements(By.CSS_SELECTOR, "figure.chart")) == 12
+    assert (
+        len(browser.find_elements(By.CSS_SELECTOR, "figure.chart")) >= 10
+    )  # Optuna draws none where all trials are alike
     for link in browser.find_elements(By.CSS_SELECTOR, "nav a"):
         link.click()
         part = (link.get_attribute("href") or "").partition("#")[2]

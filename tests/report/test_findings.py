@@ -59,6 +59,11 @@ def test_one_seed_gives_a_difference_without_an_interval() -> None:
     assert found["difference"] == pytest.approx(0.1) and found["low"] is None and excludes_zero(found) is None
 
 
+def test_differences_that_are_all_the_same_give_no_interval() -> None:
+    found = paired(students(ces_kd=[0.7, 0.8], kd=[0.6, 0.7]), "ces_kd", "kd")  # of few test images, by chance
+    assert found["spread"] == pytest.approx(0) and found["low"] is None and excludes_zero(found) is None
+
+
 def test_every_method_is_compared_with_ces_kd_and_without_it_with_the_best() -> None:
     rows = comparisons(students(labels=[0.5, 0.5], ces_kd=[0.6, 0.6], kd=[0.7, 0.7]))
     assert [(row["reference"], row["method"]) for row in rows] == [("ces_kd", "labels"), ("ces_kd", "kd")]

@@ -27,9 +27,9 @@ def experts_section(content: dict[str, Any], store: Store, found: Scored | None)
         parts.append(
             picture(
                 figures.taught(taught["methods"], taught["experts"]),
-                "Which share of each stratum's images each expert taught, over all steps and seeds. For `ces_kd` each "
-                "stratum should show mostly one colour, for `ces_random` the same mixture everywhere, and "
-                "`ces_reversed` is `ces_kd` upside down.",
+                "Which share of each stratum's images each expert taught, over all steps and seeds. With the selector "
+                "`stratified` each stratum of `ces_kd` shows mostly one colour. `ces_random` has the same mixture "
+                "everywhere, and `ces_reversed` is `ces_kd` upside down.",
             )
         )
         parts.append(folded("The same as a table", _taught_table(taught), key="taught-table"))
@@ -47,11 +47,11 @@ def _examples(content: dict[str, Any], store: Store, found: Scored) -> Html:
     shares = content["experts_by_stratum"]["methods"].get(REFERENCE)
     for number, expert in enumerate(found.experts):
         own = [example for example in shown if example.stratum == number]
-        who = f"its own expert is {expert}"
+        name, who = expert, f"its own expert is {expert}"
         if shares and any(shares[number]):
             share, name = max(zip(shares[number], content["experts_by_stratum"]["experts"], strict=True))
             who = f"{percent(share, 0)} taught by {name}"
-        swatch = tag("span", class_="swatch", style=f"background:{colours[expert]}")
+        swatch = tag("span", class_="swatch", style=f"background:{colours.get(name, colours[expert])}")
         title = tag("h4", swatch, f"Stratum {figures.stratum_name(number, len(found.experts))}: {who}")
         cards = join(_card(example, found) for example in own)
         rows.append(tag("div", title, tag("ul", cards, class_="images"), class_="stratum"))
