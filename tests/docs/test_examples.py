@@ -49,9 +49,14 @@ def how(block: Block) -> str:
     return "+".join(dict.fromkeys(map(way, commands(block))))
 
 
+def why_not(command: str) -> str | None:
+    """Why a command can't be run by a test, if it can't."""
+    return next((reason for pattern, reason in NOT_RUN.items() if re.search(pattern, command)), None)
+
+
 def way(command: str) -> str:
     """How a command is tried: ``not-run``, ``make``, ``run``, ``dry-run`` or ``shell``."""
-    if any(re.search(pattern, command) for pattern in NOT_RUN):
+    if why_not(command):
         return "not-run"
     if command.startswith("make "):
         return "make"
@@ -96,6 +101,8 @@ def test_an_example_works(block: Block, request: pytest.FixtureRequest) -> None:
         case "sh":
             for command in commands(block):
                 _try_command(command, request)
+            if how(block) == "not-run":
+                pytest.skip("; ".join(dict.fromkeys(filter(None, map(why_not, commands(block))))))
         case "python":
             place: Workplace = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
             place.execute(block, _filled(block.text, place))
