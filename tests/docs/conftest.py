@@ -36,6 +36,7 @@ class Workplace:
     folder: Path
     done: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
     names: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each page's Python blocks
+    executed: set[Block] = field(default_factory=set)
     report: dict[str, Any] = field(default_factory=dict)  # of the run that docs/README.md shows
 
     def shell(self, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -58,7 +59,10 @@ class Workplace:
             return run.main([*words_of(command), "--dry-run"])
 
     def execute(self, block: Block, code: str) -> None:
-        """Execute Python, with the names of the page's blocks before it."""
+        """Execute Python, once, with the names of the page's blocks before it."""
+        if block in self.executed:
+            return
+        self.executed.add(block)
         names = self.names.setdefault(block.page, {"__name__": "__main__"})
         with within(self.folder):
             exec(compile(code, str(block), "exec"), names)

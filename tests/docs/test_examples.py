@@ -49,9 +49,14 @@ def how(block: Block) -> str:
     return "+".join(dict.fromkeys(map(way, commands(block))))
 
 
+def why_not(command: str) -> str | None:
+    """Why a command can't be run by a test, if it can't."""
+    return next((reason for pattern, reason in NOT_RUN.items() if re.search(pattern, command)), None)
+
+
 def way(command: str) -> str:
     """How a command is tried: ``not-run``, ``make``, ``run``, ``dry-run`` or ``shell``."""
-    if any(re.search(pattern, command) for pattern in NOT_RUN):
+    if why_not(command):
         return "not-run"
     if command.startswith("make "):
         return "make"
@@ -94,20 +99,30 @@ def test_a_page_that_is_tried_elsewhere_is_tried_there(page: str, folder: str) -
 def test_an_example_works(block: Block, request: pytest.FixtureRequest) -> None:
     match block.kind:
         case "sh":
+            _execute(block, request)
             for command in commands(block):
                 _try_command(command, request)
+            if how(block) == "not-run":
+                pytest.skip("; ".join(dict.fromkeys(filter(None, map(why_not, commands(block))))))
         case "python":
-            place: Workplace = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
-            place.execute(block, _filled(block.text, place))
+            _execute(block, request)
         case "yaml":
             content = yaml.load(block.text, recipes._Loader)
             Recipe.model_validate(content if "name" in content else _completed(content))
         case "files":
-            place = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
+            place: Workplace = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")
             for patterns in _listed(block.text):
                 assert [*chain(*(folder.glob(each) for folder in (ROOT, place.folder) for each in patterns))], patterns
         case _:
             pytest.fail(f"there is no way to try a block of kind {block.kind!r}; name one of sh, python, yaml")
+
+
+def _execute(block: Block, request: pytest.FixtureRequest) -> None:
+    """Execute a page's Python up to and with this block, as a reader would have done."""
+    for each in BLOCKS:
+        if each.kind == "python" and each.page == block.page and each.line <= block.line:
+            place: Workplace = request.getfixturevalue("finished" if _needs_a_run(each.text) else "place")
+            place.execute(each, _filled(each.text, place))
 
 
 def _try_command(command: str, request: pytest.FixtureRequest) -> None:

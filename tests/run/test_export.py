@@ -26,4 +26,4 @@ def test_a_student_of_a_curriculum_is_exported_with_its_settings_in_the_card(
     card = (tmp_path / "README.md").read_text()
     row = next(row for row in place.report()["methods"] if row["method"] == "ces_kd")
     assert f"mode {row['taught_with']['curriculum']['mode']}" in card
-    assert "were searched, by validation accuracy" in card
+    assert "come from a search, by validation accuracy" in card
