@@ -11,7 +11,7 @@ from orchestrator.export.card_code import code_of, from_image_file
 from orchestrator.export.exported import Exported
 from orchestrator.export.finding import method_words
 from orchestrator.export.latency import processor
-from orchestrator.report_text import mean, percent, table
+from orchestrator.report.text import mean, percent, table
 from orchestrator.specs import TrainSpec
 
 FORM_WORDS = {

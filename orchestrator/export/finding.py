@@ -13,7 +13,7 @@ from typing import Any
 from pyarrow import fs as pafs
 
 from orchestrator.artifacts import Artifact, StorageError, Store
-from orchestrator.report_text import METHOD_WORDS, percent
+from orchestrator.report.text import METHOD_WORDS, percent
 from orchestrator.specs import NetworkSpec
 from orchestrator.wording import nearest
 

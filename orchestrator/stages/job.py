@@ -30,7 +30,7 @@ class BlockedError(RuntimeError):
 
 
 class Board(Protocol):
-    """Where a stage says how far it is (see ``progress.py``)."""
+    """Where a stage says how far it is (see ``progress/``)."""
 
     def post(self, stage: str, status: dict[str, Any]) -> None:
         """Replace the stage's status."""

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from orchestrator.report_text import percent
 from PIL import Image
 
 from orchestrator.export.__main__ import main
 from orchestrator.export.finding import Chosen, Run
+from orchestrator.report.text import percent
 from tests.export.conftest import CASES, FORMATS
 from tests.orchestration.reports import rows_of
 from tests.test_structure import ROOT
