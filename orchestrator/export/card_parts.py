@@ -44,7 +44,7 @@ def introduction(exported: Exported) -> str:
         )
     return (
         f"# {title(exported)}\n\nAn image classifier for {shape.classes} classes: `{shape.name}`, "
-        f"{_capacity(_size_row(exported))}. {origin} It was chosen among the run's networks so: {chosen.why}.\n\n"
+        f"{_capacity(_size_row(exported))}. {origin} Why this network: {chosen.why}.\n\n"
         f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about['counts']['test']:,} images."
     )
 
@@ -110,14 +110,12 @@ def accuracy(exported: Exported) -> str:
         rows.append([f"teacher `{exported.run.teacher.name}`", *_accuracies(exported.run.teacher.row)])
     precision = exported.chosen.artifact.results.get("precision")
     text = "## Accuracy\n\n" + table(["network", "validation %", "test %"], rows)
-    text += (
-        "\n\nValidation images chose the weights"
-        + (", and the search's settings" if _searched(exported) else "")
-        + (", this method and this seed" if "best" in chosen.why else "")
-        + ", so validation accuracy is optimistic. The run used its test images once for each network."
-    )
+    text += "\n\nThe run used its test images once for each network."
+    choices = _chosen_by_validation(exported)
+    if choices:
+        text += f" Its validation images chose {choices}, so validation accuracy is optimistic."
     if precision == "bf16":
-        text += " It measured in bf16; these files compute in fp32, where a few predictions may differ."
+        text += " The run measured in bf16; these files compute in fp32, where a few predictions may differ."
     return text
 
 
@@ -140,7 +138,8 @@ def int8(exported: Exported) -> str:
         + table(["part", "images", "fp32 %", "int8 %", "drop (points)", "same prediction %"], rows)
         + f"\n\nSize {before.bytes:,} to {after.bytes:,} bytes. One image takes {ratio:.2f} times what it takes in fp32"
         + (": int8 saves size here, and no time. " if ratio > 1 else ". ")
-        + "The test figures are a second use of the test images, made after every choice; nothing was chosen by them."
+        + f"One image more or less is {100 / quantised.accuracy['test'].images:.2f} points on test. The test "
+        "figures are a second use of the test images, made after every choice; nothing was chosen by them."
     )
 
 
@@ -184,7 +183,7 @@ def teaching(exported: Exported) -> str:
     else:
         lines.append("No curriculum.")
     if _searched(exported):
-        lines.append("Temperature, weight and curriculum were searched, by validation accuracy.")
+        lines.append("These settings come from a search, by validation accuracy.")
     lines.append(
         f"{results['steps']} steps of {spec.batch_size} images, {optimizer.name}, learning rate "
         f"{optimizer.learning_rate:g} ({optimizer.schedule}), weight decay {optimizer.weight_decay:g}, augmentation "
@@ -265,6 +264,17 @@ def _deviation(values: Sequence[float | None]) -> float | None:
 
 def _searched(exported: Exported) -> bool:
     return bool(exported.chosen.artifact.spec.get("searched"))
+
+
+def _chosen_by_validation(exported: Exported) -> str:
+    """What validation accuracy decided, in words; nothing where it decided nothing."""
+    spec = exported.chosen.artifact.spec
+    choices = {
+        "the weights": spec.get("keep") == "best",
+        "the search's settings": _searched(exported),
+        "this network among others": "best" in exported.chosen.why,
+    }
+    return " and ".join(choice for choice, made in choices.items() if made)
 
 
 def _settings(values: dict[str, Any]) -> str:
