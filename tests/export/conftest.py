@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
             "plain": lambda: runs.recipe(["plain_cnn_4", "plain_cnn_2"], runs.generated(1, 16)),
             "resnet": lambda: runs.recipe(["resnet14", "resnet8"], runs.generated(3, 16)),
             "torchvision": lambda: runs.recipe(
-                ["resnet18", "mobilenet_v3_small"], runs.photos(folder / "photos"), methods=["labels"], seeds=[0]
+                ["resnet18", "shufflenet_v2_x0_5"], runs.photos(folder / "photos"), methods=["labels"], seeds=[0]
             ),
         }[name]()
         store = Store(str(folder / "runs"))

@@ -77,7 +77,8 @@ def test_a_graph_gives_the_networks_logits_where_this_project_is_not(
     pixels = images_of(run, normalised=False).contiguous().numpy()
     assert 0 <= pixels.min() < pixels.max() <= 1
     found = as_a_stranger(form, folder / FORMATS[form], pixels, tmp_path)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * max(1, np.abs(wanted).max()))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+    assert np.ptp(wanted, axis=0).max() > 100 * np.abs(found - wanted).max()  # the images are told apart
 
 
 @pytest.mark.parametrize("case", CASES)
