@@ -106,12 +106,17 @@ def _execute(
     multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
     progress = Progress(planned.stages, kept, view, multiply_adds, images)
 
+    warned: set[str] = set()
+
     def publish(going_on: bool = True) -> None:
         try:
             states = progress.snapshot() if going_on else None
             report.write(planned, store, kept | progress.made, set(kept), sizes, states=states)
-        except OSError as error:  # nothing that a run of days should end for
-            view.warn(f"the report could not be written: {error}")
+        except Exception as error:  # whatever it is, a run of days should not end for it; the last report says it too
+            said = f"the report could not be made: {type(error).__name__}: {error}"
+            if said not in warned:
+                warned.add(said)
+                view.warn(said)
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):

@@ -1,12 +1,16 @@
-"""The one whole run that tests of the run and tests of its report look at."""
+"""What all tests share: Ctrl-C works, and the one whole run that tests of the run and of its report look at."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
 
 from tests.run.conftest import Finished, Place
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and every process that a test starts inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

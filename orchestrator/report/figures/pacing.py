@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from curricula import pacing
+from orchestrator import own_code
 from orchestrator.report.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
 from orchestrator.report.findings import at_first_rung
 
@@ -15,14 +16,23 @@ PACING = ("family", "a", "b", "increase", "step_length")
 STEPS = 101
 
 
-def curve(config: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Progress and the fraction in play of a point of the search, or of a curriculum."""
+def curve(config: dict[str, Any]) -> tuple[list[float], list[float]] | None:
+    """Progress and the fraction in play of a point of the search, or of a curriculum.
+
+    None for a family of a person's own whose module is not here, where the report is made.
+    """
     settings = config.get("pacing") or config
     progress = np.linspace(0, 1, STEPS)
     if config.get("mode") == "static" or "family" not in settings:
         return progress.tolist(), np.ones(STEPS).tolist()  # everything is in play throughout
     of_family = PACING if settings["family"] == "fixed_exponential" else PACING[:3]
-    fraction = pacing.make(**{name: settings[name] for name in of_family})(progress)
+    given = {name: settings[name] for name in of_family}
+    if own_code.is_own(settings["family"]):
+        try:
+            given["family"] = own_code.load(settings["family"])
+        except own_code.OwnCodeError:
+            return None
+    fraction = pacing.make(**given)(progress)
     return progress.tolist(), [round(float(value), 4) for value in fraction]
 
 
@@ -38,7 +48,10 @@ def pacing_curves(
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     data: list[dict[str, Any]] = []
     for trial, value in sorted(found, key=lambda item: item[1]):
-        x, y = curve(trial["config"])
+        drawn = curve(trial["config"])
+        if drawn is None:
+            continue
+        x, y = drawn
         place = (100 * value - low) / (high - low) if high > low else 1.0
         data.append(
             {
@@ -48,8 +61,9 @@ def pacing_curves(
                 f"after {steps} steps<br>progress %{{x:.2f}}: %{{y:.2f}} in play<extra></extra>",
             }
         )  # fmt: skip
-    if best:
-        x, y = curve(best["config"])
+    drawn = curve(best["config"]) if best else None
+    if best and drawn:
+        x, y = drawn
         data.append(
             {
                 "type": "scatter", "mode": "lines", "x": x, "y": y, "name": f"best trial ({best['id']})",
@@ -57,8 +71,9 @@ def pacing_curves(
                 "hovertemplate": f"best trial: {_said(best['config'])}<extra></extra>",
             }
         )  # fmt: skip
-    if final:
-        x, y = curve(final)
+    drawn = curve(final) if final else None
+    if drawn:
+        x, y = drawn
         data.append(
             {
                 "type": "scatter", "mode": "lines", "x": x, "y": y, "name": f"final students of {name}",
