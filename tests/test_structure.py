@@ -139,3 +139,15 @@ def test_importing_the_command_line_leaves_torch_and_ray_out() -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_file_can_be_read_at_one_sitting(path: Path) -> None:
     assert len(path.read_text().splitlines()) < LONGEST
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "benchmarks").glob("*.py"))], ids=name_of)
+def test_what_a_file_imports_of_the_project_is_there(path: Path) -> None:
+    # The type checker passes over modules that it does not find.
+    mine = [name for name in imported(path) if inside(name, *PARTS, "benchmarks")]
+    assert [name for name in mine if not (is_module(name) or is_module(name.rpartition(".")[0]))] == []
+
+
+def is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
