@@ -70,11 +70,9 @@ def machine() -> str:
     """The processor, the GPU if there is one, and the versions that speed depends on."""
     import torch
 
-    name = platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    parts = [f"{len(os.sched_getaffinity(0))} cores of {name}"]
+    from orchestrator.export.latency import processor
+
+    parts = [f"{len(os.sched_getaffinity(0))} cores of {processor()}"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     for package in PACKAGES:

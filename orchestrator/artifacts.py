@@ -34,6 +34,11 @@ RECORD = "artifact.json"
 CHUNK = 1 << 22
 
 
+def short(identity: str) -> str:
+    """The first digits of an identity, for names that a person reads."""
+    return identity.rsplit("-", 1)[-1][:8]
+
+
 class StorageError(ValueError):
     """The storage URI can't be opened or written."""
 

@@ -8,7 +8,6 @@ curves of the run's own stages, under the stages' plain names. ``--all`` shows t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -20,7 +19,8 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from orchestrator.artifacts import StorageError, Store
+from orchestrator.artifacts import StorageError, Store, short
+from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 5.0  # a run that goes on gets new trainings
@@ -43,7 +43,7 @@ def _serve(options: argparse.Namespace) -> int:
     store = Store(options.storage)
     run = None if options.all else options.run or store.read_text("reports", "latest")
     if run:
-        _report(store, run)  # known before anything is served
+        read(store, run)  # known before anything is served
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # the links are removed either way
     with tempfile.TemporaryDirectory(prefix="curves-") as folder:
         logs = _logs(store, Path(folder) / "copy")
@@ -51,13 +51,13 @@ def _serve(options: argparse.Namespace) -> int:
         if run:
             shown = Path(folder) / "run"
             shown.mkdir()
-            link(curves(_report(store, run), logs), shown)
+            link(curves(read(store, run), logs), shown)
         print(f"curves of {f'run {run}' if run else f'all runs in {store.uri}'}: {_launch(shown, options.port)}")
         print("Ctrl-C ends it", flush=True)
         while True:
             time.sleep(LOOK_SECONDS)
             if run:
-                link(curves(_report(store, run), logs), shown)
+                link(curves(read(store, run), logs), shown)
 
 
 def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
@@ -69,17 +69,17 @@ def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for stage in report["stages"]:
-        short = _short(stage["id"])
+        number = short(stage["id"])
         if stage["kind"] == "train":
-            found[stage["name"]] = logs / stage["name"] / short
+            found[stage["name"]] = logs / stage["name"] / number
         if stage["kind"] == "search":
-            folders = (logs / f"{stage['name'].replace('/', '-')}-{short}").glob("trial-*")
+            folders = (logs / f"{stage['name'].replace('/', '-')}-{number}").glob("trial-*")
             found |= {f"{stage['name']}/{folder.name}": folder for folder in folders}
     for method, search in report["searches"].items():
         name = "search" if method == "ces_kd" else f"search/{method}"
         for trial in search["trials"]:
             if "identity" in trial:  # it may have been trained for an earlier search
-                folders = logs.glob(f"*/trial-*-{_short(trial['identity'])}")
+                folders = logs.glob(f"*/trial-*-{short(trial['identity'])}")
                 found |= {f"{name}/{folder.name}": folder for folder in folders}
     return {name: folder for name, folder in found.items() if folder.is_dir()}
 
@@ -91,20 +91,6 @@ def link(folders: dict[str, Path], into: Path) -> None:
         if not target.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(folder.absolute(), target_is_directory=True)
-
-
-def _short(identity: str) -> str:
-    return identity.rsplit("-", 1)[-1][:8]
-
-
-def _report(store: Store, run: str) -> dict[str, Any]:
-    text = store.read_text("reports", run, "report.json")
-    if text is None:
-        folders = store.filesystem.get_file_info(pafs.FileSelector(store.path("reports"), allow_not_found=True))
-        known = sorted(item.base_name for item in folders if item.type == pafs.FileType.Directory)
-        raise StorageError(f"run {run} is not in the storage '{store.uri}'; there are: {', '.join(known) or 'none'}")
-    content: dict[str, Any] = json.loads(text)
-    return content
 
 
 def _logs(store: Store, copy: Path) -> Path:

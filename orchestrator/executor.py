@@ -36,9 +36,8 @@ SPARE_PROCESSES = 4
 
 @dataclass
 class Outcome:
-    """What came of the stages that were run."""
+    """What went wrong with the stages that were run, and how long they took; ``progress`` has what they made."""
 
-    made: dict[str, Artifact] = field(default_factory=dict)  # by identity
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -122,7 +121,6 @@ class _Execution:
         self.actor = BoardActor.remote()  # type: ignore[attr-defined]
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
-        self.statuses: dict[str, dict[str, Any]] = {}  # what each stage has said last, by name
         self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
         self.interrupted = False
@@ -149,9 +147,7 @@ class _Execution:
                 raise KeyboardInterrupt
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
-            statuses = ray.get(self.actor.take.remote())
-            self.statuses |= statuses
-            self.progress.status(statuses)
+            self.progress.status(ray.get(self.actor.take.remote()))
             for reference in ready:
                 stage = self.waiting.pop(reference)
                 self.settled.add(stage.identity)
@@ -201,18 +197,13 @@ class _Execution:
         """Whether a stage ends in about the time that the next training's processes take to start."""
         if stage.kind == "ingest":
             return self.slots >= 2  # it needs a slot beside them
-        status = self.statuses.get(stage.name, {})
-        if not status.get("images_per_second"):
-            return False
-        images = (status["steps"] - status["step"]) * self.recipe.training.batch_size
-        return images / status["images_per_second"] <= AHEAD_SECONDS
+        left = self.progress.stages[stage.name].seconds_left
+        return left is not None and left <= AHEAD_SECONDS
 
     def _room_for_student(self) -> bool:
         running = list(self.waiting.values())
-        longer_waits = any(
-            not _needs(stage, self.recipe)["num_cpus"] and stage.name not in self.statuses and self._is_ready(stage)
-            for stage in running
-        )
+        silent = [stage for stage in running if self.progress.stages[stage.name].state == "waiting"]
+        longer_waits = any(not _needs(stage, self.recipe)["num_cpus"] and self._is_ready(stage) for stage in silent)
         # A search's trials are students too, and what waits for it comes last: its rounds go before other students.
         trials = sum(
             self.recipe.search.round_size for stage in running if stage.kind == "search" and self._is_ready(stage)
@@ -235,7 +226,6 @@ class _Execution:
             failures.append(result)
             self.progress.failed(result)
         else:
-            self.outcome.made[stage.identity] = result
             self.progress.done(result)
 
     def _job(self, stage: Stage) -> Job:

@@ -145,11 +145,11 @@ def _execute(
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
         print(f"Next: mend what failed first; the same command then goes on:\n  {options.command}", file=sys.stderr)
-    timing = schedule(planned.stages, outcome.made, outcome.seconds, progress.slots)
+    timing = schedule(planned.stages, progress.made, outcome.seconds, progress.slots)
     # Broken images are bad input as well.
     bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
     code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
-    return _Executed(kept | outcome.made, timing, progress.snapshot(), code)
+    return _Executed(kept | progress.made, timing, progress.snapshot(), code)
 
 
 def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:

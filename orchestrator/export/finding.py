@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pyarrow import fs as pafs
-
-from orchestrator.artifacts import Artifact, StorageError, Store
+from orchestrator.artifacts import Artifact, Store
+from orchestrator.report.reading import read
 from orchestrator.report.text import METHOD_WORDS, percent
 from orchestrator.specs import NetworkSpec
 from orchestrator.wording import nearest
@@ -67,25 +66,10 @@ def open_run(store: Store, name: str | None) -> Run:
     """The run of this name, or the one that ``reports/latest`` names.
 
     Raises:
-        ExportError: when there is no such run; the message lists those that there are.
-        StorageError: when the storage can't be read.
+        StorageError: when there is no such run, or its report can't be read.
     """
-    known = _runs(store)
-    if not known:
-        raise ExportError(
-            f"storage '{store.uri}' holds no run; make one with python -m orchestrator.run, or name another --storage"
-        )
-    if name is None:
-        name = (store.read_text("reports", "latest") or "").strip()
-    text = store.read_text("reports", name, "report.json") if name in known else None
-    if text is None:
-        raise ExportError(f"run '{name}' is not in storage '{store.uri}'{nearest(name, known)}; {_there_are(known)}")
-    try:
-        return Run(name, store, json.loads(text))
-    except ValueError as error:
-        raise ExportError(
-            f"report.json of run '{name}' is not JSON ({error}); the same run command writes it anew"
-        ) from error
+    content = read(store, name)
+    return Run(name or content["run"]["id"], store, content)
 
 
 def find_student(run: Run, method: str | None = None, seed: int | None = None) -> Chosen:
@@ -152,17 +136,6 @@ def method_words(method: str) -> str:
 
 def _validation(rows: Sequence[dict[str, Any]], method: str) -> list[float]:
     return [row["validation_accuracy"] for row in rows if row["method"] == method]
-
-
-def _runs(store: Store) -> list[str]:
-    try:
-        entries = store.filesystem.get_file_info(pafs.FileSelector(store.path("reports"), allow_not_found=True))
-    except OSError as error:
-        raise StorageError(
-            f"storage '{store.uri}' can't be read: {error}; check it, or give another --storage"
-        ) from error
-    folders = sorted(entry.base_name for entry in entries if entry.type == pafs.FileType.Directory)
-    return [name for name in folders if store.read_text("reports", name, "report.json") is not None]
 
 
 def _identity(run: Run, *names: str) -> str:

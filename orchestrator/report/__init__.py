@@ -3,7 +3,7 @@
     content.py   artifacts -> report.json, with measures.py and findings.py
     text.py      report.json -> Markdown
     page.py      report.json and the artifacts that it names -> one HTML file with everything in it
-    writing.py   puts them into the storage; compare.py makes one page of several runs
+    writing.py   puts them into the storage, reading.py finds them there; compare.py makes one page of several runs
 
 Imports neither torch nor ray; plotly, optuna and Pillow only when a page is made.
 """

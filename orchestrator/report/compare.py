@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.artifacts import StorageError, Store
-from orchestrator.report import writing
 from orchestrator.report.figures import methods as figures
 from orchestrator.report.findings import REFERENCE
 from orchestrator.report.markup import Html, paragraph, picture, table, tag, words
 from orchestrator.report.page import document
 from orchestrator.report.phrases import percent, schedule
+from orchestrator.report.reading import read
 from orchestrator.report.text import method_rows
+from orchestrator.report.writing import PAGE
 
 Content = dict[str, Any]
 
@@ -26,7 +27,7 @@ def compare(store: Store, ids: Sequence[str]) -> str:
     ids = list(dict.fromkeys(ids))
     if len(ids) < 2:
         raise StorageError(f"--compare: found one run, {', '.join(ids)}; give two different ones or more")
-    contents = [writing.read(store, run) for run in ids]
+    contents = [read(store, run) for run in ids]
     name = f"compare-{'-'.join(ids)}.html"
     store.write_text(page_of_runs(contents), "reports", name)
     return store.path("reports", name)
@@ -49,7 +50,7 @@ def page_of_runs(contents: Sequence[Content]) -> str:
 def _headers(contents: Sequence[Content]) -> list[Html]:
     """Each run's number and id, which leads to its own page."""
     return [
-        tag("a", f"{number}. {content['run']['id']}", href=f"{content['run']['id']}/{writing.PAGE}")
+        tag("a", f"{number}. {content['run']['id']}", href=f"{content['run']['id']}/{PAGE}")
         for number, content in enumerate(contents, 1)
     ]
 

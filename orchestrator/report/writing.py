@@ -7,10 +7,10 @@ from typing import Any
 
 from pyarrow import fs as pafs
 
-from orchestrator.artifacts import Artifact, StorageError, Store
+from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Plan
-from orchestrator.report import again
-from orchestrator.report.content import build, derived, slot_seconds
+from orchestrator.report.content import build
+from orchestrator.report.reading import read
 from orchestrator.report.text import markdown
 from orchestrator.states import StageState
 
@@ -55,34 +55,6 @@ def rebuild(store: Store, run_id: str | None = None) -> str:
     return store.path("reports", content["run"]["id"], PAGE)
 
 
-def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
-    """A run's report.json (default: that of the run reported last), with the fields that older ones lack.
-
-    Raises:
-        StorageError: when there is no such run, or its report.json can't be read.
-    """
-    wanted = run_id or (store.read_text("reports", "latest") or "").strip()
-    text = store.read_text("reports", wanted, "report.json") if wanted else None
-    if text is None:
-        known = runs(store)
-        there = f"there are {', '.join(known)}" if known else "there is none yet"
-        what = f"run '{wanted}' has no report" if wanted else "no run has been reported"
-        raise StorageError(f"{what} in the storage '{store.uri}'; {there}")
-    try:
-        content = json.loads(text)
-        return _completed(content, store)
-    except (ValueError, KeyError, TypeError) as error:
-        place = store.path("reports", wanted, "report.json")
-        raise StorageError(f"{place} is damaged ({error}); the run's own command writes it anew") from error
-
-
-def runs(store: Store) -> list[str]:
-    """The ids of all runs that have a report, sorted."""
-    chosen = pafs.FileSelector(store.path("reports"), allow_not_found=True)
-    found = store.filesystem.get_file_info(chosen)
-    return sorted(item.base_name for item in found if item.type == pafs.FileType.Directory)
-
-
 def _write(content: dict[str, Any], store: Store, page: bool, json_too: bool = True) -> None:
     place = ("reports", content["run"]["id"])
     if json_too:
@@ -113,17 +85,3 @@ def _news(before: dict[str, Any], content: dict[str, Any]) -> bool:
         return [shown(item) for item in value] if isinstance(value, list) else value
 
     return bool(shown(before) != shown(json.loads(json.dumps(content))))
-
-
-def _completed(content: dict[str, Any], store: Store) -> dict[str, Any]:
-    """A report of an earlier version of the program, with the fields that were added since."""
-    content["run"].setdefault("live", False)
-    content["run"].setdefault("command", again.command(content["recipe"]))
-    for row in content["stages"]:
-        if "slot_seconds" not in row:
-            row["slot_seconds"] = slot_seconds(store.find(row["id"]))
-        made = "kept" if row["reused"] else "done"
-        row.setdefault("state", made if row["end"] else None)
-        for field, value in (("status", ""), ("since", None), ("error", None)):
-            row.setdefault(field, value)
-    return content | derived(content)

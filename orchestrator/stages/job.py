@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.artifacts import Artifact, Store
+from orchestrator.artifacts import Artifact, Store, short
 from orchestrator.graph import Failure
 from orchestrator.recipe import Resources
 from orchestrator.specs import NetworkSpec
@@ -75,7 +75,7 @@ class Job:
     @property
     def short_identity(self) -> str:
         """Enough of the identity to tell log folders of one name apart."""
-        return self.identity.rsplit("-", 1)[-1][:8]
+        return short(self.identity)
 
     @property
     def store(self) -> Store:

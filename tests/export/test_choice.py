@@ -116,7 +116,7 @@ def test_a_storage_without_runs_is_refused(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_damaged_report_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run.store.write_text("{", "reports", run.id, "report.json")
-    assert "report.json of run" in refusal(capsys, run)
+    assert "report.json is damaged" in refusal(capsys, run)
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])

@@ -41,12 +41,12 @@ def test_a_run_that_is_not_there_is_an_error_that_lists_those_that_are(
     page(made)
     assert main([str(tmp_path), "tiny-0"]) == 2
     error = capsys.readouterr().err
-    assert "run 'tiny-0' has no report" in error and made[0].run_id in error and error.count("\n") == 1
+    assert "run 'tiny-0' is not in storage" in error and made[0].run_id in error and error.count("\n") == 1
 
 
 def test_a_storage_without_runs_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
-    assert "no run has been reported" in capsys.readouterr().err
+    assert "holds no run" in capsys.readouterr().err
 
 
 def test_a_damaged_report_json_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

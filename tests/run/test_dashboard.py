@@ -146,7 +146,7 @@ def test_the_table_shows_columns_at_first_that_every_row_has(board: Board) -> No
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["nonsense"], "run nonsense is not in the storage"), (["--storage", "nowhere"], "has no curves")],
+    [(["nonsense"], "run 'nonsense' is not in storage"), (["--storage", "nowhere"], "has no curves")],
 )
 def test_what_is_not_there_is_said_in_one_line(
     undisturbed: tuple[Place, Finished], arguments: list[str], said: str

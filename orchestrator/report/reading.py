@@ -1,0 +1,63 @@
+"""Finds and reads the report of a run that was made before."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from orchestrator.artifacts import StorageError, Store
+from orchestrator.report import again
+from orchestrator.report.content import derived, slot_seconds
+from orchestrator.wording import nearest
+
+
+def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
+    """A run's report.json (default: that of the run reported last), with the fields that older ones lack.
+
+    Raises:
+        StorageError: when there is no such run, with those that there are, or its report.json can't be read.
+    """
+    wanted = run_id or (store.read_text("reports", "latest") or "").strip()
+    text = store.read_text("reports", wanted, "report.json") if wanted else None
+    if text is None:
+        known = runs(store)
+        if not known:
+            raise StorageError(
+                f"storage '{store.uri}' holds no run; make one with python -m orchestrator.run, or name another storage"
+            )
+        there = f"there {'is' if len(known) == 1 else 'are'}: {', '.join(known)}"
+        raise StorageError(f"run '{wanted}' is not in storage '{store.uri}'{nearest(wanted, known)}; {there}")
+    try:
+        return _completed(json.loads(text), store)
+    except (ValueError, KeyError, TypeError) as error:
+        place = store.path("reports", wanted, "report.json")
+        raise StorageError(f"{place} is damaged ({error}); the run's own command writes it anew") from error
+
+
+def runs(store: Store) -> list[str]:
+    """The ids of all runs that have a report, sorted.
+
+    Raises:
+        StorageError: when the storage can't be read.
+    """
+    try:
+        found = store.filesystem.get_file_info(pafs.FileSelector(store.path("reports"), allow_not_found=True))
+    except OSError as error:
+        raise StorageError(f"storage '{store.uri}' can't be read: {error}; check it, or name another") from error
+    return sorted(item.base_name for item in found if item.type == pafs.FileType.Directory)
+
+
+def _completed(content: dict[str, Any], store: Store) -> dict[str, Any]:
+    """A report of an earlier version of the program, with the fields that were added since."""
+    content["run"].setdefault("live", False)
+    content["run"].setdefault("command", again.command(content["recipe"]))
+    for row in content["stages"]:
+        if "slot_seconds" not in row:
+            row["slot_seconds"] = slot_seconds(store.find(row["id"]))
+        made = "kept" if row["reused"] else "done"
+        row.setdefault("state", made if row["end"] else None)
+        for field, value in (("status", ""), ("since", None), ("error", None)):
+            row.setdefault(field, value)
+    return content | derived(content)
