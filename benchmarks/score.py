@@ -1,15 +1,18 @@
 """score: the score stage's Ray Data pass against a bare forward loop over the same images and experts in bf16.
 
 The bare loop is as many processes as there are actors, each with one thread: what the machine gives when nothing but
-forwards happens. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
+forwards happens. It runs twice, with the networks as they are and with batch norm folded into them, as the stage has
+them. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
 all images from the first chunk that is done to the last.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,11 +28,14 @@ from orchestrator.report.text import table
 from orchestrator.specs import ScoreSpec
 from orchestrator.stages import score
 from orchestrator.stages.job import Job
+from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.networks import new_network
 
-_experts: list[torch.nn.Module] = []  # of a process of the bare loop
+_experts: dict[str, list[torch.nn.Module]] = {}  # of a process of the bare loop, as they are and folded
 VIEWS = 1
 ACTORS = 2
+BARE, FOLDED = "bare forward loop", "bare forward loop, batch norm folded"
+STAGE, WHOLE = "score stage, once its actors run", "score stage, whole, with the start of its actors"
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
@@ -41,29 +47,41 @@ def run(rounds: int, short: bool, threads: int) -> str:
         job = _job(Path(folder), count + workload.VALIDATION)
         list(pool.map(_open, range(ACTORS)))  # processes are up, torch imported, the code warm
         ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-        bare, stage, whole = [], [], []
+        found: dict[str, list[float]] = {name: [] for name in (BARE, FOLDED, STAGE, WHOLE)}
         for number in range(rounds):
-            bare.append(sum(pool.map(_forwards, [count // ACTORS] * ACTORS)))
-            clock = _Board()
-            start = time.perf_counter()
-            score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
-            whole.append(count / (time.perf_counter() - start))
-            stage.append(clock.rate())
-            print(f"  round {number + 1} of {rounds}")
+            sides: list[Callable[[], None]] = [
+                lambda: found[BARE].append(_bare(pool, "plain", count)),
+                lambda: found[FOLDED].append(_bare(pool, "folded", count)),
+                lambda number=number: _stage(job, number, count, found),  # type: ignore[misc]
+            ]
+            for side in sides if number % 2 else sides[::-1]:
+                side()
+            print(f"  round {number + 1} of {rounds}", flush=True)
         ray.shutdown()
     rows = [
-        ("bare forward loop", f"{Spread.of(bare).median:,.0f}", "1"),
-        ("score stage, once its actors run", f"{Spread.of(stage).median:,.0f}", _ratio(stage, bare)),
-        ("score stage, whole, with the start of its actors", f"{Spread.of(whole).median:,.0f}", _ratio(whole, bare)),
+        (name, f"{Spread.of(rates).median:,.0f}", *(_ratio(rates, found[loop]) for loop in (BARE, FOLDED)))
+        for name, rates in found.items()
     ]
     return (
         f"{count:,} images, {len(workload.EXPERTS)} experts, 1 + {VIEWS} views, bf16, {ACTORS} processes\n\n"
-        + table(("pass", "images/s", "x bare loop"), rows)
+        + table(("pass", "images/s", "x bare loop", "x folded"), rows)
     )
 
 
-def _ratio(mine: list[float], bare: list[float]) -> Spread:
-    return Spread.of([a / b for a, b in zip(mine, bare, strict=True)])
+def _bare(pool: ProcessPoolExecutor, networks: str, count: int) -> float:
+    return sum(pool.map(_forwards, [count // ACTORS] * ACTORS, [networks] * ACTORS))
+
+
+def _stage(job: Job, number: int, count: int, found: dict[str, list[float]]) -> None:
+    clock = _Board()
+    start = time.perf_counter()
+    score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
+    found[WHOLE].append(count / (time.perf_counter() - start))
+    found[STAGE].append(clock.rate())
+
+
+def _ratio(mine: list[float], loop: list[float]) -> Spread:
+    return Spread.of([a / b for a, b in zip(mine, loop, strict=True)])
 
 
 class _Board:
@@ -84,18 +102,20 @@ class _Board:
 
 def _open(_: int) -> None:
     torch.set_num_threads(1)
-    networks = [new_network(workload.network_spec(name), 0) for name in workload.EXPERTS]
-    _experts[:] = [network.eval().to(memory_format=torch.channels_last) for network in networks]
-    _forwards(2 * score.CHUNK)
+    networks = [new_network(workload.network_spec(name), 0).eval() for name in workload.EXPERTS]
+    _experts["folded"] = [ready_to_teach(copy.deepcopy(network), torch.device("cpu")) for network in networks]
+    _experts["plain"] = [network.to(memory_format=torch.channels_last) for network in networks]
+    for name in _experts:
+        _forwards(2 * score.CHUNK, name)
 
 
-def _forwards(count: int) -> float:
+def _forwards(count: int, networks: str) -> float:
     """Images a second through all experts, each image in 1 + VIEWS views, in the plainest loop."""
     pixels = torch.randn(score.CHUNK, 32, 32, 3).permute(0, 3, 1, 2)
     start = time.perf_counter()
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         for _ in range(0, count, score.CHUNK):
-            for expert in _experts:
+            for expert in _experts[networks]:
                 for _ in range(1 + VIEWS):
                     expert(pixels)
     return count / (time.perf_counter() - start)
