@@ -10,7 +10,7 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "halving", "peers")
+NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "halving", "peers")
 UNASKED = NAMES[:-2]  # the last two take long, or need packages of their own: they run when they are named
 ROUNDS, SHORT_ROUNDS = 5, 2
 

@@ -15,6 +15,7 @@ from orchestrator.report.text import table
 from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 CPU = torch.device("cpu")
 KINDS = (
@@ -26,7 +27,7 @@ KINDS = (
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark."""
     count = 1280 if short else 5120
-    torch.set_num_threads(threads)
+    set_up_process(threads)
     images, labels = workload.pixels(count)
     with tempfile.TemporaryDirectory() as folder:
         arrays = workload.logits_table(Path(folder), count, views=2)

@@ -6,17 +6,16 @@ the processes of Ray's own helpers too, so it stands apart.
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from benchmarks import workload
 from benchmarks.measure import Spread, seconds
 from benchmarks.train_path import job_of
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.export.quiet import quietly
 from orchestrator.report.text import table
 from orchestrator.specs import SearchSpec, SpaceSpec
 from orchestrator.stages import search, train
@@ -29,8 +28,6 @@ TINY = (
 
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark, in seconds."""
-    import ray
-
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "orchestrator.run", *TINY, "--storage", folder, "--quiet"]
         subprocess.run(command, check=True, capture_output=True)
@@ -41,13 +38,12 @@ def run(rounds: int, short: bool, threads: int) -> str:
         )
         print("  no-op reruns done")
         inputs = {"data": workload.artifacts(Store(f"{folder}/starts"), 512)["data"]}
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
         fits, tunes = [], []
-        for number in range(rounds + 1):
-            fits.append(_fit_start(f"{folder}/starts", inputs, number))
-            tunes.append(_tune_start(f"{folder}/starts", inputs, number))
-            print(f"  round {number} of {rounds}")
-        ray.shutdown()
+        with workload.local_ray():
+            for number in range(rounds + 1):
+                fits.append(_fit_start(f"{folder}/starts", inputs, number))
+                tunes.append(_tune_start(f"{folder}/starts", inputs, number))
+                print(f"  round {number} of {rounds}", flush=True)
     rows = [
         ("python with numpy", Spread.of(floor)),
         ("rerun with nothing to do, whole process", Spread.of(idle)),
@@ -74,5 +70,6 @@ def _tune_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
         sampler="random", scheduler="none", rungs=(), warm_start=(), seed=number,
     )  # fmt: skip
     start = time.perf_counter()
-    artifact = search.run(job_of("search", spec, str(Path(folder)), inputs, number))
+    with quietly():
+        artifact = search.run(job_of("search", spec, folder, inputs, number))
     return time.perf_counter() - start - float(artifact.results["trials"][0]["seconds"])

@@ -42,6 +42,7 @@ from benchmarks.measure import interleave, ratios
 from orchestrator.report.text import table
 from orchestrator.training.guidance import CachedExperts, OnlineExperts
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 FLOOR, CACHED = "floor fp32", "ours, cached fp32"
 TEACHER = workload.EXPERTS[-1]
@@ -76,7 +77,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark."""
     count = 1280 if short else 5120
-    torch.set_num_threads(threads)
+    set_up_process(threads)
     images, labels = workload.pixels(count)
     pictures = Pictures(images, labels)
     loader: Loader = DataLoader(pictures, shuffle=True, **LOADER)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from orchestrator.training.guidance import Guidance
 from orchestrator.training.images import TrainingData
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 
 class _KilledError(Exception):
@@ -43,7 +44,7 @@ class _Keeper(workload.Silent):
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark."""
     count = 1_280 if short else 5_120
-    torch.set_num_threads(threads)
+    set_up_process(threads)
     data = workload.data(*workload.pixels(count))
     each = -(-count // workload.BATCH)
     spec = workload.train_spec(4 * each, "labels", "none", "bf16", threads).model_copy(update={"evaluate_every": each})

@@ -9,7 +9,6 @@ all images from the first chunk that is done to the last.
 from __future__ import annotations
 
 import copy
-import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import torch
 from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts import Store
+from orchestrator.export.quiet import quietly
 from orchestrator.recipe import Resources
 from orchestrator.report.text import table
 from orchestrator.specs import ScoreSpec
@@ -30,6 +30,7 @@ from orchestrator.stages import score
 from orchestrator.stages.job import Job
 from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 _experts: dict[str, list[torch.nn.Module]] = {}  # of a process of the bare loop, as they are and folded
 VIEWS = 1
@@ -40,24 +41,21 @@ STAGE, WHOLE = "score stage, once its actors run", "score stage, whole, with the
 
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark; one thread an actor, whatever ``threads`` says."""
-    import ray
-
     count = 5_120 if short else 20_000
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(ACTORS, get_context("spawn")) as pool:
         job = _job(Path(folder), count + workload.VALIDATION)
         list(pool.map(_open, range(ACTORS)))  # processes are up, torch imported, the code warm
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
         found: dict[str, list[float]] = {name: [] for name in (BARE, FOLDED, STAGE, WHOLE)}
-        for number in range(rounds):
-            sides: list[Callable[[], None]] = [
-                lambda: found[BARE].append(_bare(pool, "plain", count)),
-                lambda: found[FOLDED].append(_bare(pool, "folded", count)),
-                lambda number=number: _stage(job, number, count, found),  # type: ignore[misc]
-            ]
-            for side in sides if number % 2 else sides[::-1]:
-                side()
-            print(f"  round {number + 1} of {rounds}", flush=True)
-        ray.shutdown()
+        with workload.local_ray():
+            for number in range(rounds):
+                sides: list[Callable[[], None]] = [
+                    lambda: found[BARE].append(_bare(pool, "plain", count)),
+                    lambda: found[FOLDED].append(_bare(pool, "folded", count)),
+                    lambda number=number: _stage(job, number, count, found),  # type: ignore[misc]
+                ]
+                for side in sides if number % 2 else sides[::-1]:
+                    side()
+                print(f"  round {number + 1} of {rounds}", flush=True)
     rows = [
         (name, f"{Spread.of(rates).median:,.0f}", *(_ratio(rates, found[loop]) for loop in (BARE, FOLDED)))
         for name, rates in found.items()
@@ -75,7 +73,8 @@ def _bare(pool: ProcessPoolExecutor, networks: str, count: int) -> float:
 def _stage(job: Job, number: int, count: int, found: dict[str, list[float]]) -> None:
     clock = _Board()
     start = time.perf_counter()
-    score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
+    with quietly():
+        score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
     found[WHOLE].append(count / (time.perf_counter() - start))
     found[STAGE].append(clock.rate())
 
@@ -101,7 +100,7 @@ class _Board:
 
 
 def _open(_: int) -> None:
-    torch.set_num_threads(1)
+    set_up_process(1)
     networks = [new_network(workload.network_spec(name), 0).eval() for name in workload.EXPERTS]
     _experts["folded"] = [ready_to_teach(copy.deepcopy(network), torch.device("cpu")) for network in networks]
     _experts["plain"] = [network.to(memory_format=torch.channels_last) for network in networks]

@@ -7,23 +7,22 @@ other with all cores.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from pathlib import Path
-
-import torch
 
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.export.quiet import quietly
 from orchestrator.recipe import Resources
 from orchestrator.report.text import table
 from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
 from orchestrator.stages import search
 from orchestrator.stages.job import Job
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 TRIALS, LONG, SHORT = 4, 6, 2  # trials measured, and their passes
 TOLD_TRIALS, TOLD_PASSES = 32, 40
@@ -31,11 +30,9 @@ TOLD_TRIALS, TOLD_PASSES = 32, 40
 
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark."""
-    import ray
-
     count = 1_280 if short else 5_120
     images, labels = workload.pixels(count)
-    torch.set_num_threads(threads)
+    set_up_process(threads)
     floor = Floor(images, labels, workload.BATCH)
     network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
     floor.epoch(network, optimizer)
@@ -44,16 +41,15 @@ def run(rounds: int, short: bool, threads: int) -> str:
     fixed: dict[str, list[float]] = {name: [] for name in forms}
     with tempfile.TemporaryDirectory() as folder:
         inputs = _inputs(Path(folder), count)
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-        for number in range(rounds):
-            floor_pass = Spread.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
-            for name, each in forms.items():
-                took = [_search(folder, inputs, each, passes, number, count) for passes in (SHORT, LONG)]
-                per_pass = (took[1] - took[0]) / (LONG - SHORT) / TRIALS
-                slope[name].append(per_pass / floor_pass)
-                fixed[name].append((took[0] / TRIALS - SHORT * per_pass) / floor_pass)
-            print(f"  round {number + 1} of {rounds}")
-        ray.shutdown()
+        with workload.local_ray():
+            for number in range(rounds):
+                floor_pass = Spread.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
+                for name, each in forms.items():
+                    took = [_search(folder, inputs, each, passes, number, count) for passes in (SHORT, LONG)]
+                    per_pass = (took[1] - took[0]) / (LONG - SHORT) / TRIALS
+                    slope[name].append(per_pass / floor_pass)
+                    fixed[name].append((took[0] / TRIALS - SHORT * per_pass) / floor_pass)
+                print(f"  round {number + 1} of {rounds}", flush=True)
     whole, halved = _passes("none"), _passes("halving")
     rows = []
     for name in forms:
@@ -103,7 +99,8 @@ def _search(folder: str, inputs: dict[str, Artifact], threads: int, passes: int,
         resources=Resources(cpus=threads),
     )  # fmt: skip
     start = time.perf_counter()
-    search.run(job)
+    with quietly():
+        search.run(job)
     return time.perf_counter() - start
 
 

@@ -7,7 +7,6 @@ checkpoints and curves of every pass are in.
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,20 +19,21 @@ import torch
 from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.export.quiet import quietly
 from orchestrator.recipe import Resources
 from orchestrator.report.text import table
 from orchestrator.specs import SearchSpec, SpaceSpec, TrainSpec
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
 from orchestrator.training.guidance import Guidance
+from orchestrator.training.images import load
 from orchestrator.training.loop import train as loop
 from orchestrator.training.networks import new_network
+from orchestrator.training.process import set_up_process
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
     """The table of the benchmark; one thread a process, whatever ``threads`` says."""
-    import ray
-
     count = 2_560
     passes = 4 if short else 12
     steps = passes * -(-count // workload.BATCH)
@@ -42,17 +42,16 @@ def run(rounds: int, short: bool, threads: int) -> str:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         inputs = {"data": workload.artifacts(Store(folder), count + workload.VALIDATION)["data"]}
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-        for number in range(rounds):
-            sides: dict[str, Callable[[], float]] = {
-                "bare": lambda: _bare(spec, count),
-                "Ray Train worker": lambda number=number: _ray_train(spec, folder, inputs, number),  # type: ignore[misc]
-                "Tune trial": lambda number=number: _tune(spec, folder, inputs, number),  # type: ignore[misc]
-            }
-            for name in list(sides) if number % 2 else list(sides)[::-1]:
-                found.setdefault(name, []).append(sides[name]())
-            print(f"  round {number + 1} of {rounds}")
-        ray.shutdown()
+        with workload.local_ray():
+            for number in range(rounds):
+                sides: dict[str, Callable[[], float]] = {
+                    "bare": lambda: _bare(spec, folder, inputs),
+                    "Ray Train worker": lambda number=number: _ray_train(spec, folder, inputs, number),  # type: ignore[misc]
+                    "Tune trial": lambda number=number: _tune(spec, folder, inputs, number),  # type: ignore[misc]
+                }
+                for name in list(sides) if number % 2 else list(sides)[::-1]:
+                    found.setdefault(name, []).append(sides[name]())
+                print(f"  round {number + 1} of {rounds}", flush=True)
     rows = []
     for name in ("bare", "Ray Train worker", "Tune trial"):
         speed = Spread.of([bare / mine for bare, mine in zip(found["bare"], found[name], strict=True)])
@@ -60,16 +59,20 @@ def run(rounds: int, short: bool, threads: int) -> str:
     return table(("where the loop runs", "images/s", "of its bare speed"), rows)
 
 
-def _bare(spec: TrainSpec, count: int) -> float:
+def _bare(spec: TrainSpec, folder: str, inputs: dict[str, Artifact]) -> float:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # a fresh process, as the others are
-        return pool.submit(_bare_here, spec, count).result()
+        return pool.submit(_bare_here, spec, job_of("train", spec, folder, inputs, 0)).result()
 
 
-def _bare_here(spec: TrainSpec, count: int) -> float:
-    torch.set_num_threads(spec.threads)
-    data = workload.data(*workload.pixels(count + workload.VALIDATION))
+def _bare_here(spec: TrainSpec, job: Job) -> float:
+    set_up_process(spec.threads)
+    device = torch.device("cpu")
+    data = load(
+        job.folders()["data"], root="", augmentation=spec.augmentation, views_seed=spec.views_seed, device=device,
+        decoders=1,
+    )  # fmt: skip
     network = new_network(spec.network, spec.seed)
-    trained = loop(spec, network, data, Guidance(spec.guidance), device=torch.device("cpu"), observer=workload.Silent())
+    trained = loop(spec, network, data, Guidance(spec.guidance), device=device, observer=workload.Silent())
     return _steady(trained.history)
 
 
@@ -94,7 +97,8 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
         scheduler="none", rungs=(), warm_start=(), seed=number,
     )  # fmt: skip
     job = job_of("search", wanted, folder, inputs, number)
-    search.run(job)
+    with quietly():
+        search.run(job)
     (reports,) = Path(folder, "logs", search.log_folder(job)).glob("*/result.json")
     return _steady([json.loads(line) for line in reports.read_text().splitlines()])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,6 +119,18 @@ def artifacts(store: Store, count: int) -> dict[str, Artifact]:
             expert = Artifact(f"expert-{name}", "train", name, spec, {}, 0.0, 0.0, "here")
             found[f"expert:{name}"] = store.commit(expert, scratch)
     return found
+
+
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """A Ray of the benchmark's own, for as long as it measures."""
+    import ray
+
+    ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 class Silent:

@@ -12,14 +12,14 @@ from orchestrator.training.evaluation import evaluate
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.precision import uses_bf16
-from orchestrator.training.world import use_threads
+from orchestrator.training.process import set_up_process
 
 
 def run(job: Job) -> Artifact:
     """Test (and validation) accuracy of the input network, without augmentation."""
     start = time.time()
     spec = EvaluateSpec.from_plain(job.spec)
-    use_threads(spec.threads)
+    set_up_process(spec.threads)
     device = single_device(job)
     folders = job.folders()
     data = load(

@@ -30,9 +30,9 @@ from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.loop import folds_of
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.precision import autocast, uses_bf16
+from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import DIFFICULTY, SCORE
 from orchestrator.training.views import CLEAN
-from orchestrator.training.world import use_threads
 
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
 FORWARDS_AN_ACTOR = 40_000  # with fewer to do, another actor's start would take longer than the work
@@ -105,7 +105,7 @@ class Scorer:
 
     def __init__(self, job: Job) -> None:
         spec = ScoreSpec.from_plain(job.spec)
-        use_threads(spec.threads)
+        set_up_process(spec.threads)
         self.spec, self.device = spec, single_device(job)
         folders = job.folders()
         self.data = load(

@@ -28,8 +28,9 @@ from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
 from orchestrator.training.networks import WEIGHTS, load_network, new_network
+from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import open_guidance
-from orchestrator.training.world import World, use_threads
+from orchestrator.training.world import World
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
 POLL_SECONDS = "0.2"
@@ -65,7 +66,7 @@ def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, devi
     Raises:
         StageError: as ``run``.
     """
-    use_threads(spec.threads)
+    set_up_process(spec.threads)
     folders = job.folders()
     try:
         data = load(

@@ -32,6 +32,7 @@ from orchestrator.training.images import TrainingData
 from orchestrator.training.measured import measured
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.state import TrainingState
+from orchestrator.training.sums import Sums
 from orchestrator.training.views import view_of_pass
 from orchestrator.training.world import World
 
@@ -131,11 +132,10 @@ class _Loop:
         self.best_row: dict[str, Any] | None = None
         self.saved_step: int | None = None
         self.clock = Clock()
-        self.bad_step: Tensor
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
         self.taught = np.zeros_like(guidance.taught)
-        self._reset_sums()
+        self.sums = Sums(device)
         self._resume()
         self.model = world.wrap(self.network)
 
@@ -226,15 +226,10 @@ class _Loop:
         loss.backward()
         self.optimizer.step()
         with torch.no_grad():
-            total = each.detach().sum()
-            correct = logits.detach().argmax(dim=1) == labels
-            self.loss_sum += total.double()
-            self.correct_sum += correct.sum()
-            self.images_seen += len(shown.numbers)
-            failed_here = self.bad_step.clamp(max=step)
-            self.bad_step = torch.where(torch.isfinite(total), self.bad_step, failed_here)
+            right = logits.detach().argmax(dim=1) == labels
+            self.sums.add(each.detach(), right, step)
             if self.learned is not None:
-                self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), correct.int())
+                self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), right.int())
 
     def _seed_dropout(self, step: int) -> None:
         """Make what a network draws while it trains (dropout) a function of the step as well."""
@@ -269,25 +264,14 @@ class _Loop:
         self.guidance.taught[:] = 0
         return counted
 
-    def _reset_sums(self) -> None:
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.correct_sum = torch.zeros((), dtype=torch.int64, device=self.device)
-        self.bad_step = torch.full((), self.spec.steps, dtype=torch.int64, device=self.device)
-        self.images_seen: int = 0
-
     def _validate(self) -> None:
         self.world.share_buffers(self.network)
         taught = self._share_taught()
         if self.learned is not None:
             self._share_right()
-        seen_here = torch.tensor(self.images_seen, dtype=torch.float64, device=self.device)
-        sums = torch.stack([self.loss_sum, self.correct_sum.double(), seen_here])
-        self.world.sum_(sums)
-        bad = -self.bad_step.double()
-        self.world.max_(bad)
-        if -bad.item() < self.spec.steps:
-            self._diverged(int(-bad.item()))
-        loss, correct, seen = sums.tolist()
+        sums = self.sums.read(self.world)
+        if sums.diverged_at is not None:
+            self._diverged(sums.diverged_at)
         stretch = self.clock.stretch()  # here, where the device has caught up
         accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
         if not math.isfinite(validation_loss):
@@ -295,8 +279,8 @@ class _Loop:
         progress = min(1.0, self.step / self.spec.steps)
         row: dict[str, Any] = {
             "step": self.step,
-            "training_loss": loss / seen,
-            "training_accuracy": correct / seen,
+            "training_loss": sums.loss,
+            "training_accuracy": sums.accuracy,
             "validation_accuracy": accuracy,
             "validation_loss": validation_loss,
             "learning_rate": optim.learning_rate(self.spec.optimizer, self.step - 1, self.spec.steps),
@@ -313,9 +297,8 @@ class _Loop:
         ):
             self.best_row = row
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self._reset_sums()
         self.clock.spend("validation")
-        also = measured(self.best_row or row, self.spec.guidance.experts, taught, seen, *stretch)
+        also = measured(self.best_row or row, self.spec.guidance.experts, taught, sums.images, *stretch)
         written = self.observer.evaluated(row | also, lambda: self._state().to_bytes())
         self.clock.spend("checkpoint" if written else "report")
         if written:

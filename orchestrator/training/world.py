@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -50,8 +49,3 @@ class World:
     def main(self) -> bool:
         """Whether this is the worker that writes and reports."""
         return self.rank == 0
-
-
-def use_threads(threads: int) -> None:
-    """Fix the number of threads: sums are taken in another order with another number."""
-    torch.set_num_threads(threads)

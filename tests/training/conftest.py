@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-from orchestrator.training.world import use_threads
+from orchestrator.training.process import set_up_process
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
-use_threads(1)
+set_up_process(1)

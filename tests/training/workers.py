@@ -15,7 +15,8 @@ import torch.distributed as dist
 
 from orchestrator.specs import TrainSpec
 from orchestrator.training.loop import Trained
-from orchestrator.training.world import World, use_threads
+from orchestrator.training.process import set_up_process
+from orchestrator.training.world import World
 from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
 from tests.training.networks import NO_BATCH_NORM
 
@@ -49,7 +50,7 @@ class MainKeeper(Keeper):
 
 def work(rank: int, size: int, folder: str) -> None:
     """Train every case, undisturbed and resumed, as worker ``rank`` of ``size``; leave the results in ``folder``."""
-    use_threads(1)
+    set_up_process(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     world, results = World(rank, size), Path(folder)
     for number, (case, spec) in enumerate(CASES.items()):
