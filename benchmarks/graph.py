@@ -38,10 +38,11 @@ def run(rounds: int, short: bool, threads: int) -> str:
         )
         print("  no-op reruns done")
         inputs = {"data": workload.artifacts(Store(f"{folder}/starts"), 512)["data"]}
-        fits, tunes = [], []
+        fits, empties, tunes = [], [], []
         with workload.local_ray():
             for number in range(rounds + 1):
                 fits.append(_fit_start(f"{folder}/starts", inputs, number))
+                empties.append(_empty_fit_start(f"{folder}/empty-{number}"))
                 tunes.append(_tune_start(f"{folder}/starts", inputs, number))
                 print(f"  round {number} of {rounds}", flush=True)
     rows = [
@@ -49,6 +50,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
         ("rerun with nothing to do, whole process", Spread.of(idle)),
         ("Ray Train start, the first", f"{fits[0]:.2f}"),
         ("Ray Train start, after that", Spread.of(fits[1:])),
+        ("Ray Train start of a function that does nothing, after that", Spread.of(empties[1:])),
         ("search of one trial, without its loop, the first", f"{tunes[0]:.2f}"),
         ("search of one trial, without its loop, after that", Spread.of(tunes[1:])),
     ]
@@ -62,6 +64,23 @@ def _fit_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
         job_of("train", spec, folder, {}, number), {role: (role, item) for role, item in inputs.items()}
     )
     return artifact.start - asked
+
+
+def _empty_fit_start(folder: str) -> float:
+    """Seconds from asking Ray Train for one worker to the first line of its function: Ray's own share of a start."""
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    def begin() -> float:  # goes to the worker by value, and brings no module of ours along
+        return time.time()
+
+    asked = time.time()
+    trainer = TorchTrainer(
+        begin,  # type: ignore[arg-type]  # may return a value since Train v2
+        scaling_config=ScalingConfig(num_workers=1),
+        run_config=RunConfig(storage_path=folder),
+    )
+    return float(trainer.fit().return_value) - asked  # type: ignore[attr-defined]  # v2
 
 
 def _tune_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:

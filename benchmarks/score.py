@@ -123,10 +123,10 @@ def _forwards(count: int, networks: str) -> float:
 def _job(folder: Path, count: int) -> Job:
     spec = ScoreSpec(
         experts=workload.EXPERTS, networks=tuple(map(workload.network_spec, workload.EXPERTS)), views=VIEWS,
-        views_seed=0, augmentation="crop_flip", precision="bf16", threads=1, difficulties=True,
+        views_seed=0, augmentation="crop_flip", precision="bf16", threads=1, ladder=workload.EXPERTS,
     )  # fmt: skip
     inputs = workload.artifacts(Store(str(folder)), count)
     return Job(
-        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"actors": ACTORS},
+        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"workers": ACTORS},
         inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=ACTORS),
     )  # fmt: skip

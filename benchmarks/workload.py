@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,10 +122,12 @@ def artifacts(store: Store, count: int) -> dict[str, Artifact]:
 
 @contextmanager
 def local_ray() -> Iterator[None]:
-    """A Ray of the benchmark's own, for as long as it measures."""
+    """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
     import ray
 
-    ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    from orchestrator.executor import connect
+
+    connect(None)
     try:
         yield
     finally:

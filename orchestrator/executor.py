@@ -22,6 +22,7 @@ from orchestrator.graph import Failure, Stage
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Job, StageError
+from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
 
 POLL_SECONDS = 0.5
@@ -76,6 +77,8 @@ def connect(address: str | None, verbose: bool = False) -> None:
     level = logging.INFO if verbose else logging.ERROR
     # Read by a Ray that is started here, and by no other.
     os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
+    # Nobody takes this machine away with a warning; each network's watcher for that would be one more process to start.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     try:
         ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -107,7 +110,7 @@ class _Execution:
     """Hands stages to Ray and watches.
 
     Ray knows no priorities: short students would take every CPU that a network of the ladder, on the longest path,
-    waits for. So students are handed over a few at a time, and none while a longer stage waits for its workers.
+    waits for. So a student is handed over when a slot is free that no longer stage uses or waits for.
     """
 
     def __init__(
@@ -190,25 +193,42 @@ class _Execution:
         if _is_student(stage):
             return self._is_ready(stage) and self._room_for_student()
         if _is_ladder(stage):
-            return all(item.identity in self.settled or self._ends_soon(item) for _, item in stage.inputs)
+            missing = [item for _, item in stage.inputs if item.identity not in self.settled]
+            return all(self._ends_soon(item, stage.settings["workers"]) for item in missing)
         return True
 
-    def _ends_soon(self, stage: Stage) -> bool:
-        """Whether a stage ends in about the time that the next training's processes take to start."""
-        if stage.kind == "ingest":
-            return self.slots >= 2  # it needs a slot beside them
+    def _ends_soon(self, stage: Stage, workers: int) -> bool:
+        """Whether a stage ends in about the time that the processes of a training's ``workers`` take to start."""
+        if stage.kind in ("ingest", "score"):
+            # They hold no slot between their tasks: with none left to them they would never end.
+            held = sum(item.settings["workers"] for item in self.waiting.values() if _is_ladder(item))
+            if held + workers >= self.slots:
+                return False
         left = self.progress.stages[stage.name].seconds_left
-        return left is not None and left <= AHEAD_SECONDS
+        return stage.kind == "ingest" or (left is not None and left <= AHEAD_SECONDS)
 
     def _room_for_student(self) -> bool:
+        """Whether a slot is free that nothing on a longer path is to have."""
         running = list(self.waiting.values())
-        silent = [stage for stage in running if self.progress.stages[stage.name].state == "waiting"]
-        longer_waits = any(not _needs(stage, self.recipe)["num_cpus"] and self._is_ready(stage) for stage in silent)
+        resources = self.recipe.resources
+        if resources.gpus > resources.student_gpus and any(map(self._waits_for_workers, running)):
+            return False  # students would take parts of the GPU that it needs whole
+        return sum(map(self._slots_of, running)) < self.slots
+
+    def _waits_for_workers(self, stage: Stage) -> bool:
+        waits = self.progress.stages[stage.name].state == "waiting"
+        return waits and _is_ladder(stage) and self._is_ready(stage)
+
+    def _slots_of(self, stage: Stage) -> int:
+        """The slots that a stage in Ray's hands uses, or is to have as soon as they are free."""
+        if _is_student(stage):
+            return 1
+        if _is_ladder(stage):
+            return stage.settings["workers"]
+        if not self._is_ready(stage):
+            return 0
         # A search's trials are students too, and what waits for it comes last: its rounds go before other students.
-        trials = sum(
-            self.recipe.search.round_size for stage in running if stage.kind == "search" and self._is_ready(stage)
-        )
-        return not longer_waits and sum(map(_is_student, running)) + trials < self.slots
+        return {"score": stage.settings.get("workers", 0), "search": self.recipe.search.round_size}.get(stage.kind, 0)
 
     def _is_ready(self, stage: Stage) -> bool:
         return all(item.identity in self.settled for _, item in stage.inputs)
@@ -274,7 +294,7 @@ def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artif
             from orchestrator.stages import train
 
             return train.run_ladder(job, upstream)
-        job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)))
+        job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)), start_up_seconds())
         if job.kind in ("train", "evaluate"):  # the others say what they begin with, once their workers are there
             job.say(doing="opening its inputs")
         return _function(job.kind)(job)

@@ -10,18 +10,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from orchestrator.artifacts import canonical_json
 from orchestrator.recipe import Recipe
-from orchestrator.specs import (
-    NetworkSpec,
-    Spec,
-    TrainSpec,
-)
+from orchestrator.source import Source
+from orchestrator.specs import NetworkSpec, Spec, TrainSpec
 
 # Raise a kind's version when its code comes to make something else from the same spec.
-FORMATS = {"ingest": 1, "train": 2, "pretrained": 1, "score": 2, "search": 2, "trial": 2, "evaluate": 1}
+FORMATS = {"ingest": 1, "train": 2, "pretrained": 1, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,7 @@ class Plan:
     finals: tuple[Final, ...]
     searches: dict[str, Stage]  # method -> its search
     score: Stage | None
-    source: Literal["online", "cached"]  # where expert outputs for students come from
-    source_reason: str  # and why
+    source: Source
 
     @property
     def run_id(self) -> str:

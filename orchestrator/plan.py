@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
-from orchestrator import own_code
+from orchestrator import own_code, source
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
 from orchestrator.recipe import LadderNetwork, Recipe, RecipeError
@@ -24,12 +23,10 @@ from orchestrator.specs import (
     SearchSpec,
     TrainSpec,
 )
+from orchestrator.topologies import TEACHERS, TOPOLOGY_OF, Topology
 
-Topology = Literal["direct", "sequential", "dense", "scratch"]
-
-# The guidance of each method, and the topology of the TAs that its experts come from (None: the recipe's own).
+# Methods with a curriculum, and how each deals its experts out.
 CURRICULUM_METHODS = {"ces_kd": "none", "ces_random": "random", "ces_reversed": "reversed"}
-TOPOLOGY_OF: dict[str, Topology] = {"takd": "sequential", "dgkd": "dense", "dgkd_stochastic": "dense"}
 
 
 def plan(recipe: Recipe, data: DatasetInfo) -> Plan:
@@ -47,6 +44,7 @@ class _Planner:
         self.ladders: dict[Topology, list[Expert]] = {}
         self.evaluations: dict[str, Stage] = {}
         self.searches: dict[str, Stage] = {}
+        self.source = source.choose(recipe, data.train_images)
         dataset = recipe.dataset.model_dump(mode="json", exclude={"root", "download"})
         self.ingest = self._add(
             Stage(
@@ -63,7 +61,6 @@ class _Planner:
     def plan(self) -> Plan:
         recipe = self.recipe
         own = self.ladder(recipe.ladder.topology)
-        self.source, reason = self._source(len(own))
         main_score = None
         if any(method in CURRICULUM_METHODS for method in recipe.methods):
             main_score = self.score_of(recipe.ladder.topology)
@@ -82,7 +79,6 @@ class _Planner:
             searches=self.searches,
             score=main_score,
             source=self.source,
-            source_reason=reason,
         )
 
     # -- networks of the ladder ----------------------------------------------------------------------------------
@@ -113,17 +109,15 @@ class _Planner:
                 settings={"path": str(Path(entry.weights).expanduser().absolute())},
             )
         else:
-            teachers = {
-                "direct": larger[:1],
-                "sequential": larger[-1:],
-                "dense": larger,
-                "scratch": [],
-            }[topology]
+            teachers = larger[TEACHERS[topology]]
+            training = self._training(entry, self._guidance(teachers, self.source.tas), smallest=smallest)
+            if training.guidance.source == "cached":
+                training = training.model_copy(update={"views": self.recipe.distillation.views})
             stage = Stage(
                 "train",
                 f"train/{entry.name}",
-                self._training(entry, self._guidance(teachers, stochastic_drop=0.0), smallest=smallest),
-                (("data", self.ingest), *((f"expert:{teacher.label}", teacher.stage) for teacher in teachers)),
+                training,
+                (("data", self.ingest), *self._taught_by(teachers, self.source.tas, topology)),
                 settings={"role": "ladder", "workers": entry.workers or self.recipe.resources.workers},
             )
         label = self.labels.get(stage.identity)
@@ -137,8 +131,15 @@ class _Planner:
                 stage = Stage(stage.kind, f"train/{label}", stage.spec, stage.inputs, stage.settings)
         return Expert(label, network, self._add(stage))
 
-    def _guidance(self, teachers: list[Expert], stochastic_drop: float) -> GuidanceSpec:
-        """``single`` for one expert, ``dense`` for several, ``labels`` for none; TAs run their experts online."""
+    def _taught_by(self, teachers: list[Expert], kind: source.Kind, topology: Topology) -> list[tuple[str, Stage]]:
+        """What a network needs of the experts that teach it: themselves, or the scores that hold their logits."""
+        if kind == "online":
+            return [(f"expert:{teacher.label}", teacher.stage) for teacher in teachers]
+        scores = [self._score_with(teacher, topology) for teacher in teachers]
+        return list({_role(score): score for score in scores}.items())
+
+    def _guidance(self, teachers: list[Expert], kind: source.Kind, stochastic_drop: float = 0.0) -> GuidanceSpec:
+        """``single`` for one expert, ``dense`` for several, ``labels`` for none."""
         if not teachers:
             return GuidanceSpec(kind="labels")
         distillation = self.recipe.distillation
@@ -148,7 +149,7 @@ class _Planner:
             temperature=distillation.temperature,
             kd_weight=distillation.kd_weight,
             stochastic_drop=stochastic_drop if len(teachers) > 1 else 0.0,
-            source="online",
+            source=kind,
         )
 
     def _training(self, entry: LadderNetwork, guidance: GuidanceSpec, smallest: bool = False) -> TrainSpec:
@@ -176,33 +177,58 @@ class _Planner:
     # -- scores --------------------------------------------------------------------------------------------------
 
     def score_of(self, topology: Topology) -> Stage:
-        """The main ladder's logits and difficulties; of another topology, the logits of the TAs it does not share."""
+        """The main ladder's logits and difficulties; of another topology, the logits of the TAs it does not share.
+
+        Without those of experts that are scored alone.
+        """
+        ladder = list(reversed(self.ladder(topology)))
         own = topology == self.recipe.ladder.topology
-        experts = list(reversed(self.ladder(topology)))
-        if not own:
-            shared = {expert.label for expert in self.ladder(self.recipe.ladder.topology)}
-            experts = [expert for expert in experts if expert.label not in shared]
+        shared = set() if own else self._own_labels()
+        experts = [expert for expert in ladder if expert.label not in shared and not self._scored_alone(expert)]
+        return self._score("score" if own else f"score/{topology}", experts, ladder if own else [])
+
+    def _score_with(self, expert: Expert, topology: Topology) -> Stage:
+        """The score that holds an expert's logits, for a student, or a TA, of a topology's ladder."""
+        if self._scored_alone(expert):
+            return self._score(f"score/{expert.label}", [expert], [])
+        return self.score_of(self.recipe.ladder.topology if expert.label in self._own_labels() else topology)
+
+    def _scored_alone(self, expert: Expert) -> bool:
+        """Whether an expert has a score of its own, so that a TA waits for its teachers alone.
+
+        And so that no TA is made again when a difficulty changes. The smallest expert teaches none.
+        """
+        return self.source.tas == "cached" and expert.network != self.network(self.recipe.ladder.networks[-2].name)
+
+    def _own_labels(self) -> set[str]:
+        return {expert.label for expert in self.ladder(self.recipe.ladder.topology)}
+
+    def _score(self, name: str, experts: list[Expert], ladder: list[Expert]) -> Stage:
+        """A score of ``experts``, and of the difficulties by all of ``ladder``, each with the smallest first."""
         recipe = self.recipe
         folds = 0
-        if own:
+        if ladder:
             folds = recipe.difficulty.held_out_folds or (3 if recipe.difficulty.scorer == "held_out_loss" else 0)
         spec = ScoreSpec(
             experts=tuple(expert.label for expert in experts),
             networks=tuple(expert.network for expert in experts),
-            views=recipe.distillation.views if self.source == "cached" else 0,
+            views=recipe.distillation.views if self.source.students == "cached" else 0,
             views_seed=recipe.ladder.seed,
             augmentation=recipe.training.augmentation,
             precision=recipe.training.precision,
             threads=recipe.resources.cpus,
-            difficulties=own,
+            ladder=tuple(expert.label for expert in ladder),
             fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
             folds=folds,
-            code=own_code.sources(recipe.difficulty.scorer) if own else {},
+            code=own_code.sources(recipe.difficulty.scorer) if ladder else {},
         )
         inputs = [("data", self.ingest), *((f"expert:{expert.label}", expert.stage) for expert in experts)]
+        others = [self._score(f"score/{expert.label}", [expert], []) for expert in ladder if self._scored_alone(expert)]
+        inputs += [(_role(score), score) for score in others]
         inputs += [(f"fold:{fold}", self._fold(fold, folds)) for fold in range(folds)]
-        name = "score" if own else f"score/{topology}"
-        return self._add(Stage("score", name, spec, tuple(inputs), settings={"actors": recipe.resources.score_workers}))
+        return self._add(
+            Stage("score", name, spec, tuple(inputs), settings={"workers": recipe.resources.score_workers})
+        )
 
     def _fold(self, fold: int, folds: int) -> Stage:
         """The smallest expert's network, trained on labels without one fold: for the held-out loss."""
@@ -211,31 +237,6 @@ class _Planner:
         return self._add(
             Stage("train", f"fold/{fold + 1}-of-{folds}", spec, (("data", self.ingest),), settings={"role": "single"})
         )
-
-    def _source(self, experts: int) -> tuple[Literal["online", "cached"], str]:
-        """Cached or online expert outputs for the students, and why, by counting expert forwards.
-
-        Cached: every view of every training image once by every expert. Online: one forward (``dense``: one an
-        expert) for every image of every step of every student and trial.
-        """
-        recipe = self.recipe
-        distillation, search = recipe.distillation, recipe.search
-        if distillation.source != "auto":
-            return distillation.source, "as the recipe says"
-        if distillation.views == 0:
-            return "online", "every pass has a new view (distillation.views is 0)"
-        cached = distillation.views * self.data.train_images * experts
-        entry = recipe.ladder.networks[-1]
-        steps = entry.steps or recipe.training.steps
-        online = 0
-        for method in recipe.methods:
-            width = experts if method.startswith("dgkd") else int(method != "labels")
-            runs = len(recipe.seeds) * steps
-            if method in search.methods:
-                runs += search.trials * (search.steps or steps)
-            online += width * runs * recipe.training.batch_size
-        chosen: Literal["online", "cached"] = "cached" if cached <= online else "online"
-        return chosen, f"expert forwards: {cached:,} to store every view, {online:,} to run experts beside the students"
 
     # -- students ------------------------------------------------------------------------------------------------
 
@@ -268,7 +269,7 @@ class _Planner:
         else:
             teachers = ladder
         drop = recipe.distillation.stochastic_drop if method == "dgkd_stochastic" else 0.0
-        guidance = self._guidance(teachers, drop).model_copy(update={"source": self.source})
+        guidance = self._guidance(teachers, self.source.students, drop)
         if method in CURRICULUM_METHODS:
             guidance = guidance.model_copy(update={"kind": "selected"})
             chosen = recipe.curriculum
@@ -289,17 +290,11 @@ class _Planner:
                 }
             )
         spec = spec.model_copy(update={"guidance": guidance})
-        inputs: list[tuple[str, Stage]] = [("data", self.ingest)]
-        if self.source == "online":
-            inputs += [(f"expert:{teacher.label}", teacher.stage) for teacher in teachers]
-        own = {expert.label for expert in self.ladder(recipe.ladder.topology)}
-        needed = {teacher.label for teacher in teachers}
-        cached = self.source == "cached"
-        if method in CURRICULUM_METHODS or (cached and needed & own):
-            inputs.append(("score", self.score_of(recipe.ladder.topology)))
-        if cached and needed - own:
-            inputs.append((f"score:{topology}", self.score_of(topology)))
-        return spec, tuple(inputs)
+        inputs = dict(self._taught_by(teachers, self.source.students, topology))
+        if method in CURRICULUM_METHODS:
+            main = self.score_of(topology)
+            inputs[_role(main)] = main
+        return spec, (("data", self.ingest), *inputs.items())
 
     def _search(self, method: str) -> Stage:
         if method not in self.searches:
@@ -326,6 +321,11 @@ class _Planner:
             network=network, precision=self.recipe.training.precision, threads=self.recipe.resources.cpus
         )
         return self._add(Stage("evaluate", f"evaluate/{label}", spec, (("data", self.ingest), ("network", stage))))
+
+
+def _role(score: Stage) -> str:
+    """A score's role as an input: ``score`` the main one's, ``score:<...>`` another's."""
+    return score.name.replace("/", ":")
 
 
 def _file_hash(path: str) -> str:

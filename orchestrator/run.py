@@ -187,7 +187,7 @@ def _check(
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     view.say(f"ladder: {shown}")
     if any(final.method != "labels" for final in planned.finals):
-        view.say(f"expert outputs for students: {planned.source} ({planned.source_reason})")
+        view.say(f"expert outputs: {planned.source}")
     return sizes
 
 

@@ -172,7 +172,9 @@ class PretrainedSpec(Spec):
 class ScoreSpec(CodedSpec):
     """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
 
-    ``code`` names the difficulties of a person's own that are computed beside the registered ones.
+    With ``ladder``, smallest first, also the difficulties, by the logits of all of these experts: those that are not
+    among ``experts`` were scored before. ``code`` names the difficulties of a person's own that are computed beside
+    the registered ones.
     """
 
     experts: tuple[str, ...]  # smallest first
@@ -182,7 +184,7 @@ class ScoreSpec(CodedSpec):
     augmentation: Augmentation
     precision: Literal["auto", "fp32", "bf16"]
     threads: int
-    difficulties: bool
+    ladder: tuple[str, ...] = ()
     fold_network: NetworkSpec | None = None
     folds: int = 0
 

@@ -62,9 +62,9 @@ class StageProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of a training that says how quick it is."""
-        rate, batch = self.status.get("images_per_second"), getattr(self.stage.spec, "batch_size", None)
-        if self.state != "running" or not rate or not batch:
+        """Of a training or a score that says how quick it is."""
+        rate, batch = self.status.get("images_per_second"), getattr(self.stage.spec, "batch_size", 1)
+        if self.state != "running" or not rate:
             return None
         return (self.status["steps"] - self.status["step"]) * batch / rate
 

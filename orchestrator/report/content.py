@@ -46,7 +46,7 @@ def build(
             "name": planned.recipe.name,
             "written": time.time(),
             "complete": all(stage.identity in artifacts for stage in planned.stages),
-            "expert_outputs": planned.source_reason,
+            "expert_outputs": str(planned.source),
             "live": any(row["state"] in UNFINISHED for row in stages),
             "command": again.command(recipe),
         },

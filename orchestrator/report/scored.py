@@ -49,29 +49,32 @@ _kept: dict[str, Scored] = {}
 
 def scored(content: dict[str, Any], store: Store) -> Scored | None:
     """What the run's score stage found; None without one, before it is done, or where its files can't be read."""
-    stage = next((row for row in content["stages"] if row["name"] == "score" and row["start"] is not None), None)
-    if stage is None:
+    scores = {
+        row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None
+    }
+    if "score" not in scores:
         return None
     difficulty = content["recipe"]["difficulty"]
-    key = f"{store.uri} {stage['id']} {difficulty}"
+    key = f"{store.uri} {scores['score']} {difficulty}"
     if key not in _kept:
-        found = _read(store, stage["id"], difficulty["scorer"], difficulty["balanced"])
+        found = _read(store, scores["score"], list(scores.values()), difficulty["scorer"], difficulty["balanced"])
         if found is None:
             return None
         _kept[key] = found
     return _kept[key]
 
 
-def _read(store: Store, identity: str, scorer: str, balanced: bool) -> Scored | None:
+def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced: bool) -> Scored | None:
+    """What the main score, ``identity``, and for logits all ``scores`` found."""
     about = read_json(store, identity, "score.json")
     columns = read_columns(store, identity, "difficulty.parquet")
     if about is None or columns is None or scorer not in columns:
         return None
-    experts = tuple(about["experts"])
+    experts = tuple(about["ladder"])
     labels = columns["label"].astype(np.int64)
     ranks = rank(columns[scorer], labels if balanced else None)
     judged: npt.NDArray[np.int64] | None = np.sort(np.argsort(ranks)[:: -(-len(ranks) // MOST_JUDGED)]).astype(np.int64)
-    clean = [read_array(store, identity, f"clean-{number}.npy") for number in range(len(experts))]
+    clean = [_clean_logits(store, scores, expert) for expert in experts]
     right = None
     if any(logits is None for logits in clean):
         judged = None
@@ -83,3 +86,12 @@ def _read(store: Store, identity: str, scorer: str, balanced: bool) -> Scored | 
         difficulty=columns[scorer].astype(np.float64), ranks=ranks, strata=strata(ranks, len(experts)),
         severity=None if severity is None else severity.astype(np.float64), judged=judged, right=right,
     )  # fmt: skip
+
+
+def _clean_logits(store: Store, scores: list[str], expert: str) -> Any:
+    """An expert's logits (N, classes) of the training images, by the score that holds them."""
+    for identity in scores:
+        about = read_json(store, identity, "score.json")
+        if about and expert in about["experts"]:
+            return read_array(store, identity, f"clean-{about['experts'].index(expert)}.npy")
+    return None

@@ -61,8 +61,8 @@ class Job:
     board: Board = field(default_factory=NoBoard)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
 
-    def with_inputs(self, upstream: Mapping[str, Artifact | Failure]) -> Job:
-        """The job with its inputs by role, as work that begins now.
+    def with_inputs(self, upstream: Mapping[str, Artifact | Failure], start_up: float = 0.0) -> Job:
+        """The job with its inputs by role, as work that begins now, after ``start_up`` seconds for its process.
 
         Raises:
             BlockedError: when one of them is none.
@@ -70,7 +70,7 @@ class Job:
         for item in upstream.values():
             if isinstance(item, Failure):
                 raise BlockedError(item.blocked_by or item.stage)
-        return dataclasses.replace(self, inputs=dict(upstream), began=time.time())  # type: ignore[arg-type]
+        return dataclasses.replace(self, inputs=dict(upstream), began=time.time() - start_up)  # type: ignore[arg-type]
 
     @property
     def short_identity(self) -> str:

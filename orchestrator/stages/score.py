@@ -1,8 +1,9 @@
-"""score: every expert's logits and the difficulty of every training image, in parallel (Ray Data, an actor class).
+"""score: experts' logits and the difficulty of every training image, in parallel (Ray Data).
 
-Files of the artifact: ``score.json`` (the experts, smallest first), ``clean-<e>.npy`` float32 (N, classes) without
-augmentation, ``views-<e>.npy`` fp16 (views, N, classes) where guidance is cached, and ``difficulty.parquet`` with a
-row per training image: its index, label, severity where it is known, fold, and every difficulty.
+Files of the artifact: ``score.json`` (``experts``, smallest first, and the ``ladder`` whose difficulties these are),
+``clean-<e>.npy`` float32 (N, classes) of expert e without augmentation, ``views-<e>.npy`` fp16 (views, N, classes)
+where guidance is cached, and, with a ladder, ``difficulty.parquet`` with a row per training image: its index, label,
+severity where it is known, fold, and every difficulty.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from orchestrator import own_code
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
+from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.stages.train import single_device
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
@@ -31,11 +33,10 @@ from orchestrator.training.loop import folds_of
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.process import set_up_process
-from orchestrator.training.teaching import DIFFICULTY, SCORE
+from orchestrator.training.teaching import DIFFICULTY, SCORE, Scores
 from orchestrator.training.views import CLEAN
 
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
-FORWARDS_AN_ACTOR = 40_000  # with fewer to do, another actor's start would take longer than the work
 
 Rows = dict[str, npt.NDArray[Any]]
 
@@ -55,7 +56,7 @@ def run(job: Job) -> Artifact:
             for e in range(len(spec.experts) if spec.views else 0)
         ]
         folds = np.zeros((spec.folds, count, classes), np.float32)
-        done, actor_seconds = 0, 0.0
+        done, worker_seconds, begun = 0, 0.0, time.monotonic()
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
             for expert in range(len(spec.experts)):
@@ -65,15 +66,16 @@ def run(job: Job) -> Artifact:
             if spec.folds:
                 folds[:, numbers] = rows["folds"].transpose(1, 0, 2)
             done += len(numbers)
-            actor_seconds += float(rows["seconds"].sum())
-            job.say(step=done, steps=count, unit="images")
+            worker_seconds += float(rows["seconds"].sum())
+            rate = done / (time.monotonic() - begun)
+            job.say(step=done, steps=count, unit="images", images_per_second=rate)
         results: dict[str, Any] = {"images": count, "views": spec.views}
-        if spec.difficulties:
+        if spec.ladder:
             results |= _write_difficulty(scratch, spec, folders, clean, folds)
         for array in (*clean, *views):
             array.flush()
-        (scratch / SCORE).write_text(json.dumps({"experts": list(spec.experts), "views": spec.views}))
-        return job.commit(scratch, start, results, actor_seconds, _actors(job, spec, count))
+        (scratch / SCORE).write_text(json.dumps({"experts": spec.experts, "ladder": spec.ladder, "views": spec.views}))
+        return job.commit(scratch, start, results, worker_seconds, _workers(job, count))
 
 
 def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
@@ -81,29 +83,44 @@ def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]
 
 
 def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
-    """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C), ``folds`` (F, C) and ``seconds``, in no order."""
-    resources = job.resources
+    """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C), ``folds`` (F, C) and ``seconds``, in no order.
+
+    On GPUs, actors: each opens the experts there once, and gives the GPU's memory back when it ends. On CPUs, tasks,
+    which take the processes that Ray has already: an actor would begin with importing torch again, for some seconds.
+    """
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in range(0, count, CHUNK)]
-    return ray.data.from_items(chunks, override_num_blocks=len(chunks)).map_batches(
-        Scorer,
-        fn_constructor_args=(job,),
-        batch_size=1,
-        batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=_actors(job, spec, count)),
-        num_cpus=spec.threads,
-        num_gpus=resources.student_gpus or None,
-    )
+    dataset = ray.data.from_items(chunks, override_num_blocks=len(chunks))
+    ask: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": spec.threads}
+    workers, gpus = _workers(job, count), job.resources.student_gpus
+    if gpus:
+        pool = ray.data.ActorPoolStrategy(size=workers)
+        return dataset.map_batches(Scorer, fn_constructor_args=(job,), compute=pool, num_gpus=gpus, **ask)
+    tasks = ray.data.TaskPoolStrategy(size=workers)
+    return dataset.map_batches(_score_chunk, fn_args=(job,), compute=tasks, **ask)  # type: ignore[arg-type]
 
 
-def _actors(job: Job, spec: ScoreSpec, count: int) -> int:
-    forwards = count * (len(spec.experts) * (1 + spec.views) + spec.folds)
-    return max(1, min(job.settings["actors"], -(-count // CHUNK), forwards // FORWARDS_AN_ACTOR))
+def _workers(job: Job, count: int) -> int:
+    return min(job.settings["workers"], -(-count // CHUNK))
+
+
+_scorer: Scorer | None = None  # of this process
+
+
+def _score_chunk(chunk: Rows, job: Job) -> Rows:
+    """One chunk, in a process that has done others of the same stage or opens the experts now."""
+    global _scorer
+    if _scorer is None or _scorer.identity != job.identity:
+        _scorer = None  # gone before the next one is there
+        _scorer = Scorer(job)
+    return _scorer(chunk)
 
 
 class Scorer:
-    """One actor: all experts, loaded once; reads each image once for all of them."""
+    """All experts of a stage, opened once; reads each image once for all of them."""
 
     def __init__(self, job: Job) -> None:
+        began = time.monotonic() - start_up_seconds()
+        self.identity = job.identity
         spec = ScoreSpec.from_plain(job.spec)
         set_up_process(spec.threads)
         self.spec, self.device = spec, single_device(job)
@@ -117,8 +134,8 @@ class Scorer:
             self._open(network, folders[f"expert:{expert}"])
             for expert, network in zip(spec.experts, spec.networks, strict=True)
         ]
-        self.start_up = time.process_time()
         self.folds = [self._open(spec.fold_network, folders[f"fold:{fold}"]) for fold in range(spec.folds)]
+        self.start_up = time.monotonic() - began
 
     def _open(self, network: NetworkSpec | None, folder: Path) -> torch.nn.Module:
         assert network is not None, "folds without a network"
@@ -154,9 +171,12 @@ def _write_difficulty(
     train = np.flatnonzero(subset == 0)
     labels = np.load(folders["data"] / "labels.npy")[train]
     learned = _learned_step(spec, folders)
+    earlier = Scores({role: folder for role, folder in folders.items() if role.startswith("score")})
+    here = dict(zip(spec.experts, clean, strict=True))
+    logits = [here[expert] if expert in here else earlier.clean(expert) for expert in spec.ladder]
     evidence = Evidence(
         labels=labels,
-        logits=clean,
+        logits=logits,
         fold_logits=folds if spec.folds else None,
         fold=folds_of(len(train), spec.folds, spec.views_seed) if spec.folds else None,
         learned_step=learned,
@@ -173,13 +193,13 @@ def _write_difficulty(
     if severity_file.exists():
         columns["severity"] = np.load(severity_file)[train].astype(np.float64)
         found["severity_correlation"] = {name: spearman(values, columns["severity"]) for name, values in scores.items()}
-    right = np.stack([np.argmax(logits, axis=1) == labels for logits in clean])
-    found["experts_right"] = {name: float(right[e].mean()) for e, name in enumerate(spec.experts)}
+    right = {name: np.argmax(its, axis=1) == labels for name, its in zip(spec.ladder, logits, strict=True)}
+    found["experts_right"] = {name: float(its.mean()) for name, its in right.items()}
     pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), scratch / DIFFICULTY)
     return found
 
 
 def _learned_step(spec: ScoreSpec, folders: dict[str, Path]) -> npt.NDArray[np.int64] | None:
     """What the smallest expert recorded while it was trained; none where its weights were brought."""
-    path = folders[f"expert:{spec.experts[0]}"] / "learned_step.npy"
+    path = folders[f"expert:{spec.ladder[0]}"] / "learned_step.npy"
     return np.load(path) if path.exists() else None

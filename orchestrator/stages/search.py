@@ -26,10 +26,10 @@ from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
+from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.stages.train import results_of, single_device, train_here
 from orchestrator.training.world import World
 
-_start_up_counted = False  # of this process, where it runs trials
 ASHA_GRACE = 0.25  # share of a trial's steps that every trial may run
 
 
@@ -192,9 +192,7 @@ def log_folder(job: Job) -> str:
 
 def _trial(config: dict[str, Any], job: Job) -> None:
     """One trial: a student of the search, in a process that may have done others."""
-    global _start_up_counted
-    began = time.monotonic() - (0.0 if _start_up_counted else time.process_time())
-    _start_up_counted = True
+    began = time.monotonic() - start_up_seconds()
     spec = TrainSpec.from_plain(config["training"])
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
     try:

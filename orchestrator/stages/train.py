@@ -25,6 +25,7 @@ from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
 from orchestrator.stages.job import BlockedError, Failure, Job, StageError
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
+from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
 from orchestrator.training.networks import WEIGHTS, load_network, new_network
@@ -132,7 +133,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
 
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
-    start_up = time.process_time()  # not its age: Ray may have started it long before it was wanted
+    start_up = start_up_seconds()
     try:
         job = _with_inputs(config["job"], config["upstream"], config["patience"])
     except BlockedError as error:
@@ -150,8 +151,9 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     except StageError as error:
         return {"error": str(error)}
     if world.main():
-        took = start_up + time.monotonic() - ready  # without the wait for its inputs
-        _commit(job, spec, trained, world, start, slot_seconds=took * world.size)
+        took = time.monotonic() - ready  # without the wait for its inputs
+        slot_seconds = (start_up + took) * world.size + config["start_up"]
+        _commit(job, spec, trained, world, start, slot_seconds)
     return {}
 
 
@@ -211,7 +213,12 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
     resources = job.resources
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]  # may return a value since Train v2
-        train_loop_config={"job": job, "upstream": dict(upstream), "patience": patience},
+        train_loop_config={
+            "job": job,
+            "upstream": dict(upstream),
+            "patience": patience,
+            "start_up": start_up_seconds(),
+        },
         scaling_config=ScalingConfig(
             num_workers=job.settings["workers"],
             use_gpu=resources.gpus > 0,

@@ -72,8 +72,8 @@ def test_what_does_not_change_a_result_changes_no_identity(override: str, before
         ),
         (
             "ladder.topology=sequential",
-            ["train/plain_cnn_4", "score", "student/kd/seed-0"],
-            ["ingest", "train/plain_cnn_8", "train/plain_cnn_6", "fold/1-of-2", "student/labels/seed-0"],
+            ["train/plain_cnn_4", "score", "student/kd_smallest/seed-0"],
+            ["ingest", "train/plain_cnn_8", "score/plain_cnn_8", "train/plain_cnn_6", "student/kd/seed-0"],
         ),
         (
             "distillation.temperature=3.0",
@@ -85,10 +85,10 @@ def test_what_does_not_change_a_result_changes_no_identity(override: str, before
             ["student/dgkd_stochastic/seed-0"],
             ["train/plain_cnn_4@dense", "student/dgkd/seed-0", "search", "score"],
         ),
-        ("distillation.views=5", ["score", "student/kd/seed-0"], ["train/plain_cnn_6", "fold/1-of-2"]),
-        ("distillation.source=online", ["score", "student/kd/seed-0"], ["train/plain_cnn_6", "student/labels/seed-0"]),
+        ("distillation.views=5", ["score", "train/plain_cnn_6"], ["train/plain_cnn_8", "fold/1-of-2"]),
+        ("distillation.source=online", ["score", "student/kd/seed-0"], ["train/plain_cnn_8", "student/labels/seed-0"]),
         ("difficulty.scorer=margin", ["search", "student/ces_kd/seed-0"], ["score", "student/kd/seed-0"]),
-        ("difficulty.held_out_folds=3", ["score", "search"], ["train/plain_cnn_4", "student/labels/seed-0"]),
+        ("difficulty.held_out_folds=3", ["score", "search"], ["train/plain_cnn_4@dense", "student/kd/seed-0"]),
         ("curriculum.mode=reveal", ["search", "student/ces_random/seed-0"], ["score", "student/kd/seed-0"]),
         ("search.space.a=0.5", ["search", "student/ces_kd/seed-0"], ["score", "student/kd/seed-0"]),
         ("search.seed=7", ["search", "student/ces_reversed/seed-0"], ["score", "student/kd/seed-0"]),
@@ -219,6 +219,7 @@ def test_brought_weights_are_one_stage_in_every_topology(tmp_path: Path) -> None
     chosen = planned(brought(tmp_path / "a"))
     assert [item.name for item in chosen.stages if "plain_cnn_6" in item.name] == [
         "pretrained/plain_cnn_6",
+        "score/plain_cnn_6",
         "evaluate/plain_cnn_6",
     ]
 

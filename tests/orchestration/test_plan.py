@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.graph import Plan
-from orchestrator.specs import GuidanceSpec, SearchSpec, TrainSpec
+from orchestrator.specs import GuidanceSpec, ScoreSpec, SearchSpec, TrainSpec
 from tests.orchestration.examples import identities, planned, stage
 
 
@@ -32,18 +32,15 @@ TOPOLOGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 
 
+@pytest.mark.parametrize(("source", "role"), [("online", "expert"), ("cached", "score")])
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_a_topology_says_which_experts_guide_each_ta(topology: str) -> None:
-    chosen = planned(f"ladder.topology={topology}", "methods=[ces_kd]")
+def test_a_topology_says_which_experts_guide_each_ta(topology: str, source: str, role: str) -> None:
+    chosen = planned(f"ladder.topology={topology}", "methods=[ces_kd]", f"distillation.source={source}")
     assert guidance(chosen, "train/plain_cnn_8") == LABELS
     for network, expected in TOPOLOGIES[topology].items():
         assert guidance(chosen, f"train/{network}") == expected
-        roles = [role for role, _ in stage(chosen, f"train/{network}").inputs]
-        assert set(roles) == {"data", *(f"expert:{expert}" for expert in expected[1])}
-
-
-def test_experts_of_the_ladder_run_beside_the_ta_that_they_teach() -> None:
-    assert training(planned(), "train/plain_cnn_6").guidance.source == "online"
+        found = {found for found, _ in stage(chosen, f"train/{network}").inputs}
+        assert found == {"data", *(f"{role}:{expert}" for expert in expected[1])}
 
 
 def test_the_smallest_expert_alone_records_when_images_are_learned() -> None:
@@ -173,19 +170,20 @@ BREAK_EVEN = ("distillation.source=auto", "methods=[labels, kd]", "seeds=[0]", "
 
 def source(*overrides: str) -> tuple[str, str]:
     chosen = planned(*overrides)
-    return training(chosen, "student/kd/seed-0").guidance.source, chosen.source_reason
+    assert training(chosen, "student/kd/seed-0").guidance.source == chosen.source.students
+    return chosen.source.students, chosen.source.reason
 
 
 def test_auto_stores_expert_outputs_where_that_takes_no_more_forwards() -> None:
     kind, reason = source(*BREAK_EVEN)
     assert kind == "cached"
-    assert reason == "expert forwards: 4,608 to store every view, 4,608 to run experts beside the students"
+    assert reason == "expert forwards: 4,608 to store every view, 4,608 to run experts beside what they teach"
 
 
 def test_auto_runs_experts_beside_the_students_where_that_takes_fewer_forwards() -> None:
     kind, reason = source(*BREAK_EVEN, "training.steps=143")
     assert kind == "online"
-    assert reason == "expert forwards: 4,608 to store every view, 4,576 to run experts beside the students"
+    assert reason == "expert forwards: 4,608 to store every view, 4,576 to run experts beside what they teach"
 
 
 @pytest.mark.parametrize(
@@ -217,14 +215,70 @@ def test_a_student_waits_for_its_experts_or_for_their_stored_outputs() -> None:
         "data", "expert:plain_cnn_8", "expert:plain_cnn_6", "expert:plain_cnn_4@dense",
     }  # fmt: skip
     assert {role for role, _ in stage(planned("distillation.source=cached"), "student/dgkd/seed-0").inputs} == {
-        "data", "score", "score:dense",
+        "data", "score:plain_cnn_8", "score:plain_cnn_6", "score:dense",
     }  # fmt: skip
 
 
-def test_expert_outputs_are_stored_once_for_all_students_and_trials() -> None:
+# -- TAs that read as well ---------------------------------------------------------------------------------------
+
+SHORT = (
+    "distillation.source=cached",
+    "training.steps=48",
+)  # 4 passes over 384 images by 32, as many as there are views
+
+
+def scores(chosen: Plan) -> dict[str, tuple[str, ...]]:
+    return {item.name: item.spec.experts for item in chosen.stages if isinstance(item.spec, ScoreSpec)}
+
+
+def test_tas_read_where_every_pass_has_a_view_of_its_own() -> None:
+    spec = training(planned(*SHORT), "train/plain_cnn_6")
+    assert (spec.guidance.source, spec.views) == ("cached", 4)
+
+
+@pytest.mark.parametrize(
+    "longer", ["{name: plain_cnn_6, steps: 49}, plain_cnn_4", "plain_cnn_6, {name: plain_cnn_4, steps: 49}"]
+)
+def test_where_one_ta_takes_more_passes_all_see_new_views_with_their_experts_beside_them(longer: str) -> None:
+    chosen = planned(*SHORT, f"ladder.networks=[plain_cnn_8, {longer}, plain_cnn_2]")
+    for name in ("train/plain_cnn_6", "train/plain_cnn_4", "train/plain_cnn_4@dense"):
+        assert (training(chosen, name).guidance.source, training(chosen, name).views) == ("online", 0)
+    assert scores(chosen) == {
+        "score": ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"),
+        "score/sequential": ("plain_cnn_4@sequential",),
+        "score/dense": ("plain_cnn_4@dense",),
+    }
+
+
+def test_each_expert_that_may_teach_a_ta_is_scored_alone_as_soon_as_it_is_there() -> None:
+    chosen = planned(*SHORT)
+    assert scores(chosen) == {
+        "score/plain_cnn_8": ("plain_cnn_8",),
+        "score/plain_cnn_6": ("plain_cnn_6",),
+        "score": ("plain_cnn_4",),
+        "score/sequential": ("plain_cnn_4@sequential",),
+        "score/dense": ("plain_cnn_4@dense",),
+    }
+    main = stage(chosen, "score")
+    assert isinstance(main.spec, ScoreSpec) and main.spec.ladder == ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8")
+    assert {"score:plain_cnn_8", "score:plain_cnn_6"} <= {role for role, _ in main.inputs}
+
+
+def test_tas_that_may_read_count_towards_storing() -> None:
+    # 3 experts' 4 views are 144 batches; the student takes 48 steps, the TAs of the ladder twice as many.
+    auto = ("distillation.source=auto", "methods=[labels, kd]", "seeds=[0]")
+    assert planned(*auto, "training.steps=48").source.students == "cached"
+    assert planned(*auto, "training.steps=47").source.students == "online"
+    # Those of other topologies count too: one expert for takd's smallest TA, two for dgkd's.
+    assert planned(*auto, "training.steps=36", "methods=[labels, takd]").source.students == "cached"
+    assert planned(*auto, "training.steps=35", "methods=[labels, takd]").source.students == "online"
+
+
+def test_expert_outputs_are_stored_once_for_all_who_read_them() -> None:
     chosen = planned()
-    scores = {item.identity for item in chosen.stages if item.kind == "score"}
-    assert [item.name for item in chosen.stages if item.kind == "score"] == ["score", "score/sequential", "score/dense"]
+    held = [expert for experts in scores(chosen).values() for expert in experts]
+    assert len(held) == len(set(held)) == len((*chosen.ladder, *chosen.others))
+    stored = {item.identity for item in chosen.stages if item.kind == "score"}
     for final in chosen.finals:
         taken = {upstream.identity for role, upstream in final.train.inputs if role.startswith("score")}
-        assert taken <= scores and bool(taken) == (final.method != "labels")
+        assert taken <= stored and bool(taken) == (final.method != "labels")

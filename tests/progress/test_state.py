@@ -55,3 +55,9 @@ def test_a_training_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
     batch = teacher.spec.batch_size  # type: ignore[attr-defined]
     run.progress.status({teacher.name: {"step": 10, "steps": 30, "images_per_second": 4.0 * batch}})
     assert run.progress.stages[teacher.name].seconds_left == 5.0
+
+
+def test_a_score_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.progress.status({"score": {"step": 100, "steps": 300, "unit": "images", "images_per_second": 50.0}})
+    assert run.progress.stages["score"].seconds_left == 4.0

@@ -86,7 +86,8 @@ def test_the_live_view_fits_the_terminal_and_shows_what_runs_and_what_waits_for_
     row = {line.split()[1]: line for line in seen if len(line.split()) > 1}
     assert row["ingest"].startswith("✔") and "320 train" in row["ingest"]
     assert row[teacher].startswith("▶") and "step 5 of 30" in row[teacher] and "left" in row[teacher]
-    assert row[ta].startswith("·") and f"waits for {teacher}"[: width - 30] in row[ta]
+    scored = teacher.replace("train/", "score/")
+    assert row[ta].startswith("·") and f"waits for {scored}"[: width - 30] in row[ta]
     assert any(line.startswith("1 of ") for line in seen)
 
 

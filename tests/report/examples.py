@@ -87,7 +87,7 @@ def _write_score(place: Path, experts: list[str]) -> None:
     for position in range(len(experts)):
         right = number < IMAGES * (position + 2) / (len(experts) + 1)
         np.save(place / f"clean-{position}.npy", np.eye(CLASSES)[np.where(right, labels, (labels + 1) % CLASSES)])
-    (place / "score.json").write_text(json.dumps({"experts": experts, "views": 4}))
+    (place / "score.json").write_text(json.dumps({"experts": experts, "ladder": experts, "views": 4}))
 
 
 def page(made: Made, states: dict[str, StageState] | None = None, **more: Any) -> str:

@@ -169,7 +169,7 @@ def again_section(content: dict[str, Any]) -> Html:
             class_="pair"),
         folded("The whole recipe", copied(recipe, "the recipe"), key="recipe")
         if run["command"] else join([tag("h3", "The whole recipe"), copied(recipe, "the recipe")]),
-        paragraph(f"Where students' teachers' outputs came from: {run['expert_outputs']}."),
+        paragraph(f"Outputs of experts: {run['expert_outputs']}."),
     ]  # fmt: skip
     return tag("section", tag("h2", "To have it again"), *parts, id="again")
 
