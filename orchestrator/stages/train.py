@@ -34,7 +34,7 @@ from orchestrator.training.teaching import open_guidance
 from orchestrator.training.world import World
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
-POLL_SECONDS = "0.2"
+POLL_SECONDS = "0.5"
 PATIENCE_SECONDS = 60.0  # workers that were started ahead hold their slots for so long
 QUEUE_SECONDS = str(7 * 24 * 3600)
 
