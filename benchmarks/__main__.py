@@ -11,7 +11,7 @@ from importlib import import_module
 from benchmarks import measure
 
 NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "halving", "peers")
-UNASKED = NAMES[:-2]  # the last two take long, or need packages of their own: they run when they are named
+UNASKED = NAMES[:-3]  # the last three answer one question, take long, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 

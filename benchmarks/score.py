@@ -1,6 +1,6 @@
 """score: the score stage's Ray Data pass against a bare forward loop over the same images and experts in bf16.
 
-The bare loop is as many processes as there are actors, each with one thread: what the machine gives when nothing but
+The bare loop is as many processes as the stage uses, each with one thread: what the machine gives when nothing but
 forwards happens. It runs twice, with the networks as they are and with batch norm folded into them, as the stage has
 them. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
 all images from the first chunk that is done to the last.
@@ -34,17 +34,17 @@ from orchestrator.training.process import set_up_process
 
 _experts: dict[str, list[torch.nn.Module]] = {}  # of a process of the bare loop, as they are and folded
 VIEWS = 1
-ACTORS = 2
+WORKERS = 2
 BARE, FOLDED = "bare forward loop", "bare forward loop, batch norm folded"
-STAGE, WHOLE = "score stage, once its actors run", "score stage, whole, with the start of its actors"
+STAGE, WHOLE = "score stage, once its processes run", "score stage, whole, with the start of its processes"
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
-    """The table of the benchmark; one thread an actor, whatever ``threads`` says."""
+    """The table of the benchmark; one thread a process, whatever ``threads`` says."""
     count = 5_120 if short else 20_000
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(ACTORS, get_context("spawn")) as pool:
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         job = _job(Path(folder), count + workload.VALIDATION)
-        list(pool.map(_open, range(ACTORS)))  # processes are up, torch imported, the code warm
+        list(pool.map(_open, range(WORKERS)))  # processes are up, torch imported, the code warm
         found: dict[str, list[float]] = {name: [] for name in (BARE, FOLDED, STAGE, WHOLE)}
         with workload.local_ray():
             for number in range(rounds):
@@ -61,13 +61,13 @@ def run(rounds: int, short: bool, threads: int) -> str:
         for name, rates in found.items()
     ]
     return (
-        f"{count:,} images, {len(workload.EXPERTS)} experts, 1 + {VIEWS} views, bf16, {ACTORS} processes\n\n"
+        f"{count:,} images, {len(workload.EXPERTS)} experts, 1 + {VIEWS} views, bf16, {WORKERS} processes\n\n"
         + table(("pass", "images/s", "x bare loop", "x folded"), rows)
     )
 
 
 def _bare(pool: ProcessPoolExecutor, networks: str, count: int) -> float:
-    return sum(pool.map(_forwards, [count // ACTORS] * ACTORS, [networks] * ACTORS))
+    return sum(pool.map(_forwards, [count // WORKERS] * WORKERS, [networks] * WORKERS))
 
 
 def _stage(job: Job, number: int, count: int, found: dict[str, list[float]]) -> None:
@@ -127,6 +127,6 @@ def _job(folder: Path, count: int) -> Job:
     )  # fmt: skip
     inputs = workload.artifacts(Store(str(folder)), count)
     return Job(
-        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"workers": ACTORS},
-        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=ACTORS),
+        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"workers": WORKERS},
+        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=WORKERS),
     )  # fmt: skip
