@@ -60,6 +60,7 @@ class Job:
     tracking: Tracking | None = None
     board: Board = field(default_factory=NoBoard)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
+    processor_began: float = field(default_factory=time.process_time)  # what its process had spent by then
 
     def with_inputs(self, upstream: Mapping[str, Artifact | Failure], start_up: float = 0.0) -> Job:
         """The job with its inputs by role, as work that begins now, after ``start_up`` seconds for its process.
@@ -70,7 +71,14 @@ class Job:
         for item in upstream.values():
             if isinstance(item, Failure):
                 raise BlockedError(item.blocked_by or item.stage)
-        return dataclasses.replace(self, inputs=dict(upstream), began=time.time() - start_up)  # type: ignore[arg-type]
+        return dataclasses.replace(
+            self, inputs=dict(upstream),  # type: ignore[arg-type]
+            began=time.time() - start_up, processor_began=time.process_time() - start_up,
+        )  # fmt: skip
+
+    def processor_seconds(self) -> float:
+        """Processor time that the stage's own process has spent on it: what leading its workers costs."""
+        return time.process_time() - self.processor_began
 
     @property
     def short_identity(self) -> str:

@@ -75,7 +75,8 @@ def run(job: Job) -> Artifact:
         for array in (*clean, *views):
             array.flush()
         (scratch / SCORE).write_text(json.dumps({"experts": spec.experts, "ladder": spec.ladder, "views": spec.views}))
-        return job.commit(scratch, start, results, worker_seconds, _workers(job, count))
+        seconds = worker_seconds + job.processor_seconds()
+        return job.commit(scratch, start, results, seconds, _workers(job, count))
 
 
 def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

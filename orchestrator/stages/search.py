@@ -55,7 +55,8 @@ def run(job: Job) -> Artifact:
     with job.store.scratch() as scratch:
         (scratch / "search.json").write_text(json.dumps({"trials": records, "best": best}, indent=1))
         at_once = min(spec.round_size, spec.trials)
-        return job.commit(scratch, start, {"trials": records, "best": best}, trials.slot_seconds, at_once)
+        seconds = trials.slot_seconds + job.processor_seconds()
+        return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)
 
 
 def _earlier(job: Job, spec: SearchSpec) -> list[Record]:
