@@ -70,7 +70,7 @@ def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced:
     columns = read_columns(store, identity, "difficulty.parquet")
     if about is None or columns is None or scorer not in columns:
         return None
-    experts = tuple(about["ladder"])
+    experts = tuple(about.get("ladder", about["experts"]))  # scores of an earlier format name their ladder so
     labels = columns["label"].astype(np.int64)
     ranks = rank(columns[scorer], labels if balanced else None)
     judged: npt.NDArray[np.int64] | None = np.sort(np.argsort(ranks)[:: -(-len(ranks) // MOST_JUDGED)]).astype(np.int64)
