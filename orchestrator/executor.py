@@ -22,6 +22,7 @@ from orchestrator.graph import Failure, Stage
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Job, StageError
+from orchestrator.stages.remote_board import BoardActor, RemoteBoard
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
 
@@ -41,31 +42,6 @@ class Outcome:
 
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
-
-
-class RemoteBoard:
-    """Handle on the board actor; posting never waits."""
-
-    def __init__(self, actor: Any) -> None:
-        self.actor = actor
-
-    def post(self, stage: str, status: dict[str, Any]) -> None:
-        self.actor.post.remote(stage, status)
-
-
-@ray.remote(num_cpus=0)
-class BoardActor:
-    """Collects the latest status of each stage until the driver takes it."""
-
-    def __init__(self) -> None:
-        self.statuses: dict[str, dict[str, Any]] = {}
-
-    def post(self, stage: str, status: dict[str, Any]) -> None:
-        self.statuses[stage] = status
-
-    def take(self) -> dict[str, dict[str, Any]]:
-        taken, self.statuses = self.statuses, {}
-        return taken
 
 
 def connect(address: str | None, verbose: bool = False) -> None:

@@ -13,8 +13,9 @@ def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float
     """What the report says of the stages that one execution made.
 
     The lower bound is the greater of the critical path (the longest chain of stages that wait for each other, each as
-    quick as if all the workers that it can use had been free) and the work divided by the slots. Both count the start
-    of processes as work.
+    quick as if all the workers that it can use had been free) and the work divided by the slots. Both count as work
+    what it takes to start the processes that do it, and to start and run those that lead them. Not counted are Ray's
+    services and Ray Train's lesser helpers, whose time nobody tells, and the driver.
 
     Args:
         stages: all stages of the run, each after what it needs.

@@ -30,10 +30,18 @@ class BlockedError(RuntimeError):
 
 
 class Board(Protocol):
-    """Where a stage says how far it is (see ``progress/``)."""
+    """Where a stage says how far it is (see ``progress/``), and its processes what their workers can't know."""
 
     def post(self, stage: str, status: dict[str, Any]) -> None:
         """Replace the stage's status."""
+        ...
+
+    def post_leading(self, stage: str, seconds: float) -> None:
+        """Replace the processor time that leading the stage's workers took so far."""
+        ...
+
+    def leading(self, stage: str) -> float:
+        """What was posted last, 0 if nothing was."""
         ...
 
 
@@ -42,6 +50,12 @@ class NoBoard:
 
     def post(self, stage: str, status: dict[str, Any]) -> None:
         return None
+
+    def post_leading(self, stage: str, seconds: float) -> None:
+        return None
+
+    def leading(self, stage: str) -> float:
+        return 0.0
 
 
 @dataclass(frozen=True)

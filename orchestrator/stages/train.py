@@ -152,7 +152,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     if world.main():
         took = time.monotonic() - ready  # without the wait for its inputs
-        slot_seconds = (start_up + took) * world.size + config["start_up"]
+        slot_seconds = (start_up + took) * world.size + config["start_up"] + job.board.leading(job.name)
         _commit(job, spec, trained, world, start, slot_seconds)
     return {}
 
@@ -210,6 +210,8 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    from orchestrator.stages.leading import Leading
+
     resources = job.resources
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]  # may return a value since Train v2
@@ -229,6 +231,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             storage_path=f"{job.store.ray_path}/checkpoints",
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),  # type: ignore[call-arg]  # v2
+            callbacks=[Leading()],  # type: ignore[list-item]  # v2
         ),
     )
     return trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2

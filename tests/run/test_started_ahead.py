@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
 from orchestrator.stages import train
 from orchestrator.stages.job import BlockedError, Failure, Job
+from orchestrator.stages.remote_board import BoardActor, RemoteBoard
 from tests.run.conftest import Finished, Place, copy_of
 
 TA = "train/plain_cnn_6"
@@ -29,6 +31,13 @@ def cluster() -> Iterator[None]:
         ray.init(num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
         yield
         ray.shutdown()
+
+
+class MarkedBoard(RemoteBoard):
+    """Adds 1,000 s to what leading the workers took, which tells it from all else that is counted."""
+
+    def leading(self, stage: str) -> float:
+        return super().leading(stage) + 1000.0
 
 
 @ray.remote(num_cpus=0)
@@ -63,6 +72,14 @@ def test_it_trains_the_same_whether_it_waits_for_its_teacher_or_has_to_start_aga
     artifact = train.run_ladder(job, upstream)
     assert artifact.start - asked > DELAY
     assert artifact.results["weights_sha256"] == weights
+
+
+def test_what_it_cost_counts_the_process_that_leads_its_workers(cluster: None, stage: Stage) -> None:
+    job, inputs, _ = stage
+    board = MarkedBoard(BoardActor.remote())  # type: ignore[attr-defined]
+    artifact = train.run_ladder(dataclasses.replace(job, board=board), {role: (role, inputs[role]) for role in inputs})
+    assert artifact.results["cost"]["slot_seconds"] > 1000.0
+    assert 0.5 < board.leading(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
 
 def test_it_says_whose_fault_it_was_when_its_teacher_fails(cluster: None, stage: Stage) -> None:

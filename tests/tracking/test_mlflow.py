@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.artifacts import Store
 from orchestrator.recipe import RecipeError
+from orchestrator.stages.job import NoBoard
 from orchestrator.tracking import Tracking, prepare, tracking_of
 from tests.orchestration.examples import tiny
 from tests.tracking.examples import STEPS, job, train_to_the_end, train_until_killed
@@ -67,7 +68,7 @@ def test_an_experiment_that_was_deleted_is_refused_before_anything_trains(tracki
         prepare(dataclasses.replace(tracking, experiment="gone"))
 
 
-class Said:
+class Said(NoBoard):
     """A board that keeps what is posted."""
 
     def __init__(self) -> None:

@@ -1,0 +1,45 @@
+"""The board of a run: an actor, to which the processes of all stages post."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+
+
+class RemoteBoard:
+    """Handle on the board actor; posting never waits."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        self.actor.post.remote(stage, status)
+
+    def post_leading(self, stage: str, seconds: float) -> None:
+        self.actor.post_leading.remote(stage, seconds)
+
+    def leading(self, stage: str) -> float:
+        return float(ray.get(self.actor.leading.remote(stage)))
+
+
+@ray.remote(num_cpus=0)
+class BoardActor:
+    """Collects the latest status of each stage until the driver takes it."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.leading_seconds: dict[str, float] = {}
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        self.statuses[stage] = status
+
+    def post_leading(self, stage: str, seconds: float) -> None:
+        self.leading_seconds[stage] = seconds
+
+    def leading(self, stage: str) -> float:
+        return self.leading_seconds.get(stage, 0.0)
+
+    def take(self) -> dict[str, dict[str, Any]]:
+        taken, self.statuses = self.statuses, {}
+        return taken
