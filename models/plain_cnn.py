@@ -52,13 +52,13 @@ def plain_cnn(depth: int, num_classes: int, in_channels: int = 3, image_size: in
     for entry in table:
         kind, number = entry[0], int(entry[1:] or 0)
         if kind == "C":
-            features += [nn.Conv2d(channels, number, 3, padding=1), nn.BatchNorm2d(number), nn.ReLU()]
+            features += [nn.Conv2d(channels, number, 3, padding=1), nn.BatchNorm2d(number), nn.ReLU(inplace=True)]
             channels = number
         elif kind == "M":
             features.append(nn.MaxPool2d(2))
             size //= 2
         else:
-            classifier += [nn.Linear(channels * size * size, number), nn.ReLU()]
+            classifier += [nn.Linear(channels * size * size, number), nn.ReLU(inplace=True)]
             width = number
     classifier.append(nn.Linear(width or channels * size * size, num_classes))
     return nn.Sequential(*features, *classifier)

@@ -7,7 +7,6 @@ networks, made for ImageNet; no depth occurs in both, so a name always means one
 
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,8 +32,8 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor:
-        residual = F.relu(self.norm1(self.conv1(features)))
-        return F.relu(self.norm2(self.conv2(residual)) + self.shortcut(features))
+        residual = F.relu(self.norm1(self.conv1(features)), inplace=True)
+        return F.relu(self.norm2(self.conv2(residual)).add_(self.shortcut(features)), inplace=True)
 
 
 class ResNet(nn.Module):
@@ -49,7 +48,9 @@ class ResNet(nn.Module):
             raise ValueError(f"depth: found {depth} for a small-image ResNet; take one of 8, 14, 20, 26, 32, ...")
         blocks_per_group = (depth - 2) // 6
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, WIDTHS[0], 3, padding=1, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU()
+            nn.Conv2d(in_channels, WIDTHS[0], 3, padding=1, bias=False),
+            nn.BatchNorm2d(WIDTHS[0]),
+            nn.ReLU(inplace=True),
         )
         blocks: list[nn.Module] = []
         channels = WIDTHS[0]
@@ -65,7 +66,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         features = self.blocks(self.stem(images))
-        return self.classifier(torch.mean(features, dim=(2, 3)))
+        return self.classifier(F.avg_pool2d(features, features.shape[2:]).flatten(1))
 
 
 for _depth in DEPTHS:

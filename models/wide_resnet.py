@@ -4,7 +4,6 @@ Batch norm and ReLU come before each convolution. Three groups, 16, 32 and 64 ti
 6 n + 4 for n blocks a group. Without dropout, as in the distillation literature.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,10 +27,10 @@ class PreActivationBlock(nn.Module):
             self.projection = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        activated = F.relu(self.norm1(features))
-        residual = self.conv2(F.relu(self.norm2(self.conv1(activated))))
+        activated = F.relu(self.norm1(features), inplace=True)
+        residual = self.conv2(F.relu(self.norm2(self.conv1(activated)), inplace=True))
         # A projection reads the activated features, an identity the raw ones, as in the authors' code.
-        return residual + (features if self.projection is None else self.projection(activated))
+        return residual.add_(features if self.projection is None else self.projection(activated))
 
 
 @register_family("wrn_<depth>_<width>", listed=USUAL)
@@ -63,5 +62,5 @@ class WideResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        features = F.relu(self.norm(self.blocks(self.stem(images))))
-        return self.classifier(torch.mean(features, dim=(2, 3)))
+        features = F.relu(self.norm(self.blocks(self.stem(images))), inplace=True)
+        return self.classifier(F.avg_pool2d(features, features.shape[2:]).flatten(1))
