@@ -75,9 +75,9 @@ def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbe
 def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do(
     make_place: Callable[[], Place],
 ) -> None:
+    place = make_place()  # one for both: teacher and folds are the same
     losses = {}
     for source in ("cached", "online"):
-        place = make_place()
         place.recipe({"methods": ["kd_smallest"], "seeds": [0], "search": {"trials": 0}})
         # 30 steps are 3 passes, as many as there are views; small steps, since large ones blow fp16's rounding up.
         finished = place.run(
@@ -85,9 +85,10 @@ def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do
             "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2]",
         )  # fmt: skip
         assert finished.code == 0, finished.err[-3000:]
-        ta = place.artifacts()["train/plain_cnn_4"]
-        assert ta["spec"]["guidance"]["source"] == source
-        history = json.loads((place.storage / "artifacts" / ta["identity"] / "history.json").read_text())
+        (ta,) = (stage for stage in place.report()["stages"] if stage["name"] == "train/plain_cnn_4")
+        folder = place.storage / "artifacts" / ta["id"]
+        assert json.loads((folder / "artifact.json").read_text())["spec"]["guidance"]["source"] == source
+        history = json.loads((folder / "history.json").read_text())
         losses[source] = [row["training_loss"] for row in history]
     assert losses["cached"] == pytest.approx(losses["online"], rel=0.01)
 
