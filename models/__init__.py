@@ -4,7 +4,7 @@ Every network takes images (batch, channels, height, width) as floats and gives 
 
 What is added to or cut off at zero is changed in place where nothing else reads it, and global pooling is `avg_pool2d`:
 the gradient of a mean over height and width is not in channels-last order, which slows down what comes before it.
-Together 5 to 7 % of a training of ResNet-8 on two CPU cores.
+Together 5 % of a training of ResNet-8 on two CPU cores in fp32, 3 % in bf16.
 """
 
 from models import plain_cnn, resnet, wide_resnet  # importing a family registers its networks

@@ -6,9 +6,11 @@ from typing import Any
 
 import ray
 
+PATIENCE_SECONDS = 10.0
+
 
 class RemoteBoard:
-    """Handle on the board actor; posting never waits."""
+    """Handle on the board actor; posting never waits, and a board that is lost costs nobody its work."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
@@ -20,7 +22,10 @@ class RemoteBoard:
         self.actor.post_leading.remote(stage, seconds)
 
     def leading(self, stage: str) -> float:
-        return float(ray.get(self.actor.leading.remote(stage)))
+        try:
+            return float(ray.get(self.actor.leading.remote(stage), timeout=PATIENCE_SECONDS))
+        except ray.exceptions.RayError:  # a network that is trained is worth more than what its cost lacks
+            return 0.0
 
 
 @ray.remote(num_cpus=0)

@@ -82,6 +82,15 @@ def test_what_it_cost_counts_the_process_that_leads_its_workers(cluster: None, s
     assert 0.5 < board.leading(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
 
+def test_a_board_that_is_lost_tells_of_no_cost_and_raises_nothing(cluster: None) -> None:
+    actor = BoardActor.remote()  # type: ignore[attr-defined]
+    ray.get(actor.post_leading.remote(TA, 3.0))
+    board = RemoteBoard(actor)
+    assert board.leading(TA) == 3.0
+    ray.kill(actor)
+    assert board.leading(TA) == 0.0
+
+
 def test_it_says_whose_fault_it_was_when_its_teacher_fails(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
     failed = later.remote(Failure("train/plain_cnn_8", error="it diverged"), 1.0)
