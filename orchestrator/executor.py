@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import ray
 
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Failure, Stage
+from orchestrator.interruption import Interruption
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Job, StageError
@@ -71,7 +71,7 @@ def _warm_up() -> None:
 
 def execute(
     stages: Iterable[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
-    publish: Callable[[], None],
+    publish: Callable[[], None], interruption: Interruption,
 ) -> Outcome:  # fmt: skip
     """Run ``stages`` (each after what it needs).
 
@@ -79,7 +79,7 @@ def execute(
     is called now and then, to tell others. Needs ``connect`` first. Ctrl-C leaves what is committed;
     the same command goes on from there.
     """
-    return _Execution(list(stages), kept, store, recipe, progress, publish).run()
+    return _Execution(list(stages), kept, store, recipe, progress, publish, interruption).run()
 
 
 class _Execution:
@@ -91,9 +91,10 @@ class _Execution:
 
     def __init__(
         self, stages: list[Stage], kept: dict[str, Artifact], store: Store, recipe: Recipe, progress: Progress,
-        publish: Callable[[], None],
+        publish: Callable[[], None], interruption: Interruption,
     ) -> None:  # fmt: skip
         self.kept, self.store, self.recipe, self.progress, self.publish = kept, store, recipe, progress, publish
+        self.interruption = interruption
         self.slots = progress.slots
         self.pending = stages
         self.publish_next = time.monotonic() + PUBLISH_SECONDS
@@ -102,28 +103,14 @@ class _Execution:
         self.waiting: dict[Any, Stage] = {}
         self.settled = set(kept)  # identities of stages that have ended, well or not
         self.outcome = Outcome()
-        self.interrupted = False
 
     def run(self) -> Outcome:
         start = time.monotonic()
-        before = signal.signal(signal.SIGINT, self._interrupt)
-        try:
-            return self._watch(start)
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def _interrupt(self, *_: object) -> None:
-        """Ctrl-C. What it raises is lost where it strikes in one of Ray's own callbacks, so the loop looks as well."""
-        self.interrupted = True
-        raise KeyboardInterrupt
-
-    def _watch(self, start: float) -> Outcome:
         if any(stage.kind == "train" for stage in self.pending):
             # While the data set is read: two processes, one for the teacher's stage and one for what goes beside it.
             self.warming = [_warm_up.remote() for _ in range(2)]  # kept, or Ray would cancel them
         while self.pending or self.waiting:
-            if self.interrupted:
-                raise KeyboardInterrupt
+            self.interruption.check()
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
             self.progress.status(ray.get(self.actor.take.remote()))

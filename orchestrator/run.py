@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from orchestrator import recipe_reference, report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
+from orchestrator.interruption import Interruption
 from orchestrator.plan import plan
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
@@ -69,7 +69,8 @@ def _run(options: argparse.Namespace) -> int:
     done = _Executed(kept)
     if missing:
         assert sizes is not None
-        done = _execute(options, planned, store, kept, sizes, data.train_images, view)
+        with Interruption() as interruption:
+            done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
     else:
         view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
@@ -91,7 +92,7 @@ class _Executed:
 
 def _execute(
     options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
-    images: int, view: View,
+    images: int, view: View, interruption: Interruption,
 ) -> _Executed:  # fmt: skip
     """Make what is missing."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
@@ -120,19 +121,19 @@ def _execute(
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
-        executor.connect(options.address, options.verbose)
         import ray
 
-        # A polite termination ends like Ctrl-C: nothing is left running. Ray sets a handler of its own, so after it.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
+            with interruption.held():
+                executor.connect(options.address, options.verbose)
             has = ray.cluster_resources()
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             check_cluster(recipe, nodes)
             where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(nodes)} node(s)"
             view.say(f"Ray is up: {where}")
             progress.slots = student_slots(recipe, nodes)
-            outcome = executor.execute(needed(planned.stages, missing), kept, store, recipe, progress, publish)
+            to_do = needed(planned.stages, missing)
+            outcome = executor.execute(to_do, kept, store, recipe, progress, publish, interruption)
         except KeyboardInterrupt:
             view.close()
             there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are kept in {options.storage}"
