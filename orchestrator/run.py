@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_intermixed_args(arguments)
     options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
     try:
-        return _run(options)
+        with Interruption() as interruption:
+            return _run(options, interruption)
     except (RecipeError, DatasetError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     view = view_for(quiet=options.quiet, verbose=options.verbose)
     source, overrides = _split(options.recipe)
     recipe = recipes.load(source, overrides)
@@ -69,8 +70,8 @@ def _run(options: argparse.Namespace) -> int:
     done = _Executed(kept)
     if missing:
         assert sizes is not None
-        with Interruption() as interruption:
-            done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
+        interruption.check()
+        done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
     else:
         view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
