@@ -2,6 +2,9 @@
 
 Images lie in memory as uint8; a batch is one gather with a random crop and flip, normalised as whole rows; the network
 is in channels-last storage, the optimiser fused; nothing is measured, validated or saved.
+
+The gather is the usual one, by row and column of each pixel. The program's own takes whole rows first, which saves
+about 1 % of a ResNet-8's pass; the floor stays as it was, so that old and new figures compare.
 """
 
 from __future__ import annotations
