@@ -10,8 +10,8 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "halving", "peers")
-UNASKED = NAMES[:-3]  # the last three answer one question, take long, or need other packages: they run when named
+NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "selected", "halving", "peers")
+UNASKED = NAMES[:-4]  # the last four answer one question, take long, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 

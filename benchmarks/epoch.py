@@ -1,14 +1,15 @@
 """epoch: what one pass of the student costs under each guidance, as a multiple of plain training in fp32.
 
 In bf16, oneDNN's weight gradient of a strided 3x3 convolution was seen at one of two speeds (1.9 or 4.7 ms for 128 x 32
-x 16 x 16 on two cores of an AMD EPYC), for some minutes each, wherever the tensors lay in memory: the floor's and the
-program's bf16 passes are both about 15 % slower then. Compare them with each other.
+x 16 x 16 on two cores of an AMD EPYC), for stretches of ten seconds to minutes, wherever the tensors lay in memory: the
+floor's and the program's bf16 passes are both about 15 % slower then, and fp32 is not. A round may take as long as a
+stretch, so one side's median of five rounds can lie in the other speed than another's: see ``selected``.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ KINDS = (
 )  # fmt: skip
 
 
-def run(rounds: int, short: bool, threads: int) -> str:
+def run(rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]] = KINDS) -> str:
     """The table of the benchmark."""
     count = 1280 if short else 5120
     set_up_process(threads)
@@ -42,7 +43,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
         for precision in ("fp32", "bf16"):
             bf16 = precision == "bf16"
             networks = [new_network(workload.network_spec(name), 0) for name in workload.EXPERTS]
-            for kind, source in KINDS:
+            for kind, source in kinds:
                 first = -1 if kind == "single" else 0  # one expert: the largest
                 experts: Experts | None = None
                 if source == "online":
