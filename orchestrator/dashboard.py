@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts import StorageError, Store, short
+from orchestrator.interruption import Interruption
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
@@ -44,8 +44,7 @@ def _serve(options: argparse.Namespace) -> int:
     run = None if options.all else options.run or store.read_text("reports", "latest")
     if run:
         read(store, run)  # known before anything is served
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # the links are removed either way
-    with tempfile.TemporaryDirectory(prefix="curves-") as folder:
+    with Interruption(), tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
         logs = _logs(store, Path(folder) / "copy")
         shown = logs
         if run:

@@ -89,7 +89,7 @@ def test_a_board_that_is_lost_tells_of_no_cost_and_raises_nothing(cluster: None)
     assert board.leading(TA) == 3.0
     ray.kill(actor)
     with pytest.raises(ray.exceptions.RayActorError):
-        while True:  # the kill takes a moment, in which calls are still answered
+        for _ in range(10_000):  # the kill takes a moment, in which calls are still answered
             ray.get(actor.take.remote(), timeout=60)
     assert board.leading(TA) == 0.0
 
