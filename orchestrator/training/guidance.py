@@ -67,7 +67,8 @@ class OnlineExperts:
         order = np.argsort(experts, kind="stable")
         bounds = [*np.searchsorted(experts[order], present, side="left").tolist(), len(experts)]
         index = torch.from_numpy(order).to(self.device)
-        sorted_pixels = shown.pixels.index_select(0, index)
+        # As NHWC, which is how the pixels lie: index_select of the NCHW view would bring them into NCHW storage.
+        sorted_pixels = shown.pixels.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
         parts = [
             self._run(int(expert), sorted_pixels[start:stop])
             for expert, start, stop in zip(present, bounds[:-1], bounds[1:], strict=True)

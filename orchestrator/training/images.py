@@ -97,6 +97,8 @@ class ResidentImages:
         self.shift = (-torch.tensor(mean, device=device) / torch.tensor(std, device=device)).repeat(self.width)
 
     def views(self, images: IntArray, numbers: Sequence[int]) -> Tensor:
+        if len(numbers) == 1:  # a training step's; stacking would copy it
+            return self._view(images, numbers[0]).unsqueeze(0)
         return torch.stack([self._view(images, number) for number in numbers])
 
     def _view(self, images: IntArray, number: int) -> Tensor:

@@ -144,6 +144,19 @@ def test_only_the_chosen_expert_runs_and_on_its_own_images() -> None:
     assert ran == [(0, 2), (2, 5)]
 
 
+def test_a_chosen_experts_images_come_in_channels_last_storage() -> None:
+    kept: list[bool] = []
+    pooling = [torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()) for _ in LADDER]
+    experts = OnlineExperts(pooling, CPU, bf16=False)
+    for network in experts.networks:
+        network.register_forward_pre_hook(
+            lambda _, inputs: kept.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+        )
+    pixels = torch.rand(len(BATCH), 3, 8, 8).to(memory_format=torch.channels_last)
+    experts.chosen(np.array([2, 0, 2, 2, 0, 2, 2]), Shown(BATCH, VIEW, pixels))
+    assert kept == [True, True]
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("mode", ["static", "reveal", "promote", "both"])
 def test_selected_with_one_expert_is_single_bit_for_bit(source: str, mode: str) -> None:
