@@ -27,15 +27,18 @@ from orchestrator.schedule import schedule
 from orchestrator.states import StageState
 from orchestrator.tracking import prepare, tracking_of
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, UNREAD = 2, 1, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the arguments say; gives the exit code: 0 done, 1 a stage failed, 2 bad input, 130 interrupted."""
+    """Run what the arguments say; gives the exit code.
+
+    0 done, 1 a stage failed, 2 bad input, 130 interrupted, 141 nobody reads the output any more (``... | head``).
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_intermixed_args(arguments)
-    options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
     try:
+        options = _parser().parse_intermixed_args(arguments)
+        options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
         with Interruption() as interruption:
             return _run(options, interruption)
     except (RecipeError, DatasetError, StorageError) as error:
@@ -47,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except BrokenPipeError:
+        # What Python would still write as it ends has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
 
 
 def _run(options: argparse.Namespace, interruption: Interruption) -> int:

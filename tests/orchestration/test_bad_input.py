@@ -122,6 +122,18 @@ def test_a_finished_run_answers_without_torch_ray_or_data(tmp_path: Path) -> Non
     assert (tmp_path / "runs/reports" / chosen.run_id / "report.md").is_file()
 
 
+@pytest.mark.parametrize("option", ["--help", "--dry-run"])
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(option: str, tmp_path: Path) -> None:
+    unread, written = os.pipe()
+    os.close(unread)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.run", TINY, option],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=written, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    os.close(written)
+    assert (done.returncode, done.stderr) == (run.UNREAD, b"")
+
+
 # -- in this process ---------------------------------------------------------------------------------------------
 
 
