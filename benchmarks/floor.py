@@ -1,11 +1,10 @@
 """The floor: the same arithmetic in the tightest plain PyTorch loop, with none of the program's code.
 
-Images lie in memory as uint8; a batch is one gather with a random crop and flip, normalised as whole rows; the network
-is in channels-last storage, the optimiser fused; nothing is measured, validated or saved.
+Images lie in memory as uint8; a batch is a gather of rows and one of columns within them, for a random crop and flip,
+normalised as whole rows; the network is in channels-last storage, the optimiser fused; nothing is measured, validated
+or saved.
 
-The gather is the usual one, by row and column of each pixel. The program's own takes whole rows first, which saves
-about 1 % of a ResNet-8's pass: by so much this is no longer the tightest. It stays as it was, so that old and new
-figures compare.
+Until 2026-11-24 the gather was the usual one, by row and column of each pixel, and the floor about 1 % slower.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ class Floor:
     def __post_init__(self) -> None:
         self.scale = (1 / (255 * torch.tensor(STD))).repeat(32)
         self.shift = (-torch.tensor(MEAN) / torch.tensor(STD)).repeat(32)
+        self.rows = self.images.view(-1, 96)
 
     def batch(self, index: Tensor) -> Tensor:
         """Augmented, normalised images of an index, (B, 3, 32, 32) in channels-last storage."""
@@ -40,8 +40,9 @@ class Floor:
         columns = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
         columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns)
         rows, columns = (31 - (31 - side.abs()).abs() for side in (rows, columns))
-        pixels = self.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
-        flat = torch.addcmul(self.shift, pixels.view(count, 32, 96).float(), self.scale)
+        kept = self.rows.index_select(0, (index[:, None] * 32 + rows).view(-1)).view(count, 32, 96)
+        within = (columns[:, :, None] * 3 + torch.arange(3)).view(count, 1, 96)
+        flat = torch.addcmul(self.shift, kept.gather(2, within.expand(-1, 32, -1)).float(), self.scale)
         return flat.view(count, 32, 32, 3).permute(0, 3, 1, 2)
 
     def epoch(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
