@@ -1,13 +1,17 @@
 """epoch: what one pass of the student costs under each guidance, as a multiple of plain training in fp32.
 
-In bf16, oneDNN's weight gradient of a strided 3x3 convolution was seen at one of two speeds (1.9 or 4.7 ms for 128 x 32
-x 16 x 16 on two cores of an AMD EPYC), for stretches of ten seconds to minutes, wherever the tensors lay in memory: the
-floor's and the program's bf16 passes are both about 15 % slower then, and fp32 is not. A round may take as long as a
-stretch, so one side's median of five rounds can lie in the other speed than another's: see ``selected``.
+In bf16, oneDNN's weight gradient of a strided 3x3 convolution was seen at one of two speeds (1.9 or 4.5 ms for 128 x 32
+x 16 x 16 on two cores of an AMD EPYC; the unstrided ones 2.0 or 2.2), for stretches of ten seconds to minutes, within
+one process on the same tensors: what shares the core from outside, most likely. The floor's and the program's bf16
+passes are both about 15 % slower then, and fp32 hardly. A round may take as long as a stretch, so one side's median of
+five rounds can lie in the other speed than another's: see ``selected``.
+
+``floor online`` is the floor with each image run through one expert: what online routed guidance can't be below.
 """
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +23,7 @@ from benchmarks.floor import Floor, prepare
 from benchmarks.measure import interleave, ratios
 from orchestrator.report.text import table
 from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -43,6 +48,8 @@ def run(rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]]
         for precision in ("fp32", "bf16"):
             bf16 = precision == "bf16"
             networks = [new_network(workload.network_spec(name), 0) for name in workload.EXPERTS]
+            if ("selected", "online") in kinds:
+                sides[f"floor online {precision}"] = _floor(images, labels, bf16, networks)
             for kind, source in kinds:
                 first = -1 if kind == "single" else 0  # one expert: the largest
                 experts: Experts | None = None
@@ -57,10 +64,13 @@ def run(rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]]
     return table(("student pass", "x floor fp32", "images/s"), rows)
 
 
-def _floor(images: torch.Tensor, labels: torch.Tensor, bf16: bool) -> Callable[[], object]:
+def _floor(
+    images: torch.Tensor, labels: torch.Tensor, bf16: bool, experts: Sequence[torch.nn.Module] = ()
+) -> Callable[[], object]:
     floor = Floor(images, labels, workload.BATCH, bf16)
     network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
-    return lambda: floor.epoch(network, optimizer)
+    frozen = [ready_to_teach(copy.deepcopy(expert), CPU) for expert in experts]
+    return lambda: floor.epoch(network, optimizer, frozen)
 
 
 def _ours(

@@ -2,13 +2,15 @@
 
 Images lie in memory as uint8; a batch is a gather of rows and one of columns within them, for a random crop and flip,
 normalised as whole rows; the network is in channels-last storage, the optimiser fused; nothing is measured, validated
-or saved.
+or saved. With experts it is the floor of online routed guidance: each image goes through one of them, frozen and with
+batch norm folded, and nothing is chosen, sorted or counted.
 
 Until 2026-11-24 the gather was the usual one, by row and column of each pixel, and the floor about 1 % slower.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,13 +47,23 @@ class Floor:
         flat = torch.addcmul(self.shift, kept.gather(2, within.expand(-1, 32, -1)).float(), self.scale)
         return flat.view(count, 32, 32, 3).permute(0, 3, 1, 2)
 
-    def epoch(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """One pass on the loss of the labels."""
+    def epoch(self, network: nn.Module, optimizer: torch.optim.Optimizer, experts: Sequence[nn.Module] = ()) -> None:
+        """One pass on the loss of the labels, and on that of experts, each of which runs on its slice of every batch.
+
+        Experts are ready to run under ``torch.inference_mode()``.
+        """
         for index in torch.randperm(len(self.images)).split(self.batch_size):
             images = self.batch(index)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+                if experts:
+                    with torch.inference_mode():
+                        parts = zip(experts, images.chunk(len(experts)), strict=True)
+                        taught_by = torch.cat([expert(part) for expert, part in parts]).float()
                 logits = network(images)
             loss = F.cross_entropy(logits.float(), self.labels[index])
+            if experts:
+                both = F.log_softmax(logits.float(), dim=1), F.log_softmax(taught_by, dim=1)
+                loss = loss + F.kl_div(*both, reduction="batchmean", log_target=True)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
