@@ -33,7 +33,7 @@ class Floor:
     def __post_init__(self) -> None:
         self.scale = (1 / (255 * torch.tensor(STD))).repeat(32)
         self.shift = (-torch.tensor(MEAN) / torch.tensor(STD)).repeat(32)
-        self.rows = self.images.view(-1, 96)
+        self.pixel_rows = self.images.view(-1, 96)
 
     def batch(self, index: Tensor) -> Tensor:
         """Augmented, normalised images of an index, (B, 3, 32, 32) in channels-last storage."""
@@ -42,7 +42,7 @@ class Floor:
         columns = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
         columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns)
         rows, columns = (31 - (31 - side.abs()).abs() for side in (rows, columns))
-        kept = self.rows.index_select(0, (index[:, None] * 32 + rows).view(-1)).view(count, 32, 96)
+        kept = self.pixel_rows.index_select(0, (index[:, None] * 32 + rows).view(-1)).view(count, 32, 96)
         within = (columns[:, :, None] * 3 + torch.arange(3)).view(count, 1, 96)
         flat = torch.addcmul(self.shift, kept.gather(2, within.expand(-1, 32, -1)).float(), self.scale)
         return flat.view(count, 32, 32, 3).permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import select
 import shlex
 import shutil
 import sys
@@ -40,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_intermixed_args(arguments)
         options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
         with Interruption() as interruption:
-            return _run(options, interruption)
+            code = _run(options, interruption)
+        sys.stdout.flush()  # while what goes wrong with it can still be answered for
+        return code
     except (RecipeError, DatasetError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -51,9 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except BrokenPipeError:
+        if _is_read():  # another pipe: a fault that must be seen
+            raise
         # What Python would still write as it ends has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
+
+
+def _is_read() -> bool:
+    """Whether somebody is at the other end of standard output."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _run(options: argparse.Namespace, interruption: Interruption) -> int:

@@ -137,6 +137,15 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(option: st
 # -- in this process ---------------------------------------------------------------------------------------------
 
 
+def test_a_broken_pipe_that_is_not_the_output_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise BrokenPipeError("the storage hung up")
+
+    monkeypatch.setattr(run, "_run", breaks)
+    with pytest.raises(BrokenPipeError, match="the storage hung up"):
+        run.main([TINY])
+
+
 def test_two_recipes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["one", "two"]) == run.BAD_INPUT
     assert capsys.readouterr().err == "error: two recipes are given: one, two; give one, and overrides as field=value\n"
