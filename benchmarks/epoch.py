@@ -6,7 +6,8 @@ one process on the same tensors: what shares the core from outside, most likely.
 passes are both about 15 % slower then, and fp32 hardly. A round may take as long as a stretch, so one side's median of
 five rounds can lie in the other speed than another's: see ``selected``.
 
-``floor online`` is the floor with each image run through one expert: what online routed guidance can't be below.
+``floor online`` is the floor with each image run through one expert, batch by batch. Online routed guidance can be
+below it, because it runs the experts over several steps' images at once.
 """
 
 from __future__ import annotations

@@ -73,6 +73,11 @@ class BatchPlan:
         """The first step of the pass that a step belongs to."""
         return self._starts[bisect_right(self._starts, step) - 1]
 
+    def pass_end(self, step: int) -> int:
+        """The first step after the pass that a step belongs to, as if the steps did not end before."""
+        number = bisect_right(self._starts, step) - 1
+        return self._starts[number] + self._batches(self._sizes[number])
+
     def _pass_order(self, number: int, size: int) -> IntArray:
         if self._order is None or self._order[0] != number:
             generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))

@@ -108,6 +108,15 @@ def folds_of(images: int, folds: int, seed: int) -> npt.NDArray[np.int64]:
     return generator.permutation(images) % folds
 
 
+@dataclass(frozen=True)
+class _Coming:
+    """Consecutive steps that are prepared and taught at once: what they show together, and how much each of it."""
+
+    batches: list[Batch]
+    shown: Shown
+    sizes: list[int]
+
+
 class _Loop:
     def __init__(
         self, spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, device: torch.device,
@@ -181,16 +190,16 @@ class _Loop:
         self.model.train()
         last_tick, last_step = time.monotonic(), self.step
         with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead: Future[tuple[Batch, Shown]] | None = None
+            ahead: Future[_Coming] | None = None
             while self.step < self.spec.steps:
-                batch, shown = ahead.result() if ahead else self._prepare(self.step)
-                follows = self.step + 1 < self.spec.steps
+                coming = ahead.result() if ahead else self._prepare(self.step)
+                after = self.step + len(coming.batches)
                 # Decoding photos is worth a second thread; a gather in memory is not.
-                ahead = pool.submit(self._prepare, self.step + 1) if follows and self.data.images.prefetch else None
+                follows = after < self.spec.steps and self.data.images.prefetch
+                ahead = pool.submit(self._prepare, after) if follows else None
                 self.clock.spend("data")
-                self._take_step(batch, shown)
-                self.step += 1
-                if batch.last_of_pass:
+                self._take_steps(coming)
+                if coming.batches[-1].last_of_pass:
                     self._end_pass()
                 self.clock.spend("compute")
                 if self.step % self.interval == 0 or self.step == self.spec.steps:
@@ -203,20 +212,33 @@ class _Loop:
                     self.clock.spend("report")
         return self._result()
 
-    def _prepare(self, step: int) -> tuple[Batch, Shown]:
-        batch = self.plan.at(step)
-        numbers = self.order[self.world.part(batch.positions)]
-        view = view_of_pass(batch.pass_number, self.spec.views)
-        return batch, Shown(numbers, view, self.data.images.views(self.images[numbers], [view])[0])
+    def _prepare(self, step: int) -> _Coming:
+        """The steps that are taught at once from a step on: never beyond its pass or a validation.
 
-    def _take_step(self, batch: Batch, shown: Shown) -> None:
+        So what is counted at a validation was taught before it, and a resumed training makes the same groups again.
+        """
+        validation = step - step % self.interval + self.interval
+        until = min(step + self.guidance.steps_at_once, validation, self.plan.pass_end(step), self.spec.steps)
+        batches = [self.plan.at(number) for number in range(step, until)]
+        parts = [self.order[self.world.part(batch.positions)] for batch in batches]
+        numbers = np.concatenate(parts)
+        view = view_of_pass(batches[0].pass_number, self.spec.views)
+        pixels = self.data.images.views(self.images[numbers], [view])[0]
+        return _Coming(batches, Shown(numbers, view, pixels), [len(part) for part in parts])
+
+    def _take_steps(self, coming: _Coming) -> None:
+        taught_by = self.guidance.logits_of_steps(coming.shown, coming.sizes, self.step, self.spec.steps)
+        for batch, shown, logits in zip(coming.batches, coming.shown.parts(coming.sizes), taught_by, strict=True):
+            self._take_step(batch, shown, logits)
+            self.step += 1
+
+    def _take_step(self, batch: Batch, shown: Shown, taught_by: Tensor | None) -> None:
         spec, step = self.spec, self.step
         self._seed_dropout(step)
         rate = optim.learning_rate(spec.optimizer, step, spec.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         labels = self.data.labels[torch.from_numpy(self.images[shown.numbers]).to(self.device)]
-        taught_by = self.guidance.logits(shown, step, step / spec.steps)
         with autocast(self.device, self.bf16):
             logits = self.model(shown.pixels)
         each = losses.taught(logits, labels, taught_by, spec.guidance.temperature, spec.guidance.kd_weight)

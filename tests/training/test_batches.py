@@ -101,6 +101,7 @@ def test_passes_follow_each_other_and_agree_with_their_starts_and_ends(case: Cas
     for before, after in pairwise(walked):
         assert after.pass_number - before.pass_number == before.last_of_pass
         assert starts[after.step] == (after.step if before.last_of_pass else starts[before.step])
+        assert (plan.pass_end(before.step) == after.step) == before.last_of_pass
     assert starts[0] == 0
     assert plan.passes == walked[-1].pass_number + 1
 

@@ -108,6 +108,54 @@ class TestEveryKindFromEverySource:
             torch.testing.assert_close(found.float(), online, rtol=2e-3, atol=2e-3)
 
 
+SIZES = (3, 1, 3)  # of three steps whose images are those of BATCH, in turn
+STEPS_FROM = 3  # of 10; under ``pacing("promote")`` the second expert opens before it, the third at the step after it
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_taught_at_once_are_taught_and_counted_as_one_by_one(kind: str, source: str) -> None:
+    together, alone = (guidance(spec_of(kind, source)) for _ in range(2))
+    found = together.logits_of_steps(shown(), SIZES, STEPS_FROM, 10)
+    parts = shown().parts(SIZES)
+    wanted = [alone.logits(part, STEPS_FROM + i, (STEPS_FROM + i) / 10) for i, part in enumerate(parts)]
+    assert len(found) == len(wanted) == len(SIZES)
+    for mine, its in zip(found, wanted, strict=True):
+        assert (mine is None) == (its is None) == (kind == "labels")
+        if mine is not None and its is not None:
+            torch.testing.assert_close(mine, its)
+    np.testing.assert_array_equal(together.taught, alone.taught)
+    assert together.taught.sum() == (len(BATCH) if kind == "selected" else 0)
+
+
+def test_of_steps_taught_at_once_each_has_the_experts_that_are_open_at_its_own_progress() -> None:
+    _, strata = curriculum_of(pacing("promote"), 3)
+    hardest = np.flatnonzero(strata == 2)[:6]
+    found = guidance(teaching("selected")).logits_of_steps(shown(hardest), (2, 2, 2), STEPS_FROM, 10)
+    every = every_logits(hardest)
+    wanted = [every[expert, 2 * i : 2 * i + 2] for i, expert in enumerate((1, 2, 2))]
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_chosen_expert_runs_once_for_all_the_steps_that_are_taught_at_once() -> None:
+    it = guidance(teaching("selected"), mode="static")
+    assert it.steps_at_once == len(LADDER)
+    assert isinstance(it.experts, OnlineExperts)
+    ran: list[tuple[int, int]] = []
+    for number, network in enumerate(it.experts.networks):
+        network.register_forward_pre_hook(lambda _, inputs, number=number: ran.append((number, len(inputs[0]))))
+    it.logits_of_steps(shown(), SIZES, 0, 10)
+    experts, images = np.unique(it.choose(BATCH, 0.0), return_counts=True)
+    assert ran == list(zip(experts.tolist(), images.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"), [("labels", "online"), ("single", "online"), ("dense", "online"), ("selected", "cached")]
+)
+def test_where_no_expert_has_less_than_the_batch_steps_are_taught_one_at_a_time(kind: str, source: str) -> None:
+    assert guidance(spec_of(kind, source)).steps_at_once == 1
+
+
 def test_online_experts_are_in_evaluation_mode_and_stay_as_they_were() -> None:
     networks = [expert_network(name).train() for name in LADDER]
     experts = OnlineExperts(networks, CPU, bf16=False)
@@ -163,10 +211,11 @@ def test_selected_with_one_expert_is_single_bit_for_bit(source: str, mode: str) 
     one = guidance(teaching("selected", source, experts=["large"]), mode)
     single = guidance(teaching("single", source, experts=["large"]))
     for step in range(5):
-        found, wanted = (it.logits(shown(view=step), step, step / 5) for it in (one, single))
-        assert found is not None
-        assert wanted is not None
-        assert torch.equal(found, wanted)
+        found, wanted = (it.logits_of_steps(shown(view=step), SIZES, step, 10) for it in (one, single))
+        for mine, its in zip(found, wanted, strict=True):
+            assert mine is not None
+            assert its is not None
+            assert torch.equal(mine, its)
 
 
 def test_cached_logits_are_those_of_the_view_that_is_shown() -> None:

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from orchestrator.specs import CurriculumSpec
+from orchestrator.training.guidance import Guidance
 from orchestrator.training.loop import Trained
+from orchestrator.training.measured import EXPERT
 from orchestrator.training.networks import new_network
 from tests.training.examples import (
     PASS,
     TRAINING_IMAGES,
+    Keeper,
     assert_same_weights,
     learn,
     optimizer,
@@ -98,6 +101,29 @@ def test_hidden_images_are_not_counted() -> None:
     easiest = 48  # of 95, so a pass has two batches of 24
     assert found.taught.sum() == STEPS * easiest / 2
     assert found.taught[2].sum() == 0
+
+
+def test_steps_that_are_taught_at_once_make_the_training_of_steps_taught_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Validations every four steps, passes of three: groups are cut by both, and experts open within them.
+    spec = training(guidance=teaching("selected"), curriculum=pacing("promote"), steps=STEPS)
+    at_once, at_once_rows = learn(spec, kept := Keeper()), kept.rows
+    monkeypatch.setattr(Guidance, "steps_at_once", 1)
+    one_by_one = learn(spec, kept := Keeper())
+    np.testing.assert_array_equal(at_once.taught, one_by_one.taught)
+    for found, wanted in zip(at_once_rows, kept.rows, strict=True):
+        assert taught_by(found) == taught_by(wanted)
+        assert found["training_loss"] == pytest.approx(wanted["training_loss"], rel=1e-4)
+    for name, weights in one_by_one.weights.items():
+        torch.testing.assert_close(at_once.weights[name], weights, rtol=1e-3, atol=1e-4)
+
+
+def taught_by(row: dict[str, Any]) -> dict[str, float]:
+    """The share of each expert since the validation before, of the images that were shown."""
+    shares = {key: value for key, value in row.items() if key.startswith(EXPERT)}
+    assert sum(shares.values()) == pytest.approx(1)
+    return shares
 
 
 @pytest.mark.parametrize("kind", ["labels", "single", "dense"])
