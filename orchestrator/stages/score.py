@@ -27,9 +27,9 @@ from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.stages.train import single_device
+from orchestrator.training.folds import folds_of
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
-from orchestrator.training.loop import folds_of
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.process import set_up_process

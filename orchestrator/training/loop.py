@@ -12,7 +12,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,13 +26,14 @@ from orchestrator.training import losses, optim
 from orchestrator.training.batches import Batch, BatchPlan
 from orchestrator.training.clock import Clock
 from orchestrator.training.evaluation import evaluate
+from orchestrator.training.folds import training_images
 from orchestrator.training.guidance import Guidance, Shown
 from orchestrator.training.images import TrainingData
+from orchestrator.training.loader import Loader, StepGroup
 from orchestrator.training.measured import measured
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.state import TrainingState
 from orchestrator.training.sums import Sums
-from orchestrator.training.views import view_of_pass
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
@@ -95,28 +95,6 @@ def train(
     return _Loop(spec, network, data, guidance, device, observer, world or World()).run()
 
 
-def training_images(spec: TrainSpec, data: TrainingData) -> npt.NDArray[np.int64]:
-    """The images a network trains on; with a fold set, all training images but that fold's."""
-    if spec.fold is None:
-        return data.train
-    return data.train[folds_of(len(data.train), spec.folds, spec.views_seed) != spec.fold]
-
-
-def folds_of(images: int, folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold of each of ``images`` training images, (N,), sizes differing by one at most."""
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, folds], np.uint64)))
-    return generator.permutation(images) % folds
-
-
-@dataclass(frozen=True)
-class _Coming:
-    """Consecutive steps that are prepared and taught at once: what they show together, and how much each of it."""
-
-    batches: list[Batch]
-    shown: Shown
-    sizes: list[int]
-
-
 class _Loop:
     def __init__(
         self, spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, device: torch.device,
@@ -125,13 +103,16 @@ class _Loop:
         self.spec, self.data, self.guidance, self.device = spec, data, guidance, device
         self.observer, self.world = observer, world
         self.images = training_images(spec, data)
-        count, active, self.order = len(self.images), None, np.arange(len(self.images))
+        count, active, order = len(self.images), None, np.arange(len(self.images))
         curriculum = guidance.curriculum
         if curriculum is not None and curriculum.active_count(0.0) < count:
             # Only where some are hidden at first: else every method sees the same batches of the same seed.
-            active, self.order = curriculum.active_count, curriculum.order
+            active, order = curriculum.active_count, curriculum.order
         self.plan = BatchPlan(count, spec.batch_size, spec.steps, spec.seed, active)
         self.interval = spec.evaluate_every or math.ceil(len(self.images) / self.plan.batch_size)
+        self.loader = Loader(
+            data.images, self.images, self.plan, order, spec.views, self.interval, guidance.steps_at_once, world
+        )
         self.bf16 = uses_bf16(spec.precision, device)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optim.build(spec.optimizer, self.network)
@@ -189,46 +170,25 @@ class _Loop:
     def run(self) -> Trained:
         self.model.train()
         last_tick, last_step = time.monotonic(), self.step
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead: Future[_Coming] | None = None
-            while self.step < self.spec.steps:
-                coming = ahead.result() if ahead else self._prepare(self.step)
-                after = self.step + len(coming.batches)
-                # Decoding photos is worth a second thread; a gather in memory is not.
-                follows = after < self.spec.steps and self.data.images.prefetch
-                ahead = pool.submit(self._prepare, after) if follows else None
-                self.clock.spend("data")
-                self._take_steps(coming)
-                if coming.batches[-1].last_of_pass:
-                    self._end_pass()
-                self.clock.spend("compute")
-                if self.step % self.interval == 0 or self.step == self.spec.steps:
-                    self._validate()
-                now = time.monotonic()
-                if self.world.main() and now - last_tick >= TICK_SECONDS:
-                    rate = (self.step - last_step) * self.plan.batch_size / (now - last_tick)
-                    self.observer.tick(self.step, self.spec.steps, rate)
-                    last_tick, last_step = now, self.step
-                    self.clock.spend("report")
+        for group in self.loader.groups(self.step):
+            self.clock.spend("data")
+            self._take_steps(group)
+            if group.batches[-1].last_of_pass:
+                self._end_pass()
+            self.clock.spend("compute")
+            if self.step % self.interval == 0 or self.step == self.spec.steps:
+                self._validate()
+            now = time.monotonic()
+            if self.world.main() and now - last_tick >= TICK_SECONDS:
+                rate = (self.step - last_step) * self.plan.batch_size / (now - last_tick)
+                self.observer.tick(self.step, self.spec.steps, rate)
+                last_tick, last_step = now, self.step
+                self.clock.spend("report")
         return self._result()
 
-    def _prepare(self, step: int) -> _Coming:
-        """The steps that are taught at once from a step on: never beyond its pass or a validation.
-
-        So what is counted at a validation was taught before it, and a resumed training makes the same groups again.
-        """
-        validation = step - step % self.interval + self.interval
-        until = min(step + self.guidance.steps_at_once, validation, self.plan.pass_end(step), self.spec.steps)
-        batches = [self.plan.at(number) for number in range(step, until)]
-        parts = [self.order[self.world.part(batch.positions)] for batch in batches]
-        numbers = np.concatenate(parts)
-        view = view_of_pass(batches[0].pass_number, self.spec.views)
-        pixels = self.data.images.views(self.images[numbers], [view])[0]
-        return _Coming(batches, Shown(numbers, view, pixels), [len(part) for part in parts])
-
-    def _take_steps(self, coming: _Coming) -> None:
-        taught_by = self.guidance.logits_of_steps(coming.shown, coming.sizes, self.step, self.spec.steps)
-        for batch, shown, logits in zip(coming.batches, coming.shown.parts(coming.sizes), taught_by, strict=True):
+    def _take_steps(self, group: StepGroup) -> None:
+        taught_by = self.guidance.logits_of_steps(group.shown, group.sizes, self.step, self.spec.steps)
+        for batch, shown, logits in zip(group.batches, group.shown.parts(group.sizes), taught_by, strict=True):
             self._take_step(batch, shown, logits)
             self.step += 1
 
@@ -272,7 +232,7 @@ class _Loop:
             return
         shared = torch.full_like(self.right, -1)
         for step in range(self.plan.pass_start(self.step - 1), self.step):
-            mine = torch.from_numpy(self.order[self.world.part(self.plan.at(step).positions)]).to(self.device)
+            mine = torch.from_numpy(self.loader.numbers(self.plan.at(step))).to(self.device)
             shared[mine] = self.right[mine]
         self.world.max_(shared)
         self.right = torch.where(shared >= 0, shared, self.right)

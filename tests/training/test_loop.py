@@ -18,8 +18,9 @@ from curricula.pacing import FAMILIES
 from orchestrator.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.evaluation import evaluate
+from orchestrator.training.folds import folds_of, training_images
 from orchestrator.training.images import Images
-from orchestrator.training.loop import TrainingDivergedError, folds_of, training_images
+from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
 from orchestrator.training.views import CLEAN
 from tests.training.examples import (
@@ -115,11 +116,6 @@ class TestWhatIsShown:
             assert set(every) == set(used)
             assert not set(every) & set(held_out)
             np.testing.assert_array_equal(training_images(spec, data()), used)
-
-    def test_folds_are_of_one_size_and_cover_everything(self) -> None:
-        sizes = np.bincount(folds_of(TRAINING_IMAGES, 4, seed=0), minlength=4)
-        assert sorted(sizes.tolist()) == [23, 24, 24, 24]
-        assert not np.array_equal(folds_of(TRAINING_IMAGES, 4, 0), folds_of(TRAINING_IMAGES, 4, 1))
 
 
 class TestHistory:
