@@ -1,16 +1,35 @@
-"""What all tests share: Ctrl-C works, and the one whole run that tests of the run and of its report look at."""
+"""What all tests share: Ctrl-C works, one Ray for runs that need none of their own, and one undisturbed whole run."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.run.conftest import Finished, Place
+from tests.run.conftest import Finished, Place, environment
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and every process that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+KEEP_RAY_UP = """
+import sys, ray
+print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray that lasts as long as the tests."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEP_RAY_UP], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None and server.stdin is not None
+        yield server.stdout.readline().strip()
+        server.stdin.close()
 
 
 @pytest.fixture(scope="session")

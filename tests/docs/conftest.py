@@ -22,11 +22,6 @@ from orchestrator import run
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
 
 PROGRAM = "python -m orchestrator.run"
-KEEP_RAY_UP = """
-import sys, ray
-print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
-sys.stdin.read()
-"""
 
 
 @dataclass
@@ -95,17 +90,6 @@ def environment() -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "RAY_AUTH_MODE": "disabled",
     }
-
-
-@pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
-    """The address of a Ray that lasts as long as these tests."""
-    with subprocess.Popen(
-        [sys.executable, "-c", KEEP_RAY_UP], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None and server.stdin is not None
-        yield server.stdout.readline().strip()
-        server.stdin.close()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def photos(root: Path, per_class: int) -> Path:
 
 
 def test_a_loss_that_diverges_stops_its_stage_and_what_needs_it_and_nothing_else(
-    make_place: Callable[[], Place],
+    make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()
     place.recipe(
@@ -37,7 +37,7 @@ def test_a_loss_that_diverges_stops_its_stage_and_what_needs_it_and_nothing_else
             "seeds": [0],
         }
     )
-    finished = place.run()
+    finished = place.run(address=ray_address)
     assert finished.code == 1
     table = finished.err
     assert "train/plain_cnn_4: the loss was no longer finite at step" in table and "learning rate" in table
@@ -49,7 +49,7 @@ def test_a_loss_that_diverges_stops_its_stage_and_what_needs_it_and_nothing_else
 
 
 def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_on_the_rest(
-    make_place: Callable[[], Place],
+    make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()
     broken = photos(place.folder / "photos", per_class=24)
@@ -65,11 +65,11 @@ def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_o
             "seeds": [0],
         }
     )
-    stopped = place.run()
+    stopped = place.run(address=ray_address)
     assert stopped.code == 2
     assert "train/bright/3.jpg" in stopped.err and "dataset.skip_broken=true" in stopped.err
 
-    finished = place.run("dataset.skip_broken=true")
+    finished = place.run("dataset.skip_broken=true", address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     records = place.artifacts()
     assert records["train/plain_cnn_2"]["results"]["workers"] == 2
@@ -78,11 +78,11 @@ def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_o
 
 @pytest.mark.parametrize("change", ["resources.workers=30", "resources.gpus=64"])
 def test_more_than_the_cluster_can_give_is_refused_before_anything_trains(
-    make_place: Callable[[], Place], change: str
+    make_place: Callable[[], Place], ray_address: str, change: str
 ) -> None:
     place = make_place()
     place.recipe()
-    finished = place.run(change)
+    finished = place.run(change, address=ray_address)
     assert finished.code == 2
     assert change.split("=")[0] in finished.err and "never" in finished.err and "Traceback" not in finished.err
     assert not place.artifacts()

@@ -73,16 +73,18 @@ def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbe
 
 
 def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do(
-    make_place: Callable[[], Place],
+    make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()  # one for both: teacher and folds are the same
     losses = {}
     for source in ("cached", "online"):
-        place.recipe({"methods": ["kd_smallest"], "seeds": [0], "search": {"trials": 0}})
+        place.recipe(
+            {"methods": ["kd_smallest"], "seeds": [0], "search": {"trials": 0}, "difficulty": {"held_out_folds": 0}}
+        )
         # 30 steps are 3 passes, as many as there are views; small steps, since large ones blow fp16's rounding up.
         finished = place.run(
             f"distillation.source={source}", "ladder.topology=dense", "training.optimizer.learning_rate=0.003",
-            "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2]",
+            "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2]", address=ray_address,
         )  # fmt: skip
         assert finished.code == 0, finished.err[-3000:]
         (ta,) = (stage for stage in place.report()["stages"] if stage["name"] == "train/plain_cnn_4")
@@ -103,11 +105,11 @@ def test_a_second_run_does_nothing(undisturbed: Run) -> None:
 
 
 def test_more_trials_leave_the_ladder_alone_and_keep_the_trials_that_were_made(
-    undisturbed: Run, make_place: Callable[[], Place]
+    undisturbed: Run, make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
     before = {trial["id"]: trial for trial in place.report()["search"]["trials"]}
-    finished = place.run("search.trials=6")
+    finished = place.run("search.trials=6", address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     report = place.report()
     made = {stage["name"] for stage in report["stages"] if not stage["reused"]}
@@ -119,10 +121,10 @@ def test_more_trials_leave_the_ladder_alone_and_keep_the_trials_that_were_made(
 
 @pytest.mark.parametrize("scheduler", ["asha", "halving"])
 def test_early_stopping_ends_some_trials_before_their_last_step(
-    undisturbed: Run, make_place: Callable[[], Place], scheduler: str
+    undisturbed: Run, make_place: Callable[[], Place], ray_address: str, scheduler: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
-    finished = place.run(f"search.scheduler={scheduler}", "search.trials=6")
+    finished = place.run(f"search.scheduler={scheduler}", "search.trials=6", address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     search = place.report()["search"]
     assert {trial["status"] for trial in search["trials"]} <= {"finished", "stopped"}
@@ -132,7 +134,7 @@ def test_early_stopping_ends_some_trials_before_their_last_step(
 
 
 def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
-    undisturbed: Run, make_place: Callable[[], Place]
+    undisturbed: Run, make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
     record = place.artifacts()["student/kd/seed-1"]
@@ -140,7 +142,7 @@ def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    finished = place.run()
+    finished = place.run(address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     assert record["identity"] in finished.out and "does not match its checksum" in finished.out
     assert list((place.storage / "set-aside").iterdir())
