@@ -79,7 +79,8 @@ class BatchPlan:
         return self._starts[number] + self._batches(self._sizes[number])
 
     def _pass_order(self, number: int, size: int) -> IntArray:
-        if self._order is None or self._order[0] != number:
+        known = self._order  # read once: the thread that prepares steps may be at another pass
+        if known is None or known[0] != number:
             generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
-            self._order = (number, generator.permutation(size))
-        return self._order[1]
+            known = self._order = (number, generator.permutation(size))
+        return known[1]

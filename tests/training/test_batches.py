@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -71,6 +72,14 @@ def test_steps_may_be_reached_in_any_order(case: Case) -> None:
     plan, walked = case.plan(), case.walked()
     for step in np.random.default_rng(0).permutation(case.steps).tolist():
         np.testing.assert_array_equal(plan.at(step).positions, walked[step].positions)
+
+
+def test_threads_that_are_at_different_passes_do_not_disturb_each_other() -> None:
+    plan, walked = BatchPlan(500, 10, 400, 0), [BatchPlan(500, 10, 400, 0).at(step) for step in range(400)]
+    steps = np.random.default_rng(0).permutation(400).tolist()
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for batch in pool.map(plan.at, steps * 5):
+            np.testing.assert_array_equal(batch.positions, walked[batch.step].positions)
 
 
 @given(case=cases())
