@@ -92,7 +92,7 @@ def create(name: str, *, num_classes: int, in_channels: int = 3, image_size: int
     """A new, randomly initialised network for images (batch, in_channels, image_size, image_size).
 
     Raises UnknownNetwork for a name without a factory, ValueError for a number below one, for a shape that the
-    network cannot take and for a factory that does not return a network.
+    network cannot take, for a module that can't be imported and for a factory that does not return a network.
     """
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     for field, value in shape.items():
@@ -130,13 +130,20 @@ def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: i
     try:
         # Tensors without storage: a network of any size is measured in no time and no memory.
         network, output, multiply_adds = _forward(make, image, "meta")
-    except (RuntimeError, TypeError):
+    except ValueError:
+        raise
+    except Exception:
         # Some networks read tensor values while they are built; those need real memory.
         try:
             network, output, multiply_adds = _forward(make, image, "cpu")
-        except RuntimeError as error:
+        except ValueError:
+            raise
+        except Exception as error:  # a network of a person's own may raise anything
+            why = (
+                " ".join(str(error).split()) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+            )
             raise ValueError(
-                f"network {name!r} fails on an image of {in_channels} x {image_size} x {image_size}: {error}; "
+                f"network {name!r} fails on an image of {in_channels} x {image_size} x {image_size}: {why}; "
                 "choose another image_size, in_channels or network"
             ) from error
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
@@ -202,10 +209,15 @@ def _import_factory(path: str) -> Factory:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and something that it imports itself is missing
+            # The module is there, and something that it imports itself is missing.
+            raise ValueError(
+                f"network {path!r}: its module can't be imported: {error}; install what it needs"
+            ) from error
         raise UnknownNetwork(
             f"network {path!r}: there is no module {error.name!r}; install it or put its folder on PYTHONPATH"
         ) from error
+    except Exception as error:  # whatever a module of a person's own raises while it is imported
+        raise ValueError(f"network {path!r}: its module can't be imported: {type(error).__name__}: {error}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         raise UnknownNetwork(f"network {path!r}: module {module_name!r} has no callable {attribute!r}; check its name")

@@ -41,7 +41,7 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
             if network.weights:
                 spec = NetworkSpec(name=network.name, classes=data.classes, channels=channels, image_size=height)
                 load_network(spec, Path(network.weights).expanduser())
-    except (ValueError, ImportError, SyntaxError) as error:  # the last two: out of the module of a module:callable
+    except ValueError as error:
         raise RecipeError(f"ladder.networks: {str(error).removeprefix('ladder: ')}") from error
     return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]
 

@@ -241,6 +241,11 @@ class Recipe(Section):
                 f"training.batch_size is {self.training.batch_size}, less than the {workers} workers that share it; "
                 "give every worker an image or more"
             )
+        if workers > 1 and 0 < self.resources.gpus < 1:
+            raise ValueError(
+                f"resources.gpus is {self.resources.gpus:g}, but {workers} workers train a network together, and each "
+                "needs a GPU of its own; give 1, or set workers to 1"
+            )
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.tracking_uri and self.tracking == "none":

@@ -6,6 +6,8 @@ is the test set, and validation is cut from train.
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,14 +174,25 @@ def _check_classes(folder: Path, found: list[str], known: list[str]) -> None:
         )
 
 
+@contextmanager
+def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except OSError as error:
+        raise DatasetError(
+            f"{error.filename or folder}: can't be read ({error.strerror}); see to it, or remove it"
+        ) from error
+
+
 def _folders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _image_files(folder: Path) -> list[tuple[str, int]]:
     """(name, size in bytes), sorted. A link that leads nowhere is kept, with size -1, for `probe` to report."""
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         return sorted(
             (entry.name, entry.stat().st_size if entry.is_file() else -1)
             for entry in entries

@@ -1,5 +1,6 @@
 """Folders of photos: both layouts, what is wrong with the others, and broken files."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_a_layout_that_cannot_be_used_is_an_error_that_names_it(
 def test_a_missing_folder_is_found_before_anything_trains(make_image_folder: MakeFolder) -> None:
     with pytest.raises(DatasetError, match="neither val/"):
         check_present(folder_recipe(make_image_folder(TRAINING)))
+
+
+def test_a_folder_that_may_not_be_read_is_named(make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, scandir = make_image_folder({**TRAINING, "val/cat": 1}), os.scandir
+
+    def closed(path: Path) -> object:  # the mode of a folder says nothing to root, who may be running this
+        if path.name == "dog":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    for ask in (describe, load):
+        with pytest.raises(DatasetError, match=r"train/dog: can't be read .Permission denied.; see to it"):
+            ask(folder_recipe(root))
 
 
 def test_the_fingerprint_stays_when_the_set_moves(make_image_folder: MakeFolder, tmp_path: Path) -> None:

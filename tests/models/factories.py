@@ -63,3 +63,15 @@ class Tuple(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.network(images)
         return logits, logits
+
+
+class Misspelt(nn.Module):
+    """Its forward pass asks for a layer that it has not."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        result: Tensor = self.layerr(images.mean(dim=(2, 3)))  # type: ignore[operator]
+        return result

@@ -64,6 +64,8 @@ def test_an_image_that_a_network_fails_on_is_named() -> None:
         models.capacity("alexnet", num_classes=10)
     with pytest.raises(ValueError, match="pooled' fails on an image of 1 x 32 x 32"):
         models.capacity(f"{FACTORIES}:pooled", num_classes=10, in_channels=1)
+    with pytest.raises(ValueError, match=r"Misspelt' fails on an image of 3 x 32 x 32: AttributeError: .*layerr"):
+        models.capacity(f"{FACTORIES}:Misspelt", num_classes=10)
 
 
 PLAIN = [f"plain_cnn_{depth}" for depth in (10, 8, 6, 4, 2)]

@@ -87,13 +87,21 @@ def test_a_path_that_leads_nowhere_is_an_unknown_network(path: str, complaint: s
         models.create(path, num_classes=10)
 
 
-def test_a_module_that_lacks_something_itself_is_not_reported_as_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "text", "complaint"),
+    [
+        ("half_installed", "import no_such_dependency", "No module named 'no_such_dependency'; install what it needs"),
+        ("misspelt", "import torch\nclass Mine(torch.nn.Modul): ...", "AttributeError: .*Modul"),
+        ("unfinished", "def tiny(", "SyntaxError"),
+    ],
+)
+def test_a_module_that_fails_itself_is_not_reported_as_missing(
+    module: str, text: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "half_installed.py").write_text("import no_such_dependency\n")
+    (tmp_path / f"{module}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
-        models.exists("half_installed:tiny")
+    with pytest.raises(ValueError, match=f"'{module}:tiny': its module can't be imported: {complaint}"):
+        models.exists(f"{module}:tiny")
 
 
 def test_a_factory_must_take_num_classes() -> None:

@@ -170,6 +170,7 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         (["seeds=[3, 4, 3]"], "seeds: 3 stands in [3, 4, 3] twice"),
         (["methods=[kd, kd]"], "methods: kd stands in ['kd', 'kd'] twice"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
+        (["resources={gpus: 0.5, workers: 2}"], "resources.gpus is 0.5, but 2 workers train a network together"),
         (["difficulty.held_out_folds=1"], "difficulty.held_out_folds is 1; a held-out loss needs at least 2"),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),
