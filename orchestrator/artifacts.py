@@ -86,10 +86,12 @@ class Store:
         """The storage's folder when it lies on a mounted file system, else None."""
         return Path(self.root) if isinstance(self.filesystem, pafs.LocalFileSystem) else None
 
-    @property
-    def ray_path(self) -> str:
-        """The storage in the form that Ray's ``storage_path`` wants: an absolute path or a URI."""
-        return self.root if self.local_root else self.uri
+    def ray_path(self, *parts: str) -> str:
+        """The storage, or something below it, as Ray's ``storage_path`` wants it: an absolute path or a URI."""
+        if self.local_root:
+            return self.path(*parts)
+        place, mark, query = self.uri.partition("?")  # such as ?endpoint_override=...
+        return "/".join((place.rstrip("/"), *parts) if parts else (place,)) + mark + query
 
     def check_writable(self) -> None:
         """Write and remove a small file, so that unreachable storage is known before anything trains.

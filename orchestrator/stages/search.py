@@ -236,7 +236,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         ),
         run_config=ray.tune.RunConfig(
             name=log_folder(job),
-            storage_path=f"{job.store.ray_path}/logs",
+            storage_path=job.store.ray_path("logs"),
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback()],
             verbose=0,
         ),

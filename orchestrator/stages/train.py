@@ -228,7 +228,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
         ),
         run_config=RunConfig(
             name=job.identity,
-            storage_path=f"{job.store.ray_path}/checkpoints",
+            storage_path=job.store.ray_path("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),  # type: ignore[call-arg]  # v2
             callbacks=[Leading()],  # type: ignore[list-item]  # v2

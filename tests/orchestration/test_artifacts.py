@@ -228,16 +228,25 @@ def test_a_folder_and_its_uri_are_the_same_place(tmp_path: Path) -> None:
     commit(Store(str(tmp_path)))
     by_uri = Store(f"file://{tmp_path}")
     assert by_uri.find("train-0") is not None
-    assert by_uri.ray_path == Store(str(tmp_path)).ray_path == str(tmp_path)
+    assert by_uri.ray_path() == Store(str(tmp_path)).ray_path() == str(tmp_path)
 
 
 def test_ray_is_given_a_path_where_the_place_is_mounted_and_its_uri_elsewhere(store: Store, tmp_path: Path) -> None:
-    assert store.ray_path == (str(tmp_path / "bucket") if store.local_root else "remote://bucket")
+    place = str(tmp_path / "bucket") if store.local_root else "remote://bucket"
+    assert (store.ray_path(), store.ray_path("logs", "a")) == (place, f"{place}/logs/a")
+
+
+def test_a_uri_keeps_its_options_behind_what_lies_below_it() -> None:
+    store = Store("s3://bucket/runs/?endpoint_override=localhost:9000&scheme=http")
+    assert store.ray_path() == store.uri
+    below = store.ray_path("checkpoints")
+    assert below == "s3://bucket/runs/checkpoints?endpoint_override=localhost:9000&scheme=http"
+    assert Store(below).root == "bucket/runs/checkpoints"
 
 
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Store("runs").ray_path == str(tmp_path / "runs")
+    assert Store("runs").ray_path() == str(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("uri", ["nowhere://x", "s3://", "s3://no such bucket/x"])
