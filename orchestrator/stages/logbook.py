@@ -18,7 +18,8 @@ from orchestrator.stages.trackers import TrackedRun, open_run
 class Logbook:
     """Takes the rows of one training; a ``with`` block tells it how the training ended.
 
-    A tracking server that fails costs its own rows and no more: the training goes on, and the progress lines say so.
+    A tracking server that fails, or a place that takes no more files, costs its own rows and no more: the training
+    goes on, and the progress lines say so.
 
     Args:
         job: the training.
@@ -30,11 +31,11 @@ class Logbook:
         self.job, self.spec = job, spec
         self.curves = Curves(job, spec, folder or f"{job.name}/{job.short_identity}")
         self.tracked: TrackedRun | None = None
-        self.tracks = job.tracking is not None
+        self.draws, self.tracks = True, job.tracking is not None
 
     def row(self, row: dict[str, Any]) -> None:
         """Write one row."""
-        self.curves.row(row)
+        self._draw(lambda curves: curves.row(row))
         values = {tag: value for tag, (value, _) in scalars(row).items()}
         self._track(lambda run: run.row(row["step"], values))
 
@@ -44,9 +45,18 @@ class Logbook:
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         # Tune ends a trial that it stops early by SystemExit.
         well = kind is None or issubclass(kind, SystemExit)
-        self.curves.close(well)
+        self._draw(lambda curves: curves.close(well))
         if self.tracked:
             self._track(lambda run: run.close(well))
+
+    def _draw(self, what: Callable[[Curves], None]) -> None:
+        if not self.draws:
+            return
+        try:
+            what(self.curves)
+        except OSError as error:  # pyarrow's are, whatever the storage
+            self.draws = False
+            self._say("curves", f"no longer written: {error}")
 
     def _track(self, what: Callable[[TrackedRun], None]) -> None:
         if not self.tracks or self.job.tracking is None:
@@ -57,5 +67,7 @@ class Logbook:
         except Exception as error:  # each client has errors of its own, and none is worth a training
             self.tracks = False
             why = str(error).strip().splitlines() or [type(error).__name__]
-            said = f"no longer sent to {self.job.tracking.to}: {why[0]}; the training itself goes on"
-            self.job.board.post(f"{self.job.name}: tracking", {"doing": said})
+            self._say("tracking", f"no longer sent to {self.job.tracking.to}: {why[0]}")
+
+    def _say(self, part: str, what: str) -> None:
+        self.job.board.post(f"{self.job.name}: {part}", {"doing": f"{what}; the training itself goes on"})

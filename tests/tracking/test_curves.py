@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.artifacts import Store
-from orchestrator.stages.job import Job
+from orchestrator.stages.curves import Curves
+from orchestrator.stages.job import Job, NoBoard
 from orchestrator.stages.scalars import SCALARS
 from tests.orchestration.stores import RemoteStore
 from tests.tracking.examples import STEPS, curves, job, train_to_the_end, train_until_killed
@@ -63,3 +65,26 @@ def test_on_an_object_store_the_files_are_brought_there_at_the_end(
     assert isinstance(store, Store) and store.local_root is None
     found = curves(folder_of(made, tmp_path / "bucket"))
     assert [at for at, _ in found["accuracy/validation"]] == STEPS
+
+
+@dataclass
+class Listening(NoBoard):
+    posted: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def post(self, stage: str, status: dict[str, Any]) -> None:
+        self.posted[stage] = status
+
+
+@pytest.mark.parametrize("what", ["row", "close"])
+def test_a_place_that_takes_no_curves_costs_them_and_not_the_training(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("[Errno 28] No space left on device")
+
+    monkeypatch.setattr(Curves, what, full)
+    board = Listening()
+    train_to_the_end(job(tmp_path, board=board), training())
+    assert board.posted["student/kd/seed-0: curves"] == {
+        "doing": "no longer written: [Errno 28] No space left on device; the training itself goes on"
+    }
