@@ -22,7 +22,7 @@ from orchestrator.interruption import Interruption
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.stages.job import BlockedError, Job, StageError
-from orchestrator.stages.remote_board import BoardActor, RemoteBoard
+from orchestrator.stages.remote_board import open_board
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
 
@@ -57,7 +57,7 @@ def connect(address: str | None, verbose: bool = False) -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     try:
         ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise RecipeError(f"--address {address or 'auto'}: no Ray cluster can be reached there: {error}") from error
 
 
@@ -98,7 +98,7 @@ class _Execution:
         self.slots = progress.slots
         self.pending = stages
         self.publish_next = time.monotonic() + PUBLISH_SECONDS
-        self.actor = BoardActor.remote()  # type: ignore[attr-defined]
+        self.board = open_board()
         self.references: dict[str, Any] = {}  # by identity
         self.waiting: dict[Any, Stage] = {}
         self.settled = set(kept)  # identities of stages that have ended, well or not
@@ -113,14 +113,14 @@ class _Execution:
             self.interruption.check()
             self._submit()
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
-            self.progress.status(ray.get(self.actor.take.remote()))
+            self.progress.status(self.board.take())
             for reference in ready:
                 stage = self.waiting.pop(reference)
                 self.settled.add(stage.identity)
                 self._settle(stage, reference)
             self.progress.view.refresh(self.progress)
             self._publish_now_and_then()
-        ray.kill(self.actor)
+        ray.kill(self.board.actor)
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
 
@@ -219,11 +219,11 @@ class _Execution:
             spec=stage.spec.model_dump(mode="json"),
             settings=stage.settings,
             inputs={},
-            storage=self.store.ray_path,
+            storage=self.store.ray_path(),
             dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
             resources=self.recipe.resources,
             tracking=tracking_of(self.recipe, self.store),
-            board=RemoteBoard(self.actor),
+            board=self.board,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 PATIENCE_SECONDS = 10.0
 
@@ -20,6 +21,13 @@ class RemoteBoard:
 
     def post_leading(self, stage: str, seconds: float) -> None:
         self.actor.post_leading.remote(stage, seconds)
+
+    def take(self) -> dict[str, dict[str, Any]]:
+        """The latest status of each stage that has posted one since the last call."""
+        try:
+            return dict(ray.get(self.actor.take.remote()))
+        except ray.exceptions.RayError:
+            return {}
 
     def leading(self, stage: str) -> float:
         try:
@@ -48,3 +56,9 @@ class BoardActor:
     def take(self) -> dict[str, dict[str, Any]]:
         taken, self.statuses = self.statuses, {}
         return taken
+
+
+def open_board() -> RemoteBoard:
+    """A new board on this process's own node: on another one it would be lost with that."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return RemoteBoard(BoardActor.options(scheduling_strategy=here).remote())  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.recipe import Resources
 from orchestrator.stages import train
 from orchestrator.stages.job import BlockedError, Failure, Job
-from orchestrator.stages.remote_board import BoardActor, RemoteBoard
+from orchestrator.stages.remote_board import RemoteBoard, open_board
 from tests.run.conftest import Finished, Place, copy_of
 
 TA = "train/plain_cnn_6"
@@ -76,22 +76,23 @@ def test_it_trains_the_same_whether_it_waits_for_its_teacher_or_has_to_start_aga
 
 def test_what_it_cost_counts_the_process_that_leads_its_workers(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
-    board = MarkedBoard(BoardActor.remote())  # type: ignore[attr-defined]
+    board = MarkedBoard(open_board().actor)
     artifact = train.run_ladder(dataclasses.replace(job, board=board), {role: (role, inputs[role]) for role in inputs})
     assert artifact.results["cost"]["slot_seconds"] > 1000.0
     assert 0.5 < board.leading(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
 
-def test_a_board_that_is_lost_tells_of_no_cost_and_raises_nothing(cluster: None) -> None:
-    actor = BoardActor.remote()  # type: ignore[attr-defined]
-    ray.get(actor.post_leading.remote(TA, 3.0))
-    board = RemoteBoard(actor)
-    assert board.leading(TA) == 3.0
-    ray.kill(actor)
+def test_a_board_that_is_lost_tells_nothing_and_raises_nothing(cluster: None) -> None:
+    board = open_board()
+    board.post(TA, {"step": 1})
+    board.post_leading(TA, 3.0)
+    assert (board.take(), board.leading(TA)) == ({TA: {"step": 1}}, 3.0)
+    ray.kill(board.actor)
     with pytest.raises(ray.exceptions.RayActorError):
         for _ in range(10_000):  # the kill takes a moment, in which calls are still answered
-            ray.get(actor.take.remote(), timeout=60)
-    assert board.leading(TA) == 0.0
+            ray.get(board.actor.take.remote(), timeout=60)
+    board.post(TA, {"step": 2})
+    assert (board.take(), board.leading(TA)) == ({}, 0.0)
 
 
 def test_it_says_whose_fault_it_was_when_its_teacher_fails(cluster: None, stage: Stage) -> None:
