@@ -21,7 +21,7 @@ from orchestrator.graph import Failure, Stage
 from orchestrator.interruption import Interruption
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe, RecipeError
-from orchestrator.stages.job import BlockedError, Job, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError
 from orchestrator.stages.remote_board import open_board
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
@@ -30,7 +30,6 @@ POLL_SECONDS = 0.5
 PUBLISH_SECONDS = 10.0  # the report is made again this often, or less often:
 PUBLISH_SHARE = 0.02  # it takes this share of the driver's time at most
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
-SYSTEM_RETRIES = 3  # a worker that dies (a lost node) is tried again; what the work itself raises is not
 # Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
 # new process would import torch again.
 SPARE_PROCESSES = 4

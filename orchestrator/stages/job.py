@@ -29,6 +29,9 @@ class BlockedError(RuntimeError):
     """A stage that this one needs gave no artifact; ``args[0]`` is its name."""
 
 
+SYSTEM_RETRIES = 3  # a process that dies (a lost node) is tried again; what the work itself raises is not
+
+
 class Board(Protocol):
     """Where a stage says how far it is (see ``progress/``), and its processes what their workers can't know."""
 

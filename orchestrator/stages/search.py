@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
@@ -37,7 +37,8 @@ def run(job: Job) -> Artifact:
     """Search, and commit the trials and the best of them.
 
     Raises:
-        StageError: when no trial could be finished.
+        StageError: when no trial could be finished, or the process of one died again and again: what that leaves out
+            is no part of any result, so nothing is committed.
     """
     start = time.time()
     spec = SearchSpec.from_plain(job.spec)
@@ -46,6 +47,11 @@ def run(job: Job) -> Artifact:
     trials = Trials(job, spec)
     if not trials.all_stored():
         _run_trials(job, spec, trials)
+    if trials.lost:
+        raise StageError(
+            f"the process of trial {', '.join(map(str, trials.lost))} died {SYSTEM_RETRIES + 1} times (was it out of "
+            "memory? see Ray's logs). The other trials are stored, and the same command asks for these alone"
+        )
     records = trials.proposals.trials()
     best = best_of(records)
     if best is None:
@@ -84,6 +90,7 @@ class Trials(Searcher):
         self.job, self.spec, self.store = job, spec, job.store
         self.proposals = Proposals(spec, self._find, _earlier(job, spec))
         self.running: dict[str, Attempt] = {}  # by Tune's trial id
+        self.lost: list[int] = []  # trials that ended without saying why
         self.slot_seconds = 0.0
         self.ahead: Attempt | None = None
 
@@ -125,12 +132,14 @@ class Trials(Searcher):
         self.slot_seconds += (result or {}).get("slot_seconds", 0.0)
         number, config = attempt.number, self.proposals.points[attempt.number]
         if error or result is None or "failure" in result:
-            why = (result or {}).get("failure", "the trial's process died; see Ray's logs")
+            why = (result or {}).get("failure")
+            if why is None:
+                self.lost.append(number)
             record: Record = {
                 "id": number,
                 "config": config,
                 "status": "failed",
-                "error": why,
+                "error": why or "the trial's process died",
                 "steps": 0,
                 METRIC: None,
             }
@@ -199,8 +208,11 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     try:
         with Logbook(trial, spec, f"{log_folder(job)}/{config['folder']}") as logbook:
             trained = train_here(trial, spec, TrialObserver(trial, logbook, spec.steps), World(), single_device(job))
-    except StageError as error:
-        ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
+    except ray.exceptions.RayError:
+        raise
+    except Exception as error:  # Tune would try it again, as it does when the process dies
+        why = str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
+        ray.tune.report({METRIC: 0.0, "step": 0, "failure": why})
         return
     last = trained.history[-1]
     ray.tune.report(
@@ -237,6 +249,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         run_config=ray.tune.RunConfig(
             name=log_folder(job),
             storage_path=job.store.ray_path("logs"),
+            failure_config=ray.tune.FailureConfig(max_failures=SYSTEM_RETRIES),
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback()],
             verbose=0,
         ),

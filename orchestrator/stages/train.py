@@ -22,7 +22,7 @@ import torch
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
-from orchestrator.stages.job import BlockedError, Failure, Job, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.stages.start_up import start_up_seconds
@@ -230,7 +230,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             name=job.identity,
             storage_path=job.store.ray_path("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
-            failure_config=FailureConfig(max_failures=3, controller_failure_limit=3),  # type: ignore[call-arg]  # v2
+            failure_config=FailureConfig(max_failures=SYSTEM_RETRIES, controller_failure_limit=SYSTEM_RETRIES),  # type: ignore[call-arg]  # v2
             callbacks=[Leading()],  # type: ignore[list-item]  # v2
         ),
     )

@@ -1,0 +1,68 @@
+"""A trial whose process dies is tried again; one that always dies leaves the search open, and no trace in a result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.stages.job import SYSTEM_RETRIES
+from tests.run.conftest import TINY, Finished, Place, copy_of
+from tests.run.test_interruption import start_until
+
+TIMES = ("seconds", "slot_seconds")
+
+
+def descendants(process: int) -> Iterator[int]:
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def trials_at_work(run: int) -> Iterator[int]:
+    """Processes of a run in which Tune trains a trial."""
+    for process in descendants(run):
+        try:
+            command = Path(f"/proc/{process}/cmdline").read_text()
+        except FileNotFoundError:  # it has just ended
+            continue
+        if command.startswith("ray::ImplicitFunc"):
+            yield process
+
+
+def trials_of(place: Place) -> list[dict[str, Any]]:
+    trials = place.report()["search"]["trials"]
+    return [{key: value for key, value in trial.items() if key not in TIMES} for trial in trials]
+
+
+def test_a_trial_whose_process_dies_is_tried_again_and_never_counts_for_what_it_did_not_say(
+    undisturbed: tuple[Place, Finished], make_place: Callable[[], Place], ray_address: str
+) -> None:
+    place = copy_of(undisturbed[0], make_place)
+    wanted = trials_of(place)[:2]  # the first round, which is the same however many follow
+    shutil.rmtree(place.storage / "trials")
+    place.recipe({"search": {**TINY["search"], "trials": 2}, "methods": ["ces_kd"], "seeds": [0]})
+
+    run = start_until(place, lambda _: bool(list(place.storage.glob("checkpoints/trial-*/state.safetensors"))))
+    killed: set[int] = set()
+    while run.poll() is None:
+        for process in trials_at_work(run.pid):
+            if process not in killed:
+                killed.add(process)
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.1)
+    assert run.returncode == 1
+    (log,) = place.folder.glob("log-*")
+    said = log.read_text()
+    assert f"died {SYSTEM_RETRIES + 1} times" in said and "the same command asks for" in said
+    assert "Traceback" not in said
+    assert len(killed) >= SYSTEM_RETRIES + 1
+
+    finished = place.run(address=ray_address)
+    assert finished.code == 0, finished.err[-3000:]
+    assert trials_of(place) == wanted
