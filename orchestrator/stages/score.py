@@ -36,6 +36,7 @@ from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import DIFFICULTY, SCORE, Scores
 from orchestrator.training.views import CLEAN
 
+FOLDS = "folds.npy"  # logits of the held-out folds, a file while they are gathered: at ImageNet's size some 15 GB
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
 
 Rows = dict[str, npt.NDArray[Any]]
@@ -55,7 +56,7 @@ def run(job: Job) -> Artifact:
             _array(scratch / f"views-{e}.npy", np.float16, (spec.views, count, classes))
             for e in range(len(spec.experts) if spec.views else 0)
         ]
-        folds = np.zeros((spec.folds, count, classes), np.float32)
+        folds = _array(scratch / FOLDS, np.float32, (spec.folds, count, classes)) if spec.folds else None
         done, worker_seconds, begun = 0, 0.0, time.monotonic()
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
@@ -63,7 +64,7 @@ def run(job: Job) -> Artifact:
                 clean[expert][numbers] = rows["clean"][:, expert]
                 if spec.views:
                     views[expert][:, numbers] = rows["views"][:, expert].transpose(1, 0, 2)
-            if spec.folds:
+            if folds is not None:
                 folds[:, numbers] = rows["folds"].transpose(1, 0, 2)
             done += len(numbers)
             worker_seconds += float(rows["seconds"].sum())
@@ -74,6 +75,7 @@ def run(job: Job) -> Artifact:
             results |= _write_difficulty(scratch, spec, folders, clean, folds)
         for array in (*clean, *views):
             array.flush()
+        (scratch / FOLDS).unlink(missing_ok=True)  # it is in the difficulties, and nobody asks for it again
         (scratch / SCORE).write_text(json.dumps({"experts": spec.experts, "ladder": spec.ladder, "views": spec.views}))
         seconds = worker_seconds + job.processor_seconds()
         return job.commit(scratch, start, results, seconds, _workers(job, count))
@@ -165,7 +167,7 @@ class Scorer:
 
 
 def _write_difficulty(
-    scratch: Path, spec: ScoreSpec, folders: dict[str, Path], clean: list[Any], folds: npt.NDArray[np.float32]
+    scratch: Path, spec: ScoreSpec, folders: dict[str, Path], clean: list[Any], folds: npt.NDArray[np.float32] | None
 ) -> dict[str, Any]:
     """Write ``difficulty.parquet``; gives each difficulty's rank correlation with a known severity."""
     subset = np.load(folders["data"] / "subset.npy")
@@ -178,7 +180,7 @@ def _write_difficulty(
     evidence = Evidence(
         labels=labels,
         logits=logits,
-        fold_logits=folds if spec.folds else None,
+        fold_logits=folds,
         fold=folds_of(len(train), spec.folds, spec.views_seed) if spec.folds else None,
         learned_step=learned,
         image=train,
