@@ -10,6 +10,7 @@ from torch import nn
 
 from orchestrator.training.images import TrainingData
 from orchestrator.training.precision import autocast
+from orchestrator.training.transfer import to_device
 from orchestrator.training.views import CLEAN
 from orchestrator.training.world import World
 
@@ -29,7 +30,7 @@ def evaluate(
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     for start in range(0, len(mine), BATCH):
         batch = mine[start : start + BATCH]
-        labels = data.labels[torch.from_numpy(batch).to(device)]
+        labels = data.labels[to_device(batch, device)]
         with autocast(device, bf16):
             logits = network(data.images.views(batch, [CLEAN])[0])
         logits = logits.float()

@@ -21,6 +21,7 @@ from curricula.curriculum import Curriculum
 from orchestrator.specs import GuidanceSpec
 from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.precision import autocast
+from orchestrator.training.transfer import to_device
 
 IntArray = npt.NDArray[np.int64]
 
@@ -75,7 +76,7 @@ class OnlineExperts:
             return self.one(int(present[0]), shown)
         order = np.argsort(experts, kind="stable")
         bounds = [*np.searchsorted(experts[order], present, side="left").tolist(), len(experts)]
-        index = torch.from_numpy(order).to(self.device)
+        index = to_device(order, self.device)
         # As NHWC, which is how the pixels lie: index_select of the NCHW view would bring them into NCHW storage.
         sorted_pixels = shown.pixels.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
         parts = [
@@ -94,14 +95,14 @@ class CachedExperts:
         self.arrays, self.device = arrays, device
 
     def one(self, expert: int, shown: Shown) -> Tensor:
-        return torch.from_numpy(self.arrays[expert][shown.view, shown.numbers]).to(self.device)
+        return to_device(self.arrays[expert][shown.view, shown.numbers], self.device)
 
     def chosen(self, experts: IntArray, shown: Shown) -> Tensor:
         gathered = np.empty((len(experts), self.arrays[0].shape[2]), np.float16)
         for expert in np.unique(experts):
             mine = experts == expert
             gathered[mine] = self.arrays[expert][shown.view, shown.numbers[mine]]
-        return torch.from_numpy(gathered).to(self.device)
+        return to_device(gathered, self.device)
 
 
 class Guidance:

@@ -34,6 +34,7 @@ from orchestrator.training.measured import measured
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.state import TrainingState
 from orchestrator.training.sums import Sums
+from orchestrator.training.transfer import to_device
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
@@ -198,7 +199,7 @@ class _Loop:
         rate = optim.learning_rate(spec.optimizer, step, spec.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        labels = self.data.labels[torch.from_numpy(self.images[shown.numbers]).to(self.device)]
+        labels = self.data.labels[to_device(self.images[shown.numbers], self.device)]
         with autocast(self.device, self.bf16):
             logits = self.model(shown.pixels)
         each = losses.taught(logits, labels, taught_by, spec.guidance.temperature, spec.guidance.kd_weight)
@@ -211,7 +212,7 @@ class _Loop:
             right = logits.detach().argmax(dim=1) == labels
             self.sums.add(each.detach(), right, step)
             if self.learned is not None:
-                self.right.index_copy_(0, torch.from_numpy(shown.numbers).to(self.device), right.int())
+                self.right.index_copy_(0, to_device(shown.numbers, self.device), right.int())
 
     def _seed_dropout(self, step: int) -> None:
         """Make what a network draws while it trains (dropout) a function of the step as well."""
@@ -232,14 +233,14 @@ class _Loop:
             return
         shared = torch.full_like(self.right, -1)
         for step in range(self.plan.pass_start(self.step - 1), self.step):
-            mine = torch.from_numpy(self.loader.numbers(self.plan.at(step))).to(self.device)
+            mine = to_device(self.loader.numbers(self.plan.at(step)), self.device)
             shared[mine] = self.right[mine]
         self.world.max_(shared)
         self.right = torch.where(shared >= 0, shared, self.right)
 
     def _share_taught(self) -> npt.NDArray[np.int64]:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
-        taught = torch.from_numpy(self.guidance.taught).to(self.device)
+        taught = to_device(self.guidance.taught, self.device)
         self.world.sum_(taught)
         counted = taught.cpu().numpy().copy()  # it may be the very memory that is cleared
         self.taught += counted
