@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator import own_code, source
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
-from orchestrator.recipe import LadderNetwork, Recipe, RecipeError
+from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe, RecipeError
 from orchestrator.specs import (
     CurriculumSpec,
     EvaluateSpec,
@@ -272,8 +272,10 @@ class _Planner:
         guidance = self._guidance(teachers, self.source.students, drop)
         if method in CURRICULUM_METHODS:
             guidance = guidance.model_copy(update={"kind": "selected"})
-            chosen = recipe.curriculum
-            families = recipe.search.space.families if self._is_searched(method) else ()
+            searched = self._is_searched(method)
+            # The search chooses these; what the recipe says for where nothing is searched must not count.
+            chosen = CurriculumRecipe() if searched else recipe.curriculum
+            families = recipe.search.space.families if searched else (chosen.pacing.family,)
             spec = spec.model_copy(
                 update={
                     "curriculum": CurriculumSpec(
@@ -281,11 +283,11 @@ class _Planner:
                         balanced=recipe.difficulty.balanced,
                         mode=chosen.mode,
                         selector=chosen.selector,
-                        confidence=chosen.confidence,
+                        confidence=recipe.curriculum.confidence,
                         pacing=chosen.pacing,
                         control=CURRICULUM_METHODS[method],  # type: ignore[arg-type]
                         control_seed=seed,
-                        code=own_code.sources(recipe.difficulty.scorer, chosen.pacing.family, *families),
+                        code=own_code.sources(recipe.difficulty.scorer, *families),
                     )
                 }
             )

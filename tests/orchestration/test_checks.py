@@ -32,7 +32,7 @@ def started_by_ray_up(home: Path, **config: Any) -> None:
         [],
         ["resources.workers=4"],
         ["resources.workers=2", "resources.cpus=2"],
-        ["resources.workers=2", "resources.gpus=0.5"],
+        ["resources.gpus=0.5", "resources.student_gpus=0.5"],
         ["resources.student_gpus=1"],
     ],
 )

@@ -39,6 +39,10 @@ def before() -> dict[str, str]:
         "resources.checkpoint_seconds=60",
         "ladder.networks=[{name: plain_cnn_8, workers: 2}, plain_cnn_6, plain_cnn_4, plain_cnn_2]",
         "training.optimizer.learning_rate=0.10",
+        # A search chooses these.
+        "curriculum.mode=reveal",
+        "curriculum.selector=competent",
+        "curriculum.pacing={family: log, a: 0.3, b: 0.3}",
     ],
 )
 def test_what_does_not_change_a_result_changes_no_identity(override: str, before: dict[str, str]) -> None:
@@ -89,7 +93,7 @@ def test_what_does_not_change_a_result_changes_no_identity(override: str, before
         ("distillation.source=online", ["score", "student/kd/seed-0"], ["train/plain_cnn_8", "student/labels/seed-0"]),
         ("difficulty.scorer=margin", ["search", "student/ces_kd/seed-0"], ["score", "student/kd/seed-0"]),
         ("difficulty.held_out_folds=3", ["score", "search"], ["train/plain_cnn_4@dense", "student/kd/seed-0"]),
-        ("curriculum.mode=reveal", ["search", "student/ces_random/seed-0"], ["score", "student/kd/seed-0"]),
+        ("curriculum.confidence=0.9", ["search", "student/ces_random/seed-0"], ["score", "student/kd/seed-0"]),
         ("search.space.a=0.5", ["search", "student/ces_kd/seed-0"], ["score", "student/kd/seed-0"]),
         ("search.seed=7", ["search", "student/ces_reversed/seed-0"], ["score", "student/kd/seed-0"]),
     ],
@@ -100,6 +104,13 @@ def test_a_change_remakes_what_follows_from_it_and_leaves_the_rest(
     after = identities(planned(override))
     assert {name for name in remade if after.get(name) == before[name]} == set()
     assert {name for name in left if after.get(name) != before[name]} == set()
+
+
+@pytest.mark.parametrize("override", ["curriculum.mode=reveal", "curriculum.pacing={family: log, a: 0.3, b: 0.3}"])
+def test_without_a_search_the_recipe_s_own_curriculum_counts(override: str) -> None:
+    before, after = (identities(planned("search.trials=0", *more)) for more in ((), (override,)))
+    assert before["student/ces_kd/seed-0"] != after["student/ces_kd/seed-0"]
+    assert before["student/kd/seed-0"] == after["student/kd/seed-0"]
 
 
 def test_other_data_remake_everything(before: dict[str, str]) -> None:
