@@ -128,27 +128,35 @@ def _commit(
 
 
 def _worker(config: dict[str, Any]) -> dict[str, Any]:
-    """One Ray Train worker. An error that a retry can't mend is returned, since Ray Train retries what is raised."""
+    """One Ray Train worker. An error that a retry can't mend is returned, since Ray Train retries what is raised.
+
+    Only where all workers return it: one that returns alone would leave the others waiting for it, half an hour.
+    """
     import ray.train.torch
 
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size())
     start_up = start_up_seconds()
+    job, missing = config["job"], {}
     try:
-        job = _with_inputs(config["job"], config["upstream"], config["patience"])
+        job = _with_inputs(job, config["upstream"], config["patience"])
     except BlockedError as error:
-        return {"blocked_by": error.args[0]}
+        missing = {"blocked_by": error.args[0]}
     except ray.exceptions.GetTimeoutError:
-        return {"too_early": True}
+        missing = {"too_early": True}
+    # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
+    device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
+    if world.any(bool(missing), device):  # each has a clock of its own
+        return missing or {"too_early": True}
     ready = time.monotonic()
     start, spec = time.time(), chosen_spec(job)
     job.say(doing="training")
-    # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
-    device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
     try:
         with Logbook(job, spec) if world.main() else nullcontext() as logbook:
             trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
     except StageError as error:
+        if world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError):
+            raise  # a file that this node alone lacks, perhaps
         return {"error": str(error)}
     if world.main():
         took = time.monotonic() - ready  # without the wait for its inputs
@@ -209,6 +217,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import WorkerGroupError
 
     from orchestrator.stages.leading import Leading
 
@@ -234,7 +243,13 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             callbacks=[Leading()],  # type: ignore[list-item]  # v2
         ),
     )
-    return trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2
+    try:
+        return trainer.fit().return_value or {}  # type: ignore[attr-defined]  # v2
+    except WorkerGroupError as error:
+        said = [str(failure) for failure in error.worker_failures.values() if isinstance(failure, StageError)]
+        if not said:
+            raise
+        return {"error": said[0]}
 
 
 def run_pretrained(job: Job) -> Artifact:

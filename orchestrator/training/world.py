@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -39,6 +40,12 @@ class World:
         """Replace ``values`` by their maximum over the workers."""
         if self.size > 1:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
+
+    def any(self, mine: bool, device: torch.device) -> bool:
+        """Whether something holds for any of the workers, as all of them learn."""
+        flag = torch.tensor(int(mine), device=device)
+        self.max_(flag)
+        return bool(flag.item())
 
     def share_buffers(self, network: nn.Module) -> None:
         """Give every worker the first one's buffers (batch norm's running statistics)."""

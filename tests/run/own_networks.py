@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+
+import models
 
 
 def tiny(num_classes: int, in_channels: int) -> nn.Module:
@@ -31,3 +34,22 @@ class _Failing(nn.Module):
 def failing(num_classes: int) -> nn.Module:
     """A network with an error of its own in training, for 16x16 grey images."""
     return _Failing(num_classes)
+
+
+class _FailingOnOne(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        if dist.is_initialized() and dist.get_rank() == 1:
+            raise ValueError("the second worker has no such file")
+        result: Tensor = self.network(images)
+        return result
+
+
+def failing_on_one(num_classes: int, in_channels: int, image_size: int) -> nn.Module:
+    """A ``plain_cnn_4`` with an error on the second of several workers alone."""
+    return _FailingOnOne(
+        models.create("plain_cnn_4", num_classes=num_classes, in_channels=in_channels, image_size=image_size)
+    )

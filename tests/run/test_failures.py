@@ -76,6 +76,23 @@ def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_o
     assert records["ingest"]["results"]["counts"]["skipped"] == 1
 
 
+def test_an_error_of_one_worker_ends_the_others_and_is_told(make_place: Callable[[], Place], ray_address: str) -> None:
+    place = make_place()
+    place.recipe(
+        {
+            "ladder": {"networks": ["own_networks:failing_on_one", "plain_cnn_2"]},
+            "methods": ["kd"],
+            "search": {"trials": 0},
+            "resources": {"workers": 2},
+            "seeds": [0],
+        }
+    )
+    finished = place.run(address=ray_address)  # the other worker would wait for half an hour
+    assert finished.code == 1
+    assert "failing_on_one: the second worker has no such file" in finished.err
+    assert "student/kd/seed-0" in finished.err and "Traceback" not in finished.err
+
+
 @pytest.mark.parametrize("change", ["resources.workers=30", "resources.gpus=64"])
 def test_more_than_the_cluster_can_give_is_refused_before_anything_trains(
     make_place: Callable[[], Place], ray_address: str, change: str

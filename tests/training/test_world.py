@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.training.loop import Trained
 from orchestrator.training.world import World
-from tests.training.examples import assert_same_training, assert_same_weights, learn, without_times
+from tests.training.examples import CPU, assert_same_training, assert_same_weights, learn, without_times
 from tests.training.workers import CASES, read, work
 
 WITHOUT_BATCH_NORM = [case for case in CASES if case != "batch norm"]
@@ -34,6 +35,7 @@ def test_one_worker_alone_needs_no_process_group() -> None:
     assert values.tolist() == [0, 1, 2]
     assert world.wrap(network) is network
     assert world.main()
+    assert world.any(True, CPU) and not world.any(False, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def two(folder: Path, case: str) -> tuple[Trained, Trained]:
     return read(folder, case, 0), read(folder, case, 1)
+
+
+def test_what_holds_for_one_worker_is_known_to_all(pair: Path) -> None:
+    for rank in range(2):
+        assert json.loads((pair / f"any-{rank}.json").read_text()) == {"of one": True, "of none": False}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -17,7 +17,7 @@ from orchestrator.specs import TrainSpec
 from orchestrator.training.loop import Trained
 from orchestrator.training.process import set_up_process
 from orchestrator.training.world import World
-from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
+from tests.training.examples import CPU, Keeper, Killed, learn, pacing, teaching, training
 from tests.training.networks import NO_BATCH_NORM
 
 KILLED_AT = 8  # amid a pass
@@ -53,6 +53,8 @@ def work(rank: int, size: int, folder: str) -> None:
     set_up_process(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     world, results = World(rank, size), Path(folder)
+    told = {"of one": world.any(rank == 1, CPU), "of none": world.any(False, CPU)}
+    (results / f"any-{rank}.json").write_text(json.dumps(told))
     for number, (case, spec) in enumerate(CASES.items()):
         write(results, case, rank, learn(spec, MainKeeper(results / f"{number}.whole", world), world=world))
         checkpoint = results / f"{number}.killed"
