@@ -28,7 +28,9 @@ def history_of(place: Place, name: str) -> Path:
     return place.storage / "artifacts" / place.artifacts()[name]["identity"] / "history.json"
 
 
-def test_each_training_is_one_run_however_often_the_command_is_given(make_place: Callable[[], Place]) -> None:
+def test_each_training_is_one_run_however_often_the_command_is_given(
+    make_place: Callable[[], Place], ray_address: str
+) -> None:
     place = make_place()
     place.recipe(SMALL)
 
@@ -39,7 +41,7 @@ def test_each_training_is_one_run_however_often_the_command_is_given(make_place:
     process.kill()
     process.wait()
     assert "train/plain_cnn_6" not in place.artifacts(), "it was killed too late to show anything"
-    finished = place.run()
+    finished = place.run(address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     assert "tracking: MLflow, experiment tiny" in finished.out
     assert "nothing left to do" in place.run().out
