@@ -216,7 +216,10 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
-        """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing."""
+        """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing.
+
+        The record of an artifact that was there goes first: whoever dies in between leaves none that does not fit.
+        """
         files = {
             str(path.relative_to(scratch)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
             for path in sorted(scratch.rglob("*"))
@@ -225,6 +228,8 @@ class Store:
         artifact = Artifact(**{**asdict(artifact), "files": files})
         folder = self.folder(artifact.identity)
         self.filesystem.create_dir(folder, recursive=True)
+        if self.is_committed(artifact.identity):
+            self.filesystem.delete_file(f"{folder}/{RECORD}")
         for name in files:
             if self.local_root:
                 target = Path(folder) / name
@@ -246,7 +251,7 @@ class Store:
         """A local folder with the artifact's files: the folder itself, or a checked copy on this node.
 
         Raises:
-            StorageError: when a fetched file does not match its checksum.
+            StorageError: when a fetched file does not match its checksum, twice; the artifact is set aside then.
         """
         if self.local_root:
             return Path(self.folder(artifact.identity))
@@ -259,18 +264,21 @@ class Store:
             target = cache / name
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".part-{os.getpid()}-{target.name}")
-            with (
-                self.filesystem.open_input_stream(f"{self.folder(artifact.identity)}/{name}") as stream,
-                open(part, "wb") as out,
-            ):
-                shutil.copyfileobj(stream, out, CHUNK)
-            if _sha256(part) != expected["sha256"]:
-                raise StorageError(
-                    f"{self.folder(artifact.identity)}/{name} does not match its checksum; run again to make it anew"
-                )
+            source = f"{self.folder(artifact.identity)}/{name}"
+            if not any(self._download(source, part) == expected["sha256"] for _ in range(2)):
+                part.unlink()
+                if self.is_committed(artifact.identity):  # another process may have found it before
+                    self.set_aside(artifact.identity)
+                raise StorageError(f"{source} does not match its checksum; it is set aside, run again to make it anew")
             os.replace(part, target)
         (cache / RECORD).write_text(record)
         return cache
+
+    def _download(self, source: str, target: Path) -> str:
+        """Copy a file of the storage here; gives the SHA-256 of what has come."""
+        with self.filesystem.open_input_stream(source) as stream, open(target, "wb") as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+        return _sha256(target)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def test_the_record_is_written_after_every_file(store: Store, tmp_path: Path, mo
     assert store.find("train-0") is None
 
 
+def test_made_again_no_record_is_left_that_is_of_the_files_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(store)
+
+    def write_text(*_: str) -> None:
+        raise OSError("the power fails here")
+
+    monkeypatch.setattr(store, "write_text", write_text)
+    with pytest.raises(OSError, match="power"):
+        commit(store)
+    assert store.find("train-0") is None
+
+
 def test_what_an_interrupted_commit_left_is_no_artifact_and_does_not_stop_the_next_one(
     store: Store, tmp_path: Path
 ) -> None:
@@ -92,8 +107,24 @@ def test_one_flipped_byte_is_found(store: Store, tmp_path: Path, position: int) 
     if store.local_root:
         assert store.damaged_files(made) == ["weights.bin"]
     else:  # an object store is not read whole to look for damage; what is fetched from it is
-        with pytest.raises(StorageError, match=r"train-0/weights\.bin does not match its checksum; run again"):
+        with pytest.raises(StorageError, match=r"train-0/weights\.bin does not match its checksum; it is set aside"):
             store.fetch(made)
+        assert store.find("train-0") is None and list((tmp_path / "bucket" / "set-aside").iterdir())
+
+
+def test_a_copy_that_came_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = remote(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made, asked, download = commit(store), [], store._download
+
+    def once_damaged(source: str, target: Path) -> str:
+        asked.append(source)
+        return "of other bytes" if len(asked) == 1 else download(source, target)
+
+    monkeypatch.setattr(store, "_download", once_damaged)
+    fetched = store.fetch(made)
+    assert len(asked) == len(FILES) + 1
+    assert all((fetched / name).read_bytes() == content for name, content in FILES.items())
 
 
 def test_a_shortened_file_a_missing_file_and_a_folder_in_its_place_are_found(store: Store, tmp_path: Path) -> None:
@@ -170,8 +201,7 @@ def test_a_fetch_that_failed_is_not_taken_for_a_copy(store: Store, tmp_path: Pat
     flip(folder(tmp_path) / "weights.bin")
     with pytest.raises(StorageError):
         store.fetch(made)
-    (folder(tmp_path) / "weights.bin").write_bytes(content)
-    assert (store.fetch(made) / "weights.bin").read_bytes() == content
+    assert (store.fetch(commit(store)) / "weights.bin").read_bytes() == content
 
 
 # -- small files and checkpoints ---------------------------------------------------------------------------------
