@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,23 @@ from tests.run.test_interruption import start_until
 TIMES = ("seconds", "slot_seconds")
 
 
-def descendants(process: int) -> Iterator[int]:
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            yield child
-            yield from descendants(child)
+def processes() -> Iterator[tuple[int, int, str]]:
+    """(id, parent, command) of every process; one that ends meanwhile is left out."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            yield int(folder.name), parent, (folder / "cmdline").read_text()
 
 
-def trials_at_work(run: int) -> Iterator[int]:
+def trials_at_work(run: int) -> list[int]:
     """Processes of a run in which Tune trains a trial."""
-    for process in descendants(run):
-        try:
-            command = Path(f"/proc/{process}/cmdline").read_text()
-        except FileNotFoundError:  # it has just ended
-            continue
-        if command.startswith("ray::ImplicitFunc"):
-            yield process
+    found = list(processes())
+    parents = {process: parent for process, parent, _ in found}
+
+    def descends(process: int) -> bool:
+        return process == run or (process in parents and descends(parents[process]))
+
+    return [process for process, _, command in found if command.startswith("ray::ImplicitFunc") and descends(process)]
 
 
 def trials_of(place: Place) -> list[dict[str, Any]]:
@@ -54,7 +56,8 @@ def test_a_trial_whose_process_dies_is_tried_again_and_never_counts_for_what_it_
         for process in trials_at_work(run.pid):
             if process not in killed:
                 killed.add(process)
-                os.kill(process, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
         time.sleep(0.1)
     assert run.returncode == 1
     (log,) = place.folder.glob("log-*")
