@@ -20,6 +20,7 @@ import pyarrow.fs as pafs
 
 from orchestrator.artifacts import StorageError, Store, short
 from orchestrator.interruption import Interruption
+from orchestrator.methods import REFERENCE
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
@@ -75,7 +76,7 @@ def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
             folders = (logs / f"{stage['name'].replace('/', '-')}-{number}").glob("trial-*")
             found |= {f"{stage['name']}/{folder.name}": folder for folder in folders}
     for method, search in report["searches"].items():
-        name = "search" if method == "ces_kd" else f"search/{method}"
+        name = "search" if method == REFERENCE else f"search/{method}"
         for trial in search["trials"]:
             if "identity" in trial:  # it may have been trained for an earlier search
                 folders = logs.glob(f"*/trial-*-{short(trial['identity'])}")

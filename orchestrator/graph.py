@@ -95,6 +95,21 @@ class Plan:
     source: Source
 
     @property
+    def coinciding(self) -> dict[str, str]:
+        """Methods whose students are those of an earlier method, with that method: trained once, named twice.
+
+        So it is where a ladder is too short for them to differ.
+        """
+        first: dict[tuple[str, ...], str] = {}
+        found = {}
+        for method in dict.fromkeys(final.method for final in self.finals):
+            students = tuple(final.train.identity for final in self.finals if final.method == method)
+            earlier = first.setdefault(students, method)
+            if earlier != method:
+                found[method] = earlier
+        return found
+
+    @property
     def run_id(self) -> str:
         """``<recipe name>-<10 hexadecimal digits>``; the same recipe on the same data has the same."""
         finals = [[final.method, final.seed, final.train.identity] for final in self.finals]

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator import own_code, source
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
+from orchestrator.methods import METHODS, REFERENCE, Dealing, Method
 from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe, RecipeError
 from orchestrator.specs import (
     CurriculumSpec,
@@ -23,10 +24,10 @@ from orchestrator.specs import (
     SearchSpec,
     TrainSpec,
 )
-from orchestrator.topologies import TEACHERS, TOPOLOGY_OF, Topology
+from orchestrator.topologies import TEACHERS, Topology
 
-# Methods with a curriculum, and how each deals its experts out.
-CURRICULUM_METHODS = {"ces_kd": "none", "ces_random": "random", "ces_reversed": "reversed"}
+# The experts that teach a method's student, in a ladder with the teacher first.
+EXPERTS = {"teacher": slice(1), "smallest": slice(-1, None), "all": slice(None)}
 
 
 def plan(recipe: Recipe, data: DatasetInfo) -> Plan:
@@ -62,9 +63,9 @@ class _Planner:
         recipe = self.recipe
         own = self.ladder(recipe.ladder.topology)
         main_score = None
-        if any(method in CURRICULUM_METHODS for method in recipe.methods):
+        if any(METHODS[method].dealing for method in recipe.methods):
             main_score = self.score_of(recipe.ladder.topology)
-        finals = [self._final(method, seed) for method in recipe.methods for seed in recipe.seeds]
+        finals = [self._final(METHODS[method], seed) for method in recipe.methods for seed in recipe.seeds]
         every = {expert.label: expert for ladder in self.ladders.values() for expert in ladder}
         others = [expert for label, expert in every.items() if label not in {item.label for item in own}]
         for expert in (*own, *others):
@@ -240,37 +241,33 @@ class _Planner:
 
     # -- students ------------------------------------------------------------------------------------------------
 
-    def _final(self, method: str, seed: int) -> Final:
+    def _final(self, method: Method, seed: int) -> Final:
         student, inputs = self._student(method, seed)
         settings = {"role": "single"}
         if self._is_searched(method):
+            assert method.searched_as is not None
             student = student.model_copy(update={"searched": True})
-            inputs += (("search", self._search("ces_kd" if method in CURRICULUM_METHODS else method)),)
-        train = self._add(Stage("train", f"student/{method}/seed-{seed}", student, inputs, settings))
-        return Final(method, seed, train, self._evaluation(f"{method}/seed-{seed}", student.network, train))
+            inputs += (("search", self._search(METHODS[method.searched_as])),)
+        name = f"{method.name}/seed-{seed}"
+        train = self._add(Stage("train", f"student/{name}", student, inputs, settings))
+        return Final(method.name, seed, train, self._evaluation(name, student.network, train))
 
-    def _is_searched(self, method: str) -> bool:
-        search = self.recipe.search
-        return search.trials > 0 and ("ces_kd" if method in CURRICULUM_METHODS else method) in search.methods
+    def _is_searched(self, method: Method) -> bool:
+        return method.searched_as in self.recipe.searched_methods
 
-    def _student(self, method: str, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
+    def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
         """A student's training by one method, and its inputs; before any search has chosen its settings."""
         recipe = self.recipe
         spec = self._training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
-        if method == "labels":
+        if method.experts == "none":
             return spec, (("data", self.ingest),)
-        topology = TOPOLOGY_OF.get(method, recipe.ladder.topology)
-        ladder = self.ladder(topology)
-        if method == "kd":
-            teachers = ladder[:1]
-        elif method in ("kd_smallest", "takd"):
-            teachers = ladder[-1:]
-        else:
-            teachers = ladder
-        drop = recipe.distillation.stochastic_drop if method == "dgkd_stochastic" else 0.0
+        topology = method.topology or recipe.ladder.topology
+        teachers = self.ladder(topology)[EXPERTS[method.experts]]
+        drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
         guidance = self._guidance(teachers, self.source.students, drop)
-        if method in CURRICULUM_METHODS:
+        dealing = self._dealing(method)
+        if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})
             searched = self._is_searched(method)
             # The search chooses these; what the recipe says for where nothing is searched must not count.
@@ -285,7 +282,7 @@ class _Planner:
                         selector=chosen.selector,
                         confidence=recipe.curriculum.confidence,
                         pacing=chosen.pacing,
-                        control=CURRICULUM_METHODS[method],  # type: ignore[arg-type]
+                        control=dealing,
                         control_seed=seed,
                         code=own_code.sources(recipe.difficulty.scorer, *families),
                     )
@@ -293,13 +290,23 @@ class _Planner:
             )
         spec = spec.model_copy(update={"guidance": guidance})
         inputs = dict(self._taught_by(teachers, self.source.students, topology))
-        if method in CURRICULUM_METHODS:
+        if dealing:
             main = self.score_of(topology)
             inputs[_role(main)] = main
         return spec, (("data", self.ingest), *inputs.items())
 
-    def _search(self, method: str) -> Stage:
-        if method not in self.searches:
+    def _dealing(self, method: Method) -> Dealing | None:
+        """How the method deals experts to images, as far as it shows; None where it is ``single`` guidance.
+
+        With one expert all dealings are one, and a curriculum that has all images in play from the start is none.
+        """
+        if method.dealing and len(self.recipe.ladder.networks) == 2:
+            plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
+            return None if plain else "none"
+        return method.dealing
+
+    def _search(self, method: Method) -> Stage:
+        if method.name not in self.searches:
             search = self.recipe.search
             student, inputs = self._student(method, search.seed)
             student = student.model_copy(update={"steps": search.steps or student.steps})
@@ -314,9 +321,9 @@ class _Planner:
                 warm_start=search.warm_start,
                 seed=search.seed,
             )
-            name = "search" if method == "ces_kd" else f"search/{method}"
-            self.searches[method] = self._add(Stage("search", name, spec, inputs))
-        return self.searches[method]
+            name = "search" if method.name == REFERENCE else f"search/{method.name}"
+            self.searches[method.name] = self._add(Stage("search", name, spec, inputs))
+        return self.searches[method.name]
 
     def _evaluation(self, label: str, network: NetworkSpec, stage: Stage) -> Stage:
         spec = EvaluateSpec(

@@ -11,12 +11,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.methods import METHODS, MethodName
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
 from orchestrator.wording import explain, nearest
 
-Method = Literal[
-    "labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd", "ces_random", "ces_reversed"
-]
 RECIPES = Path(__file__).parent / "recipes"
 DEFAULT_RECIPE = "mnist5k"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -128,10 +126,11 @@ class Search(Section):
     """The pacing search, and with the same number of trials the searches of the methods it is compared with."""
 
     trials: int = Field(16, ge=0, description="points that each search tries; 0: none, use curriculum and distillation")
-    methods: tuple[Method, ...] = Field(
-        ("ces_kd",),
+    methods: tuple[MethodName, ...] | None = Field(
+        None,
         strict=False,
-        description="methods that get a search each; ces_kd: all of the space; others: temperature and kd_weight alone",
+        description="methods that get a search each, with the same trials; by default all of the recipe's that an "
+        "expert teaches. With a curriculum: all of the space; others: temperature and kd_weight alone",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
@@ -162,10 +161,10 @@ class Search(Section):
 
     @field_validator("methods")
     @classmethod
-    def _searchable(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        bad = [method for method in methods if method in ("labels", "ces_random", "ces_reversed")]
+    def _searchable(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
+        bad = [name for name in methods or () if METHODS[name].searched_as != name]
         if bad:
-            raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what ces_kd's search found")
+            raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what their method's search found")
         return methods
 
     @field_validator("rungs")
@@ -200,7 +199,7 @@ class Recipe(Section):
     difficulty: Difficulty = Field(Difficulty(), description="how hard an image is")
     curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
     search: Search = Field(Search(), description="the pacing search")
-    methods: tuple[Method, ...] = Field(
+    methods: tuple[MethodName, ...] = Field(
         ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="how the final students are taught"
     )
     seeds: tuple[Seed, ...] = Field((0, 1, 2), strict=False, min_length=1, description="seeds of the final students")
@@ -215,6 +214,14 @@ class Recipe(Section):
         description="mlflow: server or database; by default MLFLOW_TRACKING_URI, else a database in the storage. "
         "wandb: address of a server of your own",
     )
+
+    @property
+    def searched_methods(self) -> tuple[MethodName, ...]:
+        """The methods that get a search, in the order of ``methods``."""
+        if not self.search.trials:
+            return ()
+        wanted = dict.fromkeys(name for method in self.methods if (name := METHODS[method].searched_as))
+        return tuple(name for name in wanted if self.search.methods is None or name in self.search.methods)
 
     @field_validator("seeds", "methods")
     @classmethod

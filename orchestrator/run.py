@@ -20,6 +20,7 @@ from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
 from orchestrator.interruption import Interruption
+from orchestrator.methods import METHODS
 from orchestrator.plan import plan
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
@@ -207,8 +208,10 @@ def _check(
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     view.say(f"ladder: {shown}")
-    if any(final.method != "labels" for final in planned.finals):
+    if any(METHODS[final.method].searched_as for final in planned.finals):
         view.say(f"expert outputs: {planned.source}")
+    for method, earlier in planned.coinciding.items():
+        view.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")
     return sizes
 
 

@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.methods import METHODS
 from orchestrator.recipe import LadderNetwork, Recipe
-from orchestrator.topologies import TEACHERS, TOPOLOGY_OF
+from orchestrator.topologies import TEACHERS
 
 Kind = Literal["online", "cached"]
 
@@ -64,20 +65,23 @@ def _tas_may_read(recipe: Recipe, images: int) -> bool:
 
 def _student_steps(recipe: Recipe) -> int:
     """Steps of all students and trials, times the experts that teach each image."""
-    search, total = recipe.search, 0
     steps = _steps(recipe, recipe.ladder.networks[-1])
-    for method in recipe.methods:
-        width = len(recipe.ladder.networks) - 1 if method.startswith("dgkd") else int(method != "labels")
-        total += width * len(recipe.seeds) * steps
-        if method in search.methods:
-            total += width * search.trials * (search.steps or steps)
-    return total
+    trials = recipe.search.trials * (recipe.search.steps or steps)
+    total = sum(_experts_of_an_image(recipe, method) * len(recipe.seeds) * steps for method in recipe.methods)
+    return total + sum(_experts_of_an_image(recipe, method) * trials for method in recipe.searched_methods)
+
+
+def _experts_of_an_image(recipe: Recipe, name: str) -> int:
+    method = METHODS[name]
+    if method.experts == "none":
+        return 0
+    return len(recipe.ladder.networks) - 1 if method.experts == "all" and not method.dealing else 1
 
 
 def _ta_steps(recipe: Recipe) -> int:
     """Steps of the TAs of every topology that is asked for, times the experts that teach each."""
     networks, own, total = recipe.ladder.networks[:-1], recipe.ladder.topology, 0
-    for topology in {own, *(TOPOLOGY_OF[method] for method in recipe.methods if method in TOPOLOGY_OF)}:
+    for topology in {own, *(METHODS[method].topology or own for method in recipe.methods)}:
         for number, entry in enumerate(networks):
             # The largest TA is one network for all topologies, and the recipe's own counts it.
             if not entry.weights and (number > 1 or topology == own):

@@ -235,7 +235,7 @@ class SpaceSpec(Spec):
         ("stratified", "competent"), strict=False, min_length=1, description="expert selectors"
     )
     temperature: Range = Field(Range(low=2.0, high=8.0), description="temperature of distillation")
-    kd_weight: Range = Field(Range(low=0.5, high=1.0), description="weight (lambda) of distillation in the loss")
+    kd_weight: Range = Field(Range(low=0.05, high=1.0), description="weight (lambda) of distillation in the loss")
 
     @field_validator("a", "b", "increase", "step_length", "temperature", "kd_weight")
     @classmethod

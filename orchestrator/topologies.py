@@ -1,4 +1,4 @@
-"""Who teaches a TA: the topologies, and those that methods of other papers bring with them. No torch, no ray."""
+"""Topologies: the larger networks that teach a TA. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
@@ -13,5 +13,3 @@ TEACHERS: dict[Topology, slice] = {
     "dense": slice(None),
     "scratch": slice(0),
 }
-# The topology of the TAs that a method's experts come from, where it is not the recipe's own.
-TOPOLOGY_OF: dict[str, Topology] = {"takd": "sequential", "dgkd": "dense", "dgkd_stochastic": "dense"}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Artifact, Store
+from orchestrator.methods import METHODS
 from orchestrator.report.reading import read
-from orchestrator.report.text import METHOD_WORDS, percent
+from orchestrator.report.text import percent
 from orchestrator.specs import NetworkSpec
 from orchestrator.wording import nearest
 
@@ -131,7 +132,7 @@ def default_folder(run: Run, chosen: Chosen) -> Path:
 
 def method_words(method: str) -> str:
     """What a method is, as the report's tables say it."""
-    return {str(name): words for name, words in METHOD_WORDS.items()}[method]
+    return METHODS[method].taught_by
 
 
 def _validation(rows: Sequence[dict[str, Any]], method: str) -> list[float]:

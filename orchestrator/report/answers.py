@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.report.findings import REFERENCE, at_first_rung, excludes_zero, paired, ranking, t_quantile
+from orchestrator.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.report.findings import (
+    at_first_rung,
+    baseline_leads,
+    excludes_zero,
+    paired,
+    ranking,
+    t_quantile,
+)
 from orchestrator.report.markup import Html, paragraph, tag
 from orchestrator.report.phrases import duration, interval, listed, percent, schedule
 from orchestrator.report.scored import Scored
+from orchestrator.report.text import budget
 
 SHOWN = 4  # nodes that are named
 
@@ -56,7 +65,30 @@ def _winner(content: dict[str, Any]) -> list[str]:
         text += f"; next is `{names[1]}` with {percent(ranked[1]['test_mean'])}"
     missing = [row for row in content["methods"] if row["test_accuracy"] is None]
     more = [f"{len(missing)} of {len(content['methods'])} students are missing, so this may change."] if missing else []
-    return [text + ".", *more]
+    return [text + ".", *_what_to_try(content), *more]
+
+
+def _what_to_try(content: dict[str, Any]) -> list[str]:
+    """Advice where teaching did not pay."""
+    methods = content["methods"]
+    if not baseline_leads(methods):
+        return []
+    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if METHODS[name].searched_as]
+    fixed = [name for name in taught if not budget(content, name)]
+    tries = []
+    *experts, student = content["networks"]
+    best = max((row["validation_accuracy"] or 0.0 for row in experts), default=0.0)
+    if student["validation_accuracy"] is not None and best <= student["validation_accuracy"]:
+        tries.append("better experts first: on validation images none is better than the student on labels")
+    if fixed:
+        tries.append(
+            f"searching temperature and weight of {listed([f'`{name}`' for name in fixed])} (`search.trials`, and "
+            "`search.methods` where it is set): fixed ones can cost more than a method is worth"
+        )
+    else:
+        tries.append("more trials, or a wider `search.space` for `temperature` and `kd_weight`")
+    tries.append("more steps for the students (`training.steps`)")
+    return [f"**No taught method beats `{BASELINE}` here.** What to try: {'; '.join(tries)}."]
 
 
 def _difference(content: dict[str, Any]) -> list[str]:
@@ -125,7 +157,7 @@ def _schedule(content: dict[str, Any]) -> list[str]:
         return [f"The search goes on: {len(trials)} trials so far."]
     if final:
         return [f"Nothing was searched. As the recipe says: {schedule(final[0])}."]
-    wanted = any(row["method"].startswith("ces_") for row in content["methods"])
+    wanted = any(METHODS[row["method"]].dealing for row in content["methods"])
     return ["No student with a curriculum is there yet." if wanted else "No method of this recipe has a curriculum."]
 
 

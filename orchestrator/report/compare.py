@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.artifacts import StorageError, Store
+from orchestrator.methods import REFERENCE
 from orchestrator.report.figures import methods as figures
-from orchestrator.report.findings import REFERENCE
 from orchestrator.report.markup import Html, paragraph, picture, table, tag, words
 from orchestrator.report.page import document
 from orchestrator.report.phrases import percent, schedule

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Expert, Final, Plan, Stage
+from orchestrator.methods import BASELINE, REFERENCE
 from orchestrator.report import again, findings
 from orchestrator.report.measures import cost, experts_by_stratum, spent, versions, wall
 from orchestrator.report.text import mean, methods_table, percent
@@ -54,9 +55,10 @@ def build(
         "stages": stages,
         "networks": _networks(planned, artifacts, sizes),
         "methods": [_final(final, artifacts) for final in planned.finals],
-        "search": _search(planned, artifacts, "ces_kd", store),
+        "search": _search(planned, artifacts, REFERENCE, store),
         "searches": {method: _search(planned, artifacts, method, store) for method in planned.searches},
         "difficulty": _difficulty(planned, artifacts),
+        "coinciding": planned.coinciding,
         "experts_by_stratum": experts_by_stratum(planned, store, artifacts),
         "wall": wall(artifacts, planned),
         "spent": spent(artifacts, planned),
@@ -123,7 +125,7 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: list[dict[st
     for position, expert in enumerate((*planned.ladder, *planned.others)):
         role = "teacher" if position == 0 else "ta" if position < len(planned.ladder) else "ta of another topology"
         rows.append(_network(expert, role, planned, artifacts, size_of))
-    student = [_final(final, artifacts) for final in planned.finals if final.method == "labels"]
+    student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
     rows.append(
         {
             "name": names[-1],
@@ -199,4 +201,7 @@ def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = N
         if row["role"] != "student"
     )
     student = planned.recipe.ladder.networks[-1].name
-    return f"\nStudent {student}\n{methods_table(content, width)}\nexperts' test accuracy (%): {experts}"
+    lines = ["", f"Student {student}", methods_table(content, width), f"experts' test accuracy (%): {experts}"]
+    if findings.baseline_leads(content["methods"]):
+        lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
+    return "\n".join(lines)

@@ -10,10 +10,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.methods import BASELINE, REFERENCE
 from orchestrator.report.text import method_rows
 
 LEVEL = 0.95
-REFERENCE = "ces_kd"
 SAME = 1e-9  # differences of accuracies that spread less than this are one number
 
 # Two-sided 95 % quantiles of Student's t distribution for 1 to 10 degrees of freedom.
@@ -76,6 +76,16 @@ def comparisons(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return []
     reference = REFERENCE if REFERENCE in names else ranked[0]["method"]
     return [paired(methods, reference, name) for name in names if name != reference]
+
+
+def baseline_leads(methods: Sequence[dict[str, Any]]) -> bool:
+    """Whether no taught method has a higher mean test accuracy than the students that nobody taught.
+
+    False where there are no such students, or no others.
+    """
+    means = {row["method"]: row["test_mean"] for row in ranking(methods)}
+    baseline = means.pop(BASELINE, None)
+    return baseline is not None and bool(means) and max(means.values()) <= baseline
 
 
 def excludes_zero(comparison: dict[str, Any]) -> bool | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Plan
+from orchestrator.methods import METHODS
 from orchestrator.report.files import read_array
 
 
@@ -16,18 +17,18 @@ def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifac
     """For each curriculum method: share of each stratum's images (rows, easiest first) that each expert taught."""
     experts = [expert.label for expert in reversed(planned.ladder)]
     found: dict[str, Any] = {"experts": experts, "methods": {}}
-    for method in ("ces_kd", "ces_random", "ces_reversed"):
+    for method in (method for method in METHODS.values() if method.dealing):
         counts = [
             taught
             for final in planned.finals
-            if final.method == method
+            if final.method == method.name
             and final.train.identity in artifacts
             and (taught := read_array(store, final.train.identity, "taught.npy")) is not None
         ]
         if counts:
             total = np.sum(counts, axis=0).astype(float)
             shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
-            found["methods"][method] = [[round(float(share), 4) for share in row] for row in shares]
+            found["methods"][method.name] = [[round(float(share), 4) for share in row] for row in shares]
     return found
 
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 from typing import Any
 
 from orchestrator.artifacts import Store
+from orchestrator.methods import REFERENCE
 from orchestrator.report.answers import answers
 from orchestrator.report.figures.trials import importances
-from orchestrator.report.findings import REFERENCE
 from orchestrator.report.markup import Html, join, single, tag
 from orchestrator.report.scored import scored
 from orchestrator.report.sections.experts import experts_section

@@ -6,19 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.recipe import Method
+from orchestrator.methods import METHODS
 
-METHOD_WORDS: dict[Method, str] = {
-    "labels": "labels alone",
-    "kd": "the teacher",
-    "kd_smallest": "the smallest TA",
-    "takd": "the smallest TA of a sequential chain",
-    "dgkd": "all experts at once, TAs by all larger networks",
-    "dgkd_stochastic": "as dgkd, experts dropped at random",
-    "ces_kd": "one expert an image, by difficulty",
-    "ces_random": "control: the same experts, dealt at random",
-    "ces_reversed": "control: the same experts, hardest images to the smallest",
-}
 LEAST_COLUMNS = 3  # of the methods' table: method, mean and spread
 
 
@@ -73,7 +62,7 @@ def methods_table(content: dict[str, Any], width: int | None = None) -> str:
         rows.append(
             [
                 row["method"], percent(row["test_mean"]), spread, ", ".join(percent(value) for value in row["test"]),
-                percent(row["validation_mean"]), trials, METHOD_WORDS[row["method"]],
+                percent(row["validation_mean"]), trials, METHODS[row["method"]].taught_by,
             ]
         )  # fmt: skip
     headers = ["method", "test %", "± seeds", "each seed", "validation %", "trials", "taught by"]
@@ -84,10 +73,17 @@ def methods_table(content: dict[str, Any], width: int | None = None) -> str:
         headers.pop()
 
 
+def coinciding_words(content: dict[str, Any]) -> list[str]:
+    """A sentence for each method whose students are those of another one."""
+    return [
+        f"`{method}` is the same as `{earlier}` on this ladder: its students were trained once and are shown twice."
+        for method, earlier in content.get("coinciding", {}).items()
+    ]
+
+
 def budget(content: dict[str, Any], method: str) -> list[Any]:
     """The trials whose outcome chose a method's settings."""
-    searched = "ces_kd" if method.startswith("ces_") else method
-    return content["searches"].get(searched, {"trials": []})["trials"]
+    return content["searches"].get(METHODS[method].searched_as, {"trials": []})["trials"]
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -99,7 +95,8 @@ def markdown(content: dict[str, Any]) -> str:
     parts.append(
         "## Methods\n\nTest accuracy of the final student, in per cent: mean over seeds, sample standard deviation "
         "over seeds, each seed's value. Validation accuracy chose the weights; the test set was used once for each "
-        "student. `trials` is how many trials of a search chose the method's settings.\n\n" + methods_table(content)
+        "student. `trials` is how many trials of a search chose the method's settings.\n\n"
+        + "\n\n".join([methods_table(content), *coinciding_words(content)])
     )
     parts.append(
         "## Networks\n\nThe student's row is the student taught by labels alone.\n\n"

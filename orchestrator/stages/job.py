@@ -6,6 +6,7 @@ import dataclasses
 import platform
 import socket
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,15 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
 class StageError(RuntimeError):
     """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
+
+
+def with_place(error: BaseException) -> str:
+    """Returns an error's type and message with the file, line and function that raised it."""
+    said = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return said
+    return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
 
 
 class BlockedError(RuntimeError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.methods import REFERENCE
 from orchestrator.specs import TrainSpec
 from orchestrator.training.measured import EXPERT
 
@@ -64,7 +65,7 @@ def place(name: str) -> Place:
     """The place of a training by its name: ``train/...``, ``fold/...``, ``student/<method>/...``, ``search/...``."""
     first, *rest = name.split("/")
     if first == "search":  # search/<trial>, or search/<method>/<trial>
-        return Place("trial", rest[0] if len(rest) > 1 else "ces_kd")
+        return Place("trial", rest[0] if len(rest) > 1 else REFERENCE)
     if first == "student":
         return Place("student", rest[0])
     return Place("fold" if first == "fold" else "expert")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
-from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, with_place
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
@@ -55,9 +56,7 @@ def run(job: Job) -> Artifact:
     records = trials.proposals.trials()
     best = best_of(records)
     if best is None:
-        raise StageError(
-            f"all {len(records)} trials failed; the first: {records[0]['error'] if records else 'none ran'}"
-        )
+        raise StageError(f"all {len(records)} trials failed; the first: {records[0]['error']}")
     with job.store.scratch() as scratch:
         (scratch / "search.json").write_text(json.dumps({"trials": records, "best": best}, indent=1))
         at_once = min(spec.round_size, spec.trials)
@@ -196,7 +195,7 @@ class TrialObserver(StageObserver):
 
 
 def log_folder(job: Job) -> str:
-    """Where a search's trials keep their curves, and Tune its files, below ``logs`` of the storage."""
+    """Folder of the trials' curves and of Tune's files, below ``logs`` of the storage."""
     return f"{job.name.replace('/', '-')}-{job.short_identity}"
 
 
@@ -210,9 +209,13 @@ def _trial(config: dict[str, Any], job: Job) -> None:
             trained = train_here(trial, spec, TrialObserver(trial, logbook, spec.steps), World(), single_device(job))
     except ray.exceptions.RayError:
         raise
+    except StageError as error:
+        ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
+        return
     except Exception as error:  # Tune would try it again, as it does when the process dies
-        why = str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
-        ray.tune.report({METRIC: 0.0, "step": 0, "failure": why})
+        details = ("logs", log_folder(job), config["folder"], "error.txt")
+        job.store.write_text(traceback.format_exc(), *details)
+        ray.tune.report({METRIC: 0.0, "step": 0, "failure": f"{with_place(error)}; details: {'/'.join(details)}"})
         return
     last = trained.history[-1]
     ray.tune.report(
@@ -234,8 +237,11 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         scheduler = ray.tune.schedulers.ASHAScheduler(
             time_attr="step", max_t=spec.student.steps, grace_period=max(1, int(ASHA_GRACE * spec.student.steps))
         )
+    trainable = ray.tune.with_parameters(_trial, job=job)
+    # Tune keeps trainables by this name in the whole Ray job and overwrites: two searches at once must not share it.
+    trainable.__name__ = f"trial-{job.identity}"
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(ray.tune.with_parameters(_trial, job=job), ask),
+        ray.tune.with_resources(trainable, ask),
         tune_config=ray.tune.TuneConfig(
             metric=METRIC,
             mode="max",

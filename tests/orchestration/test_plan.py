@@ -117,6 +117,35 @@ def test_with_one_expert_the_teacher_is_also_the_smallest_and_all_of_them() -> N
     assert len({final.train.identity for final in chosen.finals}) == 1
 
 
+NO_TA = "ladder.networks=[plain_cnn_8, plain_cnn_2]"
+EVERY_METHOD = "methods=[labels, kd, kd_smallest, takd, dgkd, dgkd_stochastic, ces_kd, ces_random, ces_reversed]"
+
+
+def test_a_method_whose_students_are_those_of_an_earlier_one_is_named_with_it() -> None:
+    assert planned().coinciding == {}
+    with_one_ta = planned("ladder.networks=[plain_cnn_8, plain_cnn_4, plain_cnn_2]")
+    assert with_one_ta.coinciding == {"takd": "kd_smallest"}
+
+
+@pytest.mark.parametrize("mode", ["static", "promote", "reveal", "both"])
+def test_without_a_ta_methods_that_can_t_differ_are_trained_once(mode: str) -> None:
+    chosen = planned(NO_TA, EVERY_METHOD, "search.trials=0", f"curriculum.mode={mode}")
+    # A curriculum that holds images back differs from `kd` with one expert too; its controls don't differ from it.
+    ces = "kd" if mode in ("static", "promote") else "ces_kd"
+    same = dict.fromkeys(("kd_smallest", "takd", "dgkd", "dgkd_stochastic"), "kd")
+    controls = {"ces_random": ces, "ces_reversed": ces}
+    assert chosen.coinciding == same | controls | ({"ces_kd": "kd"} if ces == "kd" else {})
+    students = {final.train.identity for final in chosen.finals}
+    assert len(students) == 2 * (3 if ces == "ces_kd" else 2)  # two seeds
+    assert len([item for item in chosen.stages if item.name.startswith("student/")]) == len(students)
+
+
+def test_without_a_ta_methods_that_can_t_differ_share_a_search() -> None:
+    chosen = planned(NO_TA, EVERY_METHOD, "search.methods=null")
+    assert len({search.identity for search in chosen.searches.values()}) == 2  # kd's, and ces_kd's with its curriculum
+    assert set(chosen.coinciding.values()) == {"kd", "ces_kd"}
+
+
 def test_every_final_student_and_every_expert_is_tested_once() -> None:
     chosen = planned()
     tested = [dict(item.inputs)["network"].identity for item in chosen.stages if item.kind == "evaluate"]
@@ -139,6 +168,16 @@ def test_the_held_out_loss_as_scorer_brings_three_folds_by_itself() -> None:
     assert [name for name in identities(chosen) if name.startswith("fold/")] == [f"fold/{n}-of-3" for n in (1, 2, 3)]
     assert guidance(chosen, "fold/1-of-3") == LABELS
     assert training(chosen, "fold/2-of-3").fold == 1
+
+
+def test_every_method_that_an_expert_teaches_is_searched_unless_the_recipe_names_some() -> None:
+    chosen = planned("search.methods=null")
+    assert list(chosen.searches) == ["kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd"]
+    trials = {search.spec.trials for search in chosen.searches.values() if isinstance(search.spec, SearchSpec)}
+    assert trials == {4}
+    for final in chosen.finals:
+        spec = training(chosen, final.train.name)
+        assert spec.searched is (final.method != "labels")
 
 
 def test_controls_take_what_the_search_for_ces_kd_found() -> None:

@@ -131,7 +131,7 @@ def test_fields_gives_every_field_with_its_type_its_default_and_a_description() 
         ("training.optimizer.milestones", "list of number; [0, 1]; default [0.5, 0.75]"),
         ("seeds", "list of whole number; [0, 2^63), 1 or more entries; default [0, 1, 2]"),
         ("dataset.image_size", "whole number or nothing; 8 or more; default null"),
-        ("search.space.kd_weight", "number or [low, high]; default [0.5, 1.0]"),
+        ("search.space.kd_weight", "number or [low, high]; default [0.05, 1.0]"),
     ],
 )
 def test_a_field_is_told_with_its_type_its_bounds_and_its_default(name: str, summary: str) -> None:

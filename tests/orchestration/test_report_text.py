@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 
 from orchestrator import report
 from orchestrator.artifacts import Store
-from orchestrator.recipe import Method
-from orchestrator.report.text import METHOD_WORDS, method_rows, methods_table, percent, table
+from orchestrator.methods import METHODS
+from orchestrator.report.text import method_rows, methods_table, percent, table
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import Made, rows_of, written
 
@@ -22,7 +21,7 @@ def test_report_md_shows_every_method_with_mean_spread_and_each_seed_s_value(who
     for method, (mean, spread, each, validation, trials, words) in rows.items():
         assert (mean, spread, each, validation) == ("75.00", "7.07", "70.00, 80.00", "75.00")
         assert trials == ("3" if method.startswith("ces_") else "0")
-        assert words == METHOD_WORDS[typing.cast(Method, method)]
+        assert words == METHODS[method].taught_by
 
 
 def test_report_md_shows_every_network_trial_and_stage(whole: Made) -> None:
@@ -39,10 +38,6 @@ def test_report_md_shows_every_network_trial_and_stage(whole: Made) -> None:
 def test_report_md_shows_who_taught_each_stratum(whole: Made) -> None:
     rows = rows_of(written(*whole)[1], "Experts by stratum")
     assert rows["1 (easiest)"] == ["100.0", "0.0", "0.0"] and rows["3 (hardest)"] == ["0.0", "0.0", "100.0"]
-
-
-def test_every_method_has_words() -> None:
-    assert set(METHOD_WORDS) == set(typing.get_args(Method))
 
 
 # -- runs that are not complete ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.report.findings import (
     at_first_rung,
+    baseline_leads,
     comparisons,
     excludes_zero,
     paired,
@@ -70,6 +71,20 @@ def test_every_method_is_compared_with_ces_kd_and_without_it_with_the_best() -> 
     rows = comparisons(students(labels=[0.5, 0.5], kd=[0.7, 0.7]))
     assert [(row["reference"], row["method"]) for row in rows] == [("kd", "labels")]
     assert comparisons(students(labels=[None])) == []
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "leads"),
+    [
+        ({"labels": [0.8, 0.9], "kd": [0.8, 0.7], "ces_kd": [0.85, 0.85]}, True),  # a tie is no lead of the taught
+        ({"labels": [0.8, 0.9], "kd": [0.8, 0.7], "ces_kd": [0.85, 0.87]}, False),
+        ({"labels": [0.8, 0.9]}, False),
+        ({"kd": [0.8, 0.9], "ces_kd": [0.7, 0.7]}, False),
+        ({"labels": [None], "kd": [0.5]}, False),
+    ],
+)
+def test_the_baseline_leads_where_no_taught_method_is_above_it(accuracies: dict[str, Any], leads: bool) -> None:
+    assert baseline_leads(students(**accuracies)) is leads
 
 
 def test_methods_are_ranked_by_their_mean_and_those_without_any_student_left_out() -> None:

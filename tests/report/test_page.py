@@ -72,6 +72,16 @@ def test_where_the_best_trial_has_no_pacing_the_best_that_has_is_named_too(tmp_p
     assert "best trial with pacing, 5, had 60.00 % after 10 steps, where this one had 62.00 %: mode promote" in said
 
 
+def test_where_no_taught_method_beats_labels_the_first_answer_says_what_to_try(made: Made, tmp_path: Path) -> None:
+    said = words(page(made), "answers")  # in these runs every later method is a little worse
+    assert "No taught method beats labels here. What to try:" in said
+    assert "searching temperature and weight of kd, kd_smallest, takd, dgkd and dgkd_stochastic" in said
+    assert "none is better than the student on labels" in said
+    searched = words(page(run_of(tmp_path, "search.methods=null")), "answers")
+    assert "a wider search.space for temperature and kd_weight" in searched
+    assert "No taught method" not in words(page(run_of(tmp_path / "b", "methods=[kd, ces_kd]")), "answers")
+
+
 # -- what it shows -----------------------------------------------------------------------------------------------
 
 

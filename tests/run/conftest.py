@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     "training": {"steps": 30, "batch_size": 32, "augmentation": "crop", "precision": "fp32"},
     "distillation": {"views": 3},
     "difficulty": {"held_out_folds": 2},
-    "search": {"trials": 4, "round_size": 2, "steps": 200},
+    "search": {"trials": 4, "round_size": 2, "steps": 200, "methods": ["ces_kd"]},
     "methods": ["labels", "kd", "ces_kd", "ces_random"],
     "seeds": [0, 1],
     "resources": {"checkpoint_seconds": 0},  # a checkpoint at every validation, for tests to find and to go on from

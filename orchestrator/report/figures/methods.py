@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.report.figures.style import LOOKS, QUIET, TEXT, Figure, axis, expert_colours, faint, figure
+from orchestrator.methods import METHODS, REFERENCE
+from orchestrator.report.figures.style import QUIET, TEXT, Figure, axis, expert_colours, faint, figure
 from orchestrator.report.findings import ranking
 from orchestrator.report.text import method_rows
 
@@ -21,7 +22,7 @@ def points(methods: Sequence[dict[str, Any]]) -> Figure | None:
         return None
     data: list[dict[str, Any]] = []
     for row in rows:
-        look = LOOKS[row["method"]]
+        look = METHODS[row["method"]].look
         known = [
             (seed, 100 * value) for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None
         ]
@@ -63,7 +64,7 @@ def points_of_runs(runs: Sequence[Sequence[dict[str, Any]]]) -> Figure | None:
     rows.sort(key=lambda item: order.index(item[1]["method"]))
     data: list[dict[str, Any]] = []
     for run, row in rows:
-        look = LOOKS[row["method"]]
+        look = METHODS[row["method"]].look
         known = [100 * value for value in row["test"] if value is not None]
         data.append(
             {
@@ -92,13 +93,14 @@ def differences(comparisons: Sequence[dict[str, Any]]) -> Figure | None:
     known = [row for row in comparisons if row["low"] is not None]
     if not known:
         return None
+    looks = {row["method"]: METHODS[row["method"]].look for row in known}
     data = [
         {
             "type": "scatter", "mode": "markers", "name": row["method"], "showlegend": False,
             "x": [100 * row["difference"]], "y": [row["method"]],
-            "marker": {"color": LOOKS[row["method"]].colour, "symbol": LOOKS[row["method"]].symbol, "size": 11},
+            "marker": {"color": looks[row["method"]].colour, "symbol": looks[row["method"]].symbol, "size": 11},
             "error_x": {
-                "type": "data", "symmetric": False, "color": LOOKS[row["method"]].colour, "thickness": 2,
+                "type": "data", "symmetric": False, "color": looks[row["method"]].colour, "thickness": 2,
                 "array": [100 * (row["high"] - row["difference"])],
                 "arrayminus": [100 * (row["difference"] - row["low"])],
             },
@@ -126,7 +128,7 @@ def training_curves(histories: Mapping[str, Sequence[History]]) -> Figure | None
         for step, accuracy in (row for history in runs for row in history):
             by_step.setdefault(step, []).append(100 * accuracy)
         steps = sorted(by_step)
-        look = LOOKS[method]  # type: ignore[index]
+        look = METHODS[method].look
         lows, highs = [min(by_step[step]) for step in steps], [max(by_step[step]) for step in steps]
         data.append(
             {
@@ -140,7 +142,7 @@ def training_curves(histories: Mapping[str, Sequence[History]]) -> Figure | None
             {
                 "type": "scatter", "mode": "lines+markers", "name": method, "legendgroup": method,
                 "x": steps, "y": [statistics.fmean(by_step[step]) for step in steps],
-                "line": {"color": look.colour, "dash": look.dash, "width": 3 if method == "ces_kd" else 2},
+                "line": {"color": look.colour, "dash": look.dash, "width": 3 if method == REFERENCE else 2},
                 "marker": {"symbol": look.symbol, "size": 6},
                 "hovertemplate": f"{method}, step %{{x}}: %{{y:.2f}} %<extra></extra>",
             }
@@ -177,7 +179,7 @@ def capacity(
         )  # fmt: skip
     size = next((row["parameters"] for row in networks if row["role"] == "student"), None)
     for row in ranking(methods) if size else []:
-        look = LOOKS[row["method"]]
+        look = METHODS[row["method"]].look
         data.append(
             {
                 "type": "scatter", "mode": "markers", "name": row["method"],

@@ -1,16 +1,13 @@
-"""What all figures have in common: one colour for each method and each expert, and the layout's base.
+"""Common parts of all figures: a colour for each expert, scales, axes and the layout's base.
 
-Colours are told apart by people who see few of them (Okabe and Ito's palette, with two more for nine methods), and
-methods differ in marker and dash too. Colours of text and lines are CSS variables of the page; its script puts in what
-they are in the light or the dark.
+The colours of methods stand in ``orchestrator/methods.py``. Colours of text and lines are CSS variables of the page;
+its script puts in what they are in the light or the dark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-from orchestrator.recipe import Method
+from typing import Any
 
 Figure = dict[str, Any]
 
@@ -19,26 +16,6 @@ LOW, MIDDLE, HIGH = "#3b6fb6", "#8f86a3", "#e8700a"  # of a value between two en
 SCALE = [[0.0, LOW], [0.5, MIDDLE], [1.0, HIGH]]
 SHADE = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.62)"]]  # over the page, so text on it can be read
 
-
-class Look(NamedTuple):
-    """How a method is drawn."""
-
-    colour: str
-    symbol: str
-    dash: str
-
-
-LOOKS: dict[Method, Look] = {
-    "labels": Look("#8c8c8c", "circle", "dot"),
-    "kd": Look("#0072b2", "square", "solid"),
-    "kd_smallest": Look("#56b4e9", "diamond", "dash"),
-    "takd": Look("#009e73", "triangle-up", "solid"),
-    "dgkd": Look("#cc79a7", "triangle-down", "solid"),
-    "dgkd_stochastic": Look("#9467bd", "pentagon", "dash"),
-    "ces_kd": Look("#d55e00", "star", "solid"),
-    "ces_random": Look("#e69f00", "x", "dash"),
-    "ces_reversed": Look("#a08a00", "cross", "dot"),
-}
 
 _EXPERTS = ((94, 190, 110), (33, 145, 150), (66, 104, 190), (130, 80, 175), (190, 70, 140))  # small to large
 

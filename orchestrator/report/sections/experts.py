@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.artifacts import Store
+from orchestrator.methods import REFERENCE
 from orchestrator.report.examples import Example, examples
 from orchestrator.report.figures import experts as figures
 from orchestrator.report.figures.style import expert_colours
-from orchestrator.report.findings import REFERENCE
 from orchestrator.report.markup import Html, folded, join, paragraph, picture, single, table, tag
 from orchestrator.report.phrases import percent
 from orchestrator.report.scored import Scored

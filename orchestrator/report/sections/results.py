@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.artifacts import Store
+from orchestrator.methods import METHODS
 from orchestrator.report.figures import methods as figures
 from orchestrator.report.files import read_json
 from orchestrator.report.findings import LEVEL, excludes_zero
 from orchestrator.report.markup import Html, paragraph, picture, table, tag
 from orchestrator.report.phrases import interval, percent, points
-from orchestrator.report.text import METHOD_WORDS, budget, method_rows
+from orchestrator.report.text import budget, coinciding_words, method_rows
 
 
 def methods_section(content: dict[str, Any], store: Store) -> Html:
@@ -23,6 +24,7 @@ def methods_section(content: dict[str, Any], store: Store) -> Html:
             "stand apart from another's: where they mix, the seeds decide as much as the method.",
         ),
         _table(content),
+        *map(paragraph, coinciding_words(content)),
         _differences(content),
         picture(
             figures.training_curves(_histories(methods, store)),
@@ -53,7 +55,7 @@ def _table(content: dict[str, Any]) -> Html:
             ", ".join(percent(value) for value in row["test"]),
             percent(row["validation_mean"]),
             len(budget(content, row["method"])),
-            METHOD_WORDS[row["method"]],
+            METHODS[row["method"]].taught_by,
         ]
         for row in method_rows(content["methods"])
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.methods import METHODS
 from orchestrator.report.answers import final_curriculum
 from orchestrator.report.figures.pacing import pacing_curves
 from orchestrator.report.figures.trials import drawn_by_optuna
-from orchestrator.report.findings import REFERENCE
 from orchestrator.report.markup import Html, folded, paragraph, picture, table, tag
 from orchestrator.report.phrases import percent, schedule
 
@@ -28,7 +28,7 @@ def schedule_section(content: dict[str, Any]) -> Html:
     chosen = []
     for method in dict.fromkeys(row["method"] for row in content["methods"]):
         row = next((row for row in content["methods"] if row["method"] == method and row["taught_with"]), None)
-        if row and method != "labels":
+        if row and METHODS[method].searched_as:
             taught = row["taught_with"]
             words = schedule(taught["curriculum"]).replace("`", "") if taught["curriculum"] else "no curriculum"
             chosen.append([method, f"{taught['temperature']:g}", f"{taught['kd_weight']:g}", words])
@@ -95,7 +95,7 @@ def _search(content: dict[str, Any], method: str, search: dict[str, Any]) -> Htm
 def space_of(content: dict[str, Any], method: str) -> dict[str, Any]:
     """What a method's search may choose."""
     space: dict[str, Any] = content["recipe"]["search"]["space"]
-    return space if method == REFERENCE else {name: space[name] for name in ("temperature", "kd_weight")}
+    return space if METHODS[method].dealing else {name: space[name] for name in ("temperature", "kd_weight")}
 
 
 def _trials(trials: list[dict[str, Any]]) -> Html:
