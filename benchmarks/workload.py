@@ -125,7 +125,7 @@ def local_ray() -> Iterator[None]:
     """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
     import ray
 
-    from orchestrator.executor import connect
+    from orchestrator.ray_connection import connect
 
     connect(None)
     try:

@@ -21,7 +21,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from pyarrow import fs as pafs
+
+from orchestrator.full_disk import full_disk_message, is_full_disk
 
 RECORD = "artifact.json"
 CHUNK = 1 << 22
@@ -100,12 +102,25 @@ class Store:
             StorageError: naming the URI and the cause.
         """
         probe = self.path(f".probe-{os.getpid()}")
-        try:
+        with self._writing():
             self.filesystem.create_dir(self.root, recursive=True)
-            with self.filesystem.open_output_stream(probe) as stream:
-                stream.write(b"probe")
-            self.filesystem.delete_file(probe)
-        except Exception as error:
+            try:
+                with self.filesystem.open_output_stream(probe) as stream:
+                    stream.write(b"probe")
+            finally:  # a disk that is full takes the file's name and not its content
+                if self.filesystem.get_file_info(probe).type == pafs.FileType.File:
+                    self.filesystem.delete_file(probe)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tells errors of writing to the storage as a StorageError: everything that writes does so within this."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except Exception as error:  # pyarrow raises a different class for every back end
+            if is_full_disk(error):
+                raise StorageError(full_disk_message(self.uri)) from error
             raise StorageError(
                 f"storage '{self.uri}' can't be written: {error}. Check that the place exists, that you may write "
                 "there, and that its credentials are set; or give another one with --storage."
@@ -140,16 +155,21 @@ class Store:
 
     def _write_whole(self, content: bytes, *parts: str) -> None:
         target = self.path(*parts)
-        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
-        if not self.local_root:  # an object store shows an object only when it is complete
-            with self.filesystem.open_output_stream(target) as stream:
-                stream.write(content)
-            return
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".part-")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
+        with self._writing():
+            self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+            if not self.local_root:  # an object store shows an object only when it is complete
+                with self.filesystem.open_output_stream(target) as stream:
+                    stream.write(content)
+                return
+            handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
 
     # -- artifacts -----------------------------------------------------------------------------------------------
 
@@ -192,24 +212,25 @@ class Store:
     def set_aside(self, identity: str) -> str:
         """Move a damaged artifact out of the way and say where it lies now."""
         target = self.path("set-aside", f"{identity}-{int(time.time())}")
-        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
-        if self.local_root:
-            os.replace(self.folder(identity), target)
-        else:
-            pafs.copy_files(
-                self.folder(identity), target, source_filesystem=self.filesystem, destination_filesystem=self.filesystem
-            )
-            self.filesystem.delete_dir(self.folder(identity))
+        folder, filesystem = self.folder(identity), self.filesystem
+        with self._writing():
+            filesystem.create_dir(os.path.dirname(target), recursive=True)
+            if self.local_root:
+                os.replace(folder, target)
+            else:
+                pafs.copy_files(folder, target, source_filesystem=filesystem, destination_filesystem=filesystem)
+                filesystem.delete_dir(folder)
         return target
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder to build an artifact in: on the storage itself where it is mounted, so that a commit is a rename."""
         parent = None
-        if self.local_root:
-            parent = self.local_root / "scratch"
-            parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix="stage-"))
+        with self._writing():
+            if self.local_root:
+                parent = self.local_root / "scratch"
+                parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix="stage-"))
         try:
             yield folder
         finally:
@@ -227,25 +248,24 @@ class Store:
         }
         artifact = Artifact(**{**asdict(artifact), "files": files})
         folder = self.folder(artifact.identity)
-        self.filesystem.create_dir(folder, recursive=True)
-        if self.is_committed(artifact.identity):
-            self.filesystem.delete_file(f"{folder}/{RECORD}")
-        for name in files:
-            if self.local_root:
-                target = Path(folder) / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(scratch / name, target)
-            else:
-                self.filesystem.create_dir(os.path.dirname(f"{folder}/{name}"), recursive=True)
-                with (
-                    open(scratch / name, "rb") as source,
-                    self.filesystem.open_output_stream(f"{folder}/{name}") as stream,
-                ):
-                    shutil.copyfileobj(source, stream, CHUNK)
+        with self._writing():
+            self.filesystem.create_dir(folder, recursive=True)
+            if self.is_committed(artifact.identity):
+                self.filesystem.delete_file(f"{folder}/{RECORD}")
+            for name in files:
+                self._move_in(scratch / name, f"{folder}/{name}")
         record = json.loads(json.dumps(asdict(artifact)))
         record["record_sha256"] = _record_checksum(record)
         self.write_text(json.dumps(record, indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
         return artifact
+
+    def _move_in(self, source: Path, target: str) -> None:
+        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+        if self.local_root:
+            os.replace(source, target)
+            return
+        with open(source, "rb") as content, self.filesystem.open_output_stream(target) as stream:
+            shutil.copyfileobj(content, stream, CHUNK)
 
     def fetch(self, artifact: Artifact) -> Path:
         """A local folder with the artifact's files: the folder itself, or a checked copy on this node.
@@ -310,37 +330,3 @@ def _sha256(path: Path) -> str:
 
 def _record_checksum(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def canonical_json(value: Mapping[str, Any]) -> str:
-    """The one serial form that identities are computed from: sorted keys, no spaces, finite numbers only.
-
-    Raises:
-        TypeError: naming the field whose value has no stable serial form, and what to do.
-    """
-
-    def check(place: str, item: Any) -> None:
-        at = place or "the value"
-        if item is None or isinstance(item, (bool, int, str)):
-            return
-        if isinstance(item, float):
-            if item != item or item in (float("inf"), float("-inf")):
-                raise TypeError(f"{at}: {item} has no stable serial form; give a finite number or leave the field out")
-            return
-        if isinstance(item, (list, tuple)):
-            for position, child in enumerate(item):
-                check(f"{place}[{position}]", child)
-            return
-        if isinstance(item, Mapping):
-            for key, child in item.items():
-                if not isinstance(key, str):
-                    raise TypeError(f"{at}: key {key!r} is a {type(key).__name__}; keys must be strings")
-                check(f"{place}.{key}" if place else key, child)
-            return
-        raise TypeError(
-            f"{at}: a {type(item).__name__} has no stable serial form; "
-            "give plain values (numbers, strings, lists, mappings), or the name of what you mean"
-        )
-
-    check("", value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -19,25 +19,20 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts import StorageError, Store, short
-from orchestrator.interruption import Interruption
 from orchestrator.methods import REFERENCE
+from orchestrator.interruption import INTERRUPTED
+from orchestrator.last_resort import run_command
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 5.0  # a run that goes on gets new trainings
-BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C; gives the exit code: 0, or 2 for bad input."""
+    """Serve until Ctrl-C; returns the exit code: 0 then, else as ``last_resort.run_command``."""
     options = _parser().parse_args(arguments)
-    try:
-        return _serve(options)
-    except StorageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        return 0
+    code = run_command(lambda interruption: _serve(options), interrupted="ended", verbose=options.verbose)
+    return 0 if code == INTERRUPTED else code
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -45,7 +40,7 @@ def _serve(options: argparse.Namespace) -> int:
     run = None if options.all else options.run or store.read_text("reports", "latest")
     if run:
         read(store, run)  # known before anything is served
-    with Interruption(), tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
+    with tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
         logs = _logs(store, Path(folder) / "copy")
         shown = logs
         if run:
@@ -136,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="the curves of every run in the storage")
     parser.add_argument("--storage", default="runs", metavar="URI", help="the run's storage (default: runs)")
     parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the first free one from 6006 on)")
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 
 

@@ -6,7 +6,6 @@ its name instead of an artifact and say so; everything independent finishes.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import traceback
@@ -20,8 +19,8 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Failure, Stage
 from orchestrator.interruption import Interruption
 from orchestrator.progress.state import Progress
-from orchestrator.recipe import Recipe, RecipeError
-from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError
+from orchestrator.recipe import Recipe
+from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError, storage_faults
 from orchestrator.stages.remote_board import open_board
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
@@ -30,9 +29,6 @@ POLL_SECONDS = 0.5
 PUBLISH_SECONDS = 10.0  # the report is made again this often, or less often:
 PUBLISH_SHARE = 0.02  # it takes this share of the driver's time at most
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
-# Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
-# new process would import torch again.
-SPARE_PROCESSES = 4
 
 
 @dataclass
@@ -41,23 +37,6 @@ class Outcome:
 
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def connect(address: str | None, verbose: bool = False) -> None:
-    """Connect to the cluster that this machine is part of (or ``address``), else start Ray here.
-
-    Raises:
-        RecipeError: when there is no cluster at the address.
-    """
-    level = logging.INFO if verbose else logging.ERROR
-    # Read by a Ray that is started here, and by no other.
-    os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
-    # Nobody takes this machine away with a warning; each network's watcher for that would be one more process to start.
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    try:
-        ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise RecipeError(f"--address {address or 'auto'}: no Ray cluster can be reached there: {error}") from error
 
 
 @ray.remote(num_cpus=0, max_retries=0)
@@ -75,7 +54,7 @@ def execute(
     """Run ``stages`` (each after what it needs).
 
     ``kept`` are the artifacts that exist, by identity. ``progress`` is told of everything that happens, and ``publish``
-    is called now and then, to tell others. Needs ``connect`` first. Ctrl-C leaves what is committed;
+    is called now and then, to tell others. Needs ``ray_connection.connect`` first. Ctrl-C leaves what is committed;
     the same command goes on from there.
     """
     return _Execution(list(stages), kept, store, recipe, progress, publish, interruption).run()
@@ -252,14 +231,15 @@ def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artif
     their way, which only a network of the ladder makes use of.
     """
     try:
-        if _is_ladder(job):
-            from orchestrator.stages import train
+        with storage_faults(job.storage):
+            if _is_ladder(job):
+                from orchestrator.stages import train
 
-            return train.run_ladder(job, upstream)
-        job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)), start_up_seconds())
-        if job.kind in ("train", "evaluate"):  # the others say what they begin with, once their workers are there
-            job.say(doing="opening its inputs")
-        return _function(job.kind)(job)
+                return train.run_ladder(job, upstream)
+            job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)), start_up_seconds())
+            if job.kind in ("train", "evaluate"):  # the others say what they begin with, once their workers are there
+                job.say(doing="opening its inputs")
+            return _function(job.kind)(job)
     except BlockedError as error:
         return Failure(job.name, blocked_by=error.args[0])
     except StageError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from orchestrator.artifacts import canonical_json
+from orchestrator.canonical_form import canonical_json
 from orchestrator.recipe import Recipe
 from orchestrator.source import Source
 from orchestrator.specs import NetworkSpec, Spec, TrainSpec

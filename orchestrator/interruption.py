@@ -1,26 +1,50 @@
-"""Ctrl-C, and a polite termination, that no callback can swallow."""
+"""Ctrl-C, and a polite termination, that no callback can swallow and nothing that blocks can put off."""
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
+
+INTERRUPTED = 130  # the exit code
+REACTION_SECONDS = 5.0  # from a stop to the KeyboardInterrupt: code outside Python may keep it from being raised
+CLEAN_UP_SECONDS = 20.0  # from a stop to the end of the program, which writes its report meanwhile
+AGAIN_SECONDS = 1.0  # the same from a second stop
+SHOW_CURSOR = b"\x1b[?25h"  # a live view hides it
 
 
 class Interruption:
     """Raises KeyboardInterrupt when the user stops the run, and remembers that it did.
 
     What a signal's handler raises is lost where it strikes in a callback of Ray's, or while a module is imported that
-    catches everything. So whoever waits also calls ``check``. Made and entered on the main thread.
+    catches everything. So a loop that waits also calls ``check``. Entered on the main thread.
+
+    Python runs a signal's handler between two instructions of the main thread; while that waits in C++ (for a cluster
+    or a storage that never answers), it does not run. So a thread watches too, and ends the process, with ``farewell``
+    on standard error, when the program has not ended in time after a stop. Processes of a Ray that was started here
+    end with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, farewell: str = "interrupted") -> None:
+        self.farewell = farewell
         self._asked = False
         self._held = False
+        self._raised = False
 
     def __enter__(self) -> Interruption:
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        with suppress(OSError):  # standard error may be closed
+            self._stderr = os.dup(2)  # that which Ray's start redirects is not for this
+        self._watcher = threading.Thread(target=self._watch, name="interruption", daemon=True)
+        self._watcher.start()
         self._listen()
         return self
 
@@ -29,15 +53,22 @@ class Interruption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self._writer)  # ends the watcher
+        self._watcher.join()
+        os.close(self._reader)
+        if hasattr(self, "_stderr"):
+            os.close(self._stderr)
 
     def check(self) -> None:
         """Raise what a handler raised before, if it was lost."""
         if self._asked:
+            self._raised = True
             raise KeyboardInterrupt
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let what must not be left half done end first; whoever asks a second time is not made to wait.
+        """Let what must not be left half done end first, for a few seconds; a second stop does not wait.
 
         What is done inside may set handlers of its own, as Ray does when it starts: they are replaced.
         """
@@ -56,4 +87,31 @@ class Interruption:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         again, self._asked = self._asked, True
         if again or not self._held:
+            self._raised = True
             raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        """End the process when it does not end by itself in time after a stop."""
+        stops, first, deadline = 0, 0.0, None
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if select.select([self._reader], [], [], left)[0]:
+                numbers = os.read(self._reader, 64)
+                if not numbers:
+                    return
+                now = time.monotonic()
+                for _ in filter(self._before.__contains__, numbers):
+                    stops += 1
+                    first = first or now
+                    deadline = first + REACTION_SECONDS if stops == 1 else now + AGAIN_SECONDS
+            elif self._raised and stops == 1 and time.monotonic() < first + CLEAN_UP_SECONDS:
+                deadline = first + CLEAN_UP_SECONDS
+            else:
+                self._end()
+
+    def _end(self) -> None:
+        with suppress(OSError):
+            if os.isatty(1):
+                os.write(1, SHOW_CURSOR)
+            os.write(self._stderr, f"\n{self.farewell}\n".encode())
+        os._exit(INTERRUPTED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import select
 import shlex
 import shutil
 import sys
@@ -21,6 +20,7 @@ from orchestrator.datasets import DatasetError, DatasetInfo, check_present, desc
 from orchestrator.graph import Plan, needed
 from orchestrator.interruption import Interruption
 from orchestrator.methods import METHODS
+from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
 from orchestrator.plan import plan
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
@@ -29,44 +29,23 @@ from orchestrator.schedule import schedule
 from orchestrator.states import StageState
 from orchestrator.tracking import prepare, tracking_of
 
-BAD_INPUT, FAILED, INTERRUPTED, UNREAD = 2, 1, 130, 141
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the arguments say; gives the exit code.
-
-    0 done, 1 a stage failed, 2 bad input, 130 interrupted, 141 nobody reads the output any more (``... | head``).
-    """
+    """Run what the arguments say; returns the exit code (see ``last_resort.run_command``)."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
+    command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
+
+    def run(interruption: Interruption) -> int:
         options = _parser().parse_intermixed_args(arguments)
-        options.command = shlex.join(["python", "-m", "orchestrator.run", *arguments])
-        with Interruption() as interruption:
-            code = _run(options, interruption)
-        sys.stdout.flush()  # while what goes wrong with it can still be answered for
-        return code
-    except (RecipeError, DatasetError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print(
-            f"\ninterrupted; what is finished is kept, and the same command goes on:\n  {options.command}",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
-    except BrokenPipeError:
-        if _is_read():  # another pipe: a fault that must be seen
-            raise
-        # What Python would still write as it ends has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+        options.command = command
+        return _run(options, interruption)
 
-
-def _is_read() -> bool:
-    """Whether somebody is at the other end of standard output."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), select.POLLOUT)
-    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    return run_command(
+        run,
+        refusals=(RecipeError, DatasetError, StorageError),
+        interrupted=f"interrupted; what is finished is kept, and the same command goes on:\n  {command}",
+        verbose="--verbose" in arguments,
+    )
 
 
 def _run(options: argparse.Namespace, interruption: Interruption) -> int:
@@ -121,7 +100,7 @@ def _execute(
     if tracking:
         view.say(prepare(tracking))
     view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
-    from orchestrator import executor
+    from orchestrator import ray_connection
     from orchestrator.checks import check_cluster, student_slots
 
     names = [network.name for network in recipe.ladder.networks]
@@ -142,11 +121,14 @@ def _execute(
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
+        cluster = ray_connection.find(options.address, view.warn)  # may set what Ray reads when it is imported
         import ray
+
+        from orchestrator import executor
 
         try:
             with interruption.held():
-                executor.connect(options.address, options.verbose)
+                ray_connection.connect(cluster, options.verbose)
             has = ray.cluster_resources()
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             check_cluster(recipe, nodes)

@@ -10,21 +10,20 @@ from pathlib import Path
 from orchestrator.artifacts import StorageError, Store
 from orchestrator.export.finding import ExportError, default_folder, find_expert, find_student, open_run
 from orchestrator.export.options import chosen_formats
+from orchestrator.last_resort import FAILED, run_command
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export what the arguments say; gives the exit code: 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+    """Export what the arguments say; returns the exit code (see ``last_resort.run_command``): 1 if a check failed."""
     options = _parser().parse_args(arguments)
-    try:
-        return _export(options)
-    except (ExportError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was exported", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(
+        lambda interruption: _export(options),
+        refusals=(ExportError, StorageError),
+        interrupted="interrupted; nothing was exported",
+        verbose=options.verbose,
+    )
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -79,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--out", metavar="FOLDER", help="where to write (default: exports/<run>/<method>-seed<seed>)")
     add("--dataset-root", metavar="FOLDER", help="where an image_folder's photos lie now (default: as in the recipe)")
+    add("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 
 

@@ -7,19 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from orchestrator.artifacts import StorageError, Store
+from orchestrator.last_resort import run_command
 from orchestrator.report import serve, writing
-
-BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say; gives the exit code: 0 done, 2 bad input."""
+    """Do what the arguments say; returns the exit code (see ``last_resort.run_command``)."""
     options = _parser().parse_args(arguments)
-    try:
-        return _do(options)
-    except StorageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    return run_command(lambda interruption: _do(options), verbose=options.verbose)
 
 
 def _do(options: argparse.Namespace) -> int:
@@ -62,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compare", nargs="+", metavar="RUN", help="two runs or more of this storage, side by side on one page"
     )
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 
 

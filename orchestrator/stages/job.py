@@ -7,13 +7,15 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.artifacts import Artifact, Store, short
+from orchestrator.artifacts import Artifact, StorageError, Store, short
+from orchestrator.full_disk import full_disk_message, is_full_disk
 from orchestrator.graph import Failure
 from orchestrator.recipe import Resources
 from orchestrator.specs import NetworkSpec
@@ -24,6 +26,25 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
 class StageError(RuntimeError):
     """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
+
+
+@contextmanager
+def storage_faults(storage: str) -> Iterator[None]:
+    """Turns errors of the storage, and of a disk that is full, into a StageError.
+
+    Raises:
+        StageError: with one line that says what to do.
+    """
+    try:
+        yield
+    except StageError:
+        raise
+    except StorageError as error:
+        raise StageError(str(error)) from error
+    except Exception as error:
+        if is_full_disk(error):
+            raise StageError(full_disk_message(storage)) from error
+        raise
 
 
 def with_place(error: BaseException) -> str:

@@ -23,6 +23,7 @@ import torch
 from curricula.difficulty import Evidence, available, score, spearman
 from orchestrator import own_code
 from orchestrator.artifacts import Artifact
+from orchestrator.full_disk import reserve
 from orchestrator.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.start_up import start_up_seconds
@@ -82,7 +83,9 @@ def run(job: Job) -> Artifact:
 
 
 def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    reserve(path)
+    return array
 
 
 def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:

@@ -20,10 +20,12 @@ import ray.tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.search import Searcher
 
-from orchestrator.artifacts import Artifact, Store
+from orchestrator.artifacts import Artifact, StorageError, Store
+from orchestrator.full_disk import is_full_disk
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
 from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, with_place
+from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
@@ -130,6 +132,8 @@ class Trials(Searcher):
         attempt = self.running.pop(trial_id)
         self.slot_seconds += (result or {}).get("slot_seconds", 0.0)
         number, config = attempt.number, self.proposals.points[attempt.number]
+        if result is not None and result.get("of_storage"):  # it says nothing of the trial: the search ends
+            raise StorageError(result["failure"])
         if error or result is None or "failure" in result:
             why = (result or {}).get("failure")
             if why is None:
@@ -205,12 +209,16 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     spec = TrainSpec.from_plain(config["training"])
     trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
     try:
-        with Logbook(trial, spec, f"{log_folder(job)}/{config['folder']}") as logbook:
+        with (
+            storage_faults(job.storage),
+            Logbook(trial, spec, f"{log_folder(job)}/{config['folder']}") as logbook,
+        ):
             trained = train_here(trial, spec, TrialObserver(trial, logbook, spec.steps), World(), single_device(job))
     except ray.exceptions.RayError:
         raise
     except StageError as error:
-        ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error)})
+        of_storage = isinstance(error.__cause__, StorageError) or is_full_disk(error)
+        ray.tune.report({METRIC: 0.0, "step": 0, "failure": str(error), "of_storage": of_storage})
         return
     except Exception as error:  # Tune would try it again, as it does when the process dies
         details = ("logs", log_folder(job), config["folder"], "error.txt")

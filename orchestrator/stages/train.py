@@ -22,7 +22,7 @@ import torch
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
-from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.stages.start_up import start_up_seconds
@@ -152,16 +152,17 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     start, spec = time.time(), chosen_spec(job)
     job.say(doing="training")
     try:
-        with Logbook(job, spec) if world.main() else nullcontext() as logbook:
-            trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
+        with storage_faults(job.storage):
+            with Logbook(job, spec) if world.main() else nullcontext() as logbook:
+                trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
+            if world.main():
+                took = time.monotonic() - ready  # without the wait for its inputs
+                slot_seconds = (start_up + took) * world.size + config["start_up"] + job.board.leading(job.name)
+                _commit(job, spec, trained, world, start, slot_seconds)
     except StageError as error:
         if world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError):
             raise  # a file that this node alone lacks, perhaps
         return {"error": str(error)}
-    if world.main():
-        took = time.monotonic() - ready  # without the wait for its inputs
-        slot_seconds = (start_up + took) * world.size + config["start_up"] + job.board.leading(job.name)
-        _commit(job, spec, trained, world, start, slot_seconds)
     return {}
 
 

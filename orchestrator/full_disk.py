@@ -1,0 +1,69 @@
+"""A disk, or a quota, that is full: how it shows in errors of other packages, and the message that says so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+CODES = (errno.ENOSPC, errno.EDQUOT)
+# Not every package keeps the error's number: safetensors has it in words, numpy says how much it could not write.
+WORDS = re.compile(
+    rf"no space left on (the )?device|disk quota exceeded|OutOfDisk|os error ({'|'.join(map(str, CODES))})\b"
+    r"|\d+ requested and \d+ written",
+    re.IGNORECASE,
+)
+ROOM = 1 << 20  # bytes; a disk with less than this free is called full
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that a disk or a quota is full."""
+    return any(getattr(item, "errno", None) in CODES or WORDS.search(str(item)) for item in _causes(error))
+
+
+def full_disk_message(storage: str) -> str:
+    """The message for an ``is_full_disk`` error of work that writes to ``storage`` and to the temporary folder."""
+    place = f"storage '{storage}' is full"
+    temporary = tempfile.gettempdir()
+    if not _is_full(storage.removeprefix("file://")) and _is_full(temporary):
+        place = f"the temporary folder {temporary} is full"
+    return (
+        f"{place}: no space left on the device, or the quota is used up. Make room there, or give another place "
+        "(--storage, TMPDIR); the same command then goes on, what is finished is kept"
+    )
+
+
+def reserve(path: Path) -> None:
+    """Allocate all blocks of a sparse file, so that a memory map of it can be written.
+
+    A write to a map for which the disk has no block ends the process with SIGBUS, which nothing can catch.
+
+    Raises:
+        OSError: when there is no room.
+    """
+    with open(path, "r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, max(1, os.fstat(stream.fileno()).st_size))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and all that it came from; Ray keeps what a worker raised in ``cause``."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        item = waiting.pop()
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        waiting += [item.__cause__, item.__context__, getattr(item, "cause", None)]
+
+
+def _is_full(folder: str) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < ROOM

@@ -1,0 +1,115 @@
+"""The end of every command: what is raised becomes a message of a line or two and an exit code.
+
+A traceback is shown with ``--verbose`` alone. Otherwise it goes into a file, with what is needed to find the defect.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from orchestrator.artifacts import StorageError
+from orchestrator.full_disk import is_full_disk
+from orchestrator.interruption import INTERRUPTED, Interruption
+
+BAD_INPUT, FAILED, UNREAD = 2, 1, 141
+PACKAGES = ("ces-kd-orchestrator", "ray", "torch", "torchvision", "numpy", "pyarrow")
+
+
+def run_command(
+    command: Callable[[Interruption], int],
+    refusals: tuple[type[Exception], ...] = (StorageError,),
+    interrupted: str = "interrupted",
+    verbose: bool = False,
+) -> int:
+    """Run a command to its end and return its exit code.
+
+    0 done, 1 something failed, 2 bad input, 130 interrupted, 141 nobody reads the output any more (``... | head``).
+
+    Args:
+        command: is given the interruption that it is to check while it waits.
+        refusals: the errors that tell of bad input, with a message that says all.
+        interrupted: the message after Ctrl-C or SIGTERM.
+        verbose: show the traceback of everything that is raised.
+    """
+    try:
+        with Interruption(interrupted) as interruption:
+            code = command(interruption)
+            sys.stdout.flush()  # while what goes wrong with it can still be answered for
+        return code
+    except refusals as error:
+        if verbose and error.__cause__:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"\n{interrupted}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and not _is_read():
+            # What Python would still write as it ends has no reader either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return UNREAD
+        if verbose:
+            traceback.print_exc()
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return FAILED
+
+
+def explain(error: BaseException) -> str:
+    """The message for an error that nothing foresaw; its traceback is put into a file that the message names."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    if is_full_disk(error):
+        return f"a disk is full ({said}); make room and give the same command again, what is finished is kept"
+    if isinstance(error, ImportError) and not (error.name or "orchestrator").startswith("orchestrator"):
+        return f"the Python package {error.name} can't be imported ({said}); install this project's requirements again"
+    where = keep_details("".join(traceback.format_exception(error)))
+    if isinstance(error, MemoryError):
+        return f"the memory is used up ({said}); {where}"
+    if isinstance(error, OSError):
+        return f"the operating system refused something ({said}); {where}"
+    return (
+        f"this is a defect of the program, not of what you gave it: {said}\n"
+        f"{where}; please report it with that file, and the recipe. What is finished is kept."
+    )
+
+
+def keep_details(details: str) -> str:
+    """Put details of an error into a file, with the command and the versions; returns a clause that says where."""
+    content = f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}\n{_about()}\n{details}"
+    try:
+        handle, path = tempfile.mkstemp(prefix="orchestrator-error-", suffix=".txt")
+        with os.fdopen(handle, "w", errors="replace") as stream:
+            stream.write(content)
+    except OSError:
+        return "its details could not be written to a file: --verbose shows them"
+    return f"its details are in {path}"
+
+
+def _about() -> str:
+    lines = [f"command: {shlex.join([sys.executable, *sys.argv])}", f"python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return "\n".join([*lines, platform.platform(), ""])
+
+
+def _is_read() -> bool:
+    """Whether somebody is at the other end of standard output."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
