@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.recipe import Method
 from orchestrator.recipe_reference import COMMAND, fields, page
 from tests.docs.pages import ROOT, pages, prose

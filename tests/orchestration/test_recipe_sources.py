@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from orchestrator.recipe import Recipe, RecipeError, find, load
+from orchestrator.recipe import Recipe, RecipeError
+from orchestrator.recipe_loading import find, load
 from orchestrator.recipe_reference import fields
 from orchestrator.run import main
-from orchestrator.wording import dotted
+from orchestrator.yaml_reading import dotted
 from tests.orchestration.examples import refusal, tiny
 
 # -- overrides ---------------------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ def test_an_override_without_a_field_is_refused(override: str) -> None:
 
 def test_an_override_that_is_not_yaml_is_refused_in_one_line() -> None:
     message = refusal("seeds=[1, 2")
-    assert message.startswith("seeds: the value '[1, 2' is not valid YAML")
+    assert message.startswith("seeds: not valid YAML: ")
     assert "\n" not in message
 
 
@@ -82,13 +83,13 @@ def test_a_recipe_file_that_is_not_there_is_named(source: str) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"name: [", "can't be read as YAML"),
-        (b"\xff\xfe\x00", "can't be read as YAML"),
-        (b"name: !!python/object/apply:os.getcwd []", "can't be read as YAML"),
+        (b"name: [", "not valid YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
+        (b"name: !!python/object/apply:os.getcwd []", "name (line 1): found the tag '!!python/object/apply:os.getcwd'"),
         (b"- a\n- b", "holds a list, not a mapping of fields"),
         (b"text", "holds a str, not a mapping of fields"),
         (b"", "holds nothing, not a mapping of fields"),
-        (b"1: 2", "[1]: found 1; give a field's name as text"),
+        (b"1: 2", "1 (line 1): unknown field"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(content: bytes, complaint: str, tmp_path: Path) -> None:
