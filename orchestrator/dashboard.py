@@ -41,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     store = Store(options.storage)
-    run = None if options.all else options.run or store.read_text("reports", "latest")
-    if run:
+    run = options.run
+    if run is None:
+        run = (store.read_text("reports", "latest") or "").strip() or None
+    if options.all:
+        run = None
+    if run is not None:
         read(store, run)  # known before anything is served
     with Interruption(), tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
         logs = _logs(store, Path(folder) / "copy")

@@ -69,6 +69,19 @@ def checked_uri(given: str) -> str:
     return given
 
 
+def folder_name(given: str) -> str:
+    """Returns the name of one folder, unchanged.
+
+    Raises:
+        PathError: for an empty text, a path of several names, and names that no file system takes.
+    """
+    _check_text(given)
+    if "/" in given or given in (".", ".."):
+        raise PathError(f"found {given!r}, a path; give the name of one folder")
+    _check_length(given, len(given.encode()), LONGEST_NAME)
+    return given
+
+
 def _check_text(given: str) -> None:
     if not given.strip():
         raise PathError(f"found {given!r}, which is empty; give a path, or leave it out")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
-from orchestrator.paths import checked_uri, local_path
+from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
 
 Method = Literal[
@@ -152,7 +152,7 @@ class Search(Section):
         description="halving: shares of a trial's steps at which points are compared, rising; "
         "each rung takes as many steps as the first",
     )
-    warm_start: tuple[str, ...] = Field(
+    warm_start: tuple[Annotated[str, AfterValidator(folder_name)], ...] = Field(
         (),
         strict=False,
         description="folders of earlier searches (search-...) over the same artifacts, for the sampler to learn from",
