@@ -31,6 +31,7 @@ from typing import Any
 from pyarrow import fs as pafs
 
 from orchestrator.full_disk import full_disk_message, is_full_disk
+from orchestrator.paths import PathError, folder_or_uri
 
 RECORD = "artifact.json"
 CHUNK = 1 << 22
@@ -70,18 +71,18 @@ class Store:
     """Reads and commits artifacts below one storage URI. Cheap to make, so workers make their own from the URI."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
         try:
-            if "://" in uri:
-                self.filesystem, self.root = pafs.FileSystem.from_uri(uri)
+            self.uri = folder_or_uri(uri)
+            if "://" in self.uri:
+                self.filesystem, self.root = pafs.FileSystem.from_uri(self.uri)
             else:
-                self.filesystem, self.root = pafs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+                self.filesystem, self.root = pafs.LocalFileSystem(), str(Path(self.uri).absolute())
+            if not self.root:
+                raise ValueError("it names no bucket or folder")
+        except PathError as error:
+            raise StorageError(f"storage: {error}") from None
         except Exception as error:  # pyarrow raises a different class for every back end
-            raise StorageError(
-                f"storage '{uri}' can't be opened: {error}. Give a folder or a URI such as s3://bucket/path."
-            ) from error
-        if not self.root:
-            raise StorageError(f"storage '{uri}' names no bucket or folder. Give a URI such as s3://bucket/path.")
+            raise StorageError(f"storage '{uri}' can't be opened: {error}; try a folder or s3://bucket/path") from error
 
     @property
     def local_root(self) -> Path | None:

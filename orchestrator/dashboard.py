@@ -19,9 +19,9 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts import StorageError, Store, short
-from orchestrator.methods import REFERENCE
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
+from orchestrator.methods import REFERENCE
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
@@ -37,8 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     store = Store(options.storage)
-    run = None if options.all else options.run or store.read_text("reports", "latest")
-    if run:
+    run = options.run
+    if run is None:
+        run = (store.read_text("reports", "latest") or "").strip() or None
+    if options.all:
+        run = None
+    if run is not None:
         read(store, run)  # known before anything is served
     with tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
         logs = _logs(store, Path(folder) / "copy")

@@ -1,22 +1,18 @@
-"""The recipe: the YAML file that a run is made from, its schema and its checks. Imports neither torch nor ray."""
+"""A recipe's schema and its checks; ``recipe_loading.py`` reads one from a file. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.methods import METHODS, MethodName
+from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
-from orchestrator.wording import explain, nearest
 
-RECIPES = Path(__file__).parent / "recipes"
-DEFAULT_RECIPE = "mnist5k"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -34,7 +30,9 @@ class LadderNetwork(Section):
     name: str = Field(description="a registered network (models.names() lists them), or module:callable")
     steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
     learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
-    weights: str | None = Field(None, description="a .safetensors file: the network is taken from it, not trained")
+    weights: Annotated[str, AfterValidator(local_path)] | None = Field(
+        None, description="a .safetensors file: the network is taken from it, not trained"
+    )
     workers: int | None = Field(None, gt=0, description="its Ray Train workers, instead of resources.workers")
 
     @model_validator(mode="before")
@@ -153,7 +151,7 @@ class Search(Section):
         description="halving: shares of a trial's steps at which points are compared, rising; "
         "each rung takes as many steps as the first",
     )
-    warm_start: tuple[str, ...] = Field(
+    warm_start: tuple[Annotated[str, AfterValidator(folder_name)], ...] = Field(
         (),
         strict=False,
         description="folders of earlier searches (search-...) over the same artifacts, for the sampler to learn from",
@@ -191,7 +189,9 @@ class Resources(Section):
 class Recipe(Section):
     """A run, whole."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="begins the name of the run's report")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="begins the name of the run's report"
+    )
     dataset: DatasetRecipe = Field(description="the images")
     ladder: Ladder = Field(description="the networks")
     training: Training = Field(description="how every network is trained")
@@ -209,7 +209,7 @@ class Recipe(Section):
         description="where trainings are tracked beside TensorBoard: nowhere, MLflow, or Weights & Biases; "
         "never changes a result",
     )
-    tracking_uri: str | None = Field(
+    tracking_uri: Annotated[str, AfterValidator(checked_uri)] | None = Field(
         None,
         description="mlflow: server or database; by default MLFLOW_TRACKING_URI, else a database in the storage. "
         "wandb: address of a server of your own",
@@ -274,78 +274,3 @@ class Recipe(Section):
 
 def _twice(values: Sequence[Any]) -> str:
     return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes 1e-3 for a number, as YAML 1.2 does; PyYAML alone takes it for text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
-
-
-def load(source: str | None, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe by name (one of ``recipes/``) or path, with ``field=value`` overrides.
-
-    Raises:
-        RecipeError: naming the file or the field.
-    """
-    path = find(source or DEFAULT_RECIPE)
-    try:
-        content = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"recipe {path} can't be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise RecipeError(f"recipe {path} holds {found}, not a mapping of fields")
-    for override in overrides:
-        _override(content, override)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(explain(error.errors(), Recipe)) from None
-
-
-def find(source: str) -> Path:
-    """The recipe's file.
-
-    Raises:
-        RecipeError: with the nearest name, where there is no such recipe.
-    """
-    if source.endswith((".yaml", ".yml")) or "/" in source:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise RecipeError(f"recipe file {source} does not exist")
-        return path
-    known = names()
-    if source not in known:
-        raise RecipeError(
-            f"recipe '{source}' is not known{nearest(source, known)}; known: {', '.join(known)}; or give a path"
-        )
-    return RECIPES / f"{source}.yaml"
-
-
-def names() -> list[str]:
-    """Names of the recipes that come with the program."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    dotted, equals, text = override.partition("=")
-    *path, last = dotted.split(".")
-    if not equals or not all((*path, last)):
-        raise RecipeError(f"'{override}' is neither a recipe nor field=value, with dots between the names of fields")
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "it can't be read"
-        raise RecipeError(f"{dotted}: the value '{text}' is not valid YAML: {problem}") from error
-    place = content
-    for key in path:
-        if place.get(key) is None:
-            place[key] = {}
-        if not isinstance(place[key], dict):
-            raise RecipeError(f"{dotted}: '{key}' holds {place[key]!r}, which has no fields; set '{key}' as a whole")
-        place = place[key]
-    place[last] = value

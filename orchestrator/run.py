@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator import recipe_reference, report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
 from orchestrator.interruption import Interruption
-from orchestrator.methods import METHODS
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
+from orchestrator.methods import METHODS
 from orchestrator.plan import plan
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     view = view_for(quiet=options.quiet, verbose=options.verbose)
-    source, overrides = _split(options.recipe)
+    source, overrides = recipes.split(options.recipe)
     recipe = recipes.load(source, overrides)
     store = Store(options.storage)
     data = describe(recipe.dataset)
@@ -203,14 +203,6 @@ def _print_plan(planned: Plan, store: Store, kept: dict[str, Artifact], damaged:
         state = "keep" if stage.identity in kept else "make again (damaged)" if stage.identity in damaged else "make"
         print(f"{stage.name:<{width}}  {state:<5} {store.folder(stage.identity)}")
     print(f"run {planned.run_id}: {len(planned.stages)} stages, {len(planned.stages) - len(kept)} to do")
-
-
-def _split(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The recipe's name, if one is given, and the overrides."""
-    sources = [word for word in words if "=" not in word]
-    if len(sources) > 1:
-        raise RecipeError(f"two recipes are given: {', '.join(sources)}; give one, and overrides as field=value")
-    return (sources[0] if sources else None), [word for word in words if "=" in word]
 
 
 class _FullHelp(argparse.Action):

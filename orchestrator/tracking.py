@@ -54,7 +54,7 @@ def tracking_of(recipe: Recipe, store: Store) -> Tracking | None:
             )
         uri = f"{SQLITE}{folder}/mlflow.db"
     if uri.startswith(SQLITE):  # workers have other working directories
-        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
+        uri = f"{SQLITE}{Path(uri.removeprefix(SQLITE)).expanduser().absolute()}"
     return Tracking("mlflow", recipe.name, uri, folder)
 
 

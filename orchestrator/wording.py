@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,8 +14,10 @@ from pydantic import AfterValidator, BaseModel
 from pydantic_core import ErrorDetails
 
 from orchestrator.own_code import PATH
+from orchestrator.yaml_reading import Path, Place, dotted
 
 LONGEST = 80  # characters of a wrong value that are shown
+MOST_LINES = 20  # mistakes that are shown at once
 
 # What to give instead, by pydantic's name of the mistake; its own words speak of tuples and instances.
 _GIVE = {
@@ -33,7 +35,7 @@ _GIVE = {
     "literal_error": "one of {expected}",
     "too_short": "a list of at least {min_length}",
     "string_pattern_mismatch": "letters, digits, '_', '.' and '-', beginning with a letter or digit",
-    "invalid_key": "a field's name as text",
+    "string_too_long": "text of at most {max_length} characters",
 }
 
 
@@ -52,22 +54,31 @@ class NameOrOwn:
         return found
 
 
-def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel]) -> str:
-    """Mistakes that pydantic found in a value of ``schema``, one a line: field, what was found, what to do."""
-    places = [error["loc"] for error in errors]
+def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel], places: Mapping[Path, Place] | None = None) -> str:
+    """Returns mistakes that pydantic found in a value of ``schema``, one a line: field, what was found, what to do.
+
+    Args:
+        places: where values stand in a file, by their path; fields that are not in it are named without a line.
+    """
+    wrong = [error["loc"] for error in errors]
     lines = []
     for error in errors:
         place = error["loc"]
-        inside = any(other[: len(place)] == place for other in places if len(other) > len(place))
+        inside = any(other[: len(place)] == place for other in wrong if len(other) > len(place))
         if error["type"] == "too_short" and inside:
             continue  # pydantic does not count the wrong items of a list
-        lines.append(_explain(error, schema))
+        lines.append(_explain(error, schema, places.get(place) if places else None))
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more"]
     return "\n".join(lines)
 
 
-def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
+def _explain(error: ErrorDetails, schema: type[BaseModel], place: Place | None) -> str:
     field = dotted(error["loc"])
+    if place and place.line and field:
+        field += f" (line {place.line})"
     kind, found = error["type"], error.get("input")
+    shown = place.text if place and place.text and not isinstance(found, str) else _shown(found)
     if kind == "value_error":
         message = error["msg"].removeprefix("Value error, ")
         return f"{field}: {message}" if field else message  # a check of the whole recipe names its fields itself
@@ -75,22 +86,22 @@ def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
         return f"{field}: required, but not set"
     if kind == "extra_forbidden":
         known = list(_model_at(error["loc"][:-1], schema).model_fields)
-        return f"{field}: unknown field{nearest(str(error['loc'][-1]), known)}; known here: {', '.join(known)}"
+        name = str(error["loc"][-1])
+        return (
+            f"{field}: unknown field{_elsewhere(name, schema) or nearest(name, known)}; known here: {', '.join(known)}"
+        )
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         known = list(_model_at(error["loc"], schema).model_fields)
-        return f"{field}: found {_shown(found)}; give a mapping with any of the fields {', '.join(known)}"
+        return f"{field}: found {shown}; give a mapping with any of the fields {', '.join(known)}"
     if kind not in _GIVE:
-        return f"{field}: found {_shown(found)}; {error['msg'][0].lower()}{error['msg'][1:]}"
+        return f"{field}: found {shown}; {error['msg'][0].lower()}{error['msg'][1:]}"
     context = error.get("ctx", {})
-    line = f"{field}: found {_shown(found)}; give {_GIVE[kind].format(**context)}"
+    line = f"{field}: found {shown}; give {_GIVE[kind].format(**context)}"
+    if kind == "string_type" and isinstance(found, (bool, int, float)):
+        line += f": put it in quotes, '{shown}'"
     if kind == "literal_error" and isinstance(found, str):
         line += nearest(found, [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")])
     return line
-
-
-def dotted(place: Iterable[int | str]) -> str:
-    """``("ladder", "networks", 1, "steps")`` as ``ladder.networks[1].steps``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -145,6 +156,22 @@ def _shown(value: Any) -> str:
         return "nothing"
     text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def _elsewhere(name: str, schema: type[BaseModel]) -> str:
+    """``; did you mean ...?`` with the full names of the fields that are called so, if there are any."""
+
+    def visit(model: type[BaseModel], before: str) -> Iterator[str]:
+        for field, info in model.model_fields.items():
+            if field == name:
+                yield f"{before}{field}"
+            inner = model_of(info.annotation)
+            if inner is not None:
+                many = "[0]" if typing.get_origin(info.annotation) is tuple else ""
+                yield from visit(inner, f"{before}{field}{many}.")
+
+    found = list(visit(schema, ""))
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def _model_at(place: Iterable[int | str], schema: type[BaseModel]) -> type[BaseModel]:

@@ -1,10 +1,13 @@
 """What a recipe says about its data, and what a data set answers: plain values, numpy and pydantic only."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+
+from orchestrator.paths import local_path
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """The values of `subset`: which part of the data an image belongs to."""
@@ -47,7 +50,7 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     name: str = Field(
         description="cifar10, cifar100, fashion_mnist, mnist5k, synthetic, image_folder (photos), or module:callable"
     )
-    root: str = Field(
+    root: Annotated[str, AfterValidator(local_path)] = Field(
         default="data",
         description="folder of a set that is read from files, absolute or from the folder that the run is started in",
     )

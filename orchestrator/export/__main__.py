@@ -11,6 +11,7 @@ from orchestrator.artifacts import StorageError, Store
 from orchestrator.export.finding import ExportError, default_folder, find_expert, find_student, open_run
 from orchestrator.export.options import chosen_formats
 from orchestrator.last_resort import FAILED, run_command
+from orchestrator.paths import PathError, local_path
 
 DONE = 0
 
@@ -28,27 +29,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     formats = chosen_formats(options.format, options.quantize)
-    if options.expert and (options.method or options.seed is not None):
+    out, dataset_root = _path("--out", options.out), _path("--dataset-root", options.dataset_root)
+    if options.expert is not None and (options.method or options.seed is not None):
         raise ExportError("--expert names a network of the ladder; leave out --method and --seed, which name a student")
     run = open_run(Store(options.storage), options.run)
-    chosen = find_expert(run, options.expert) if options.expert else find_student(run, options.method, options.seed)
-    who = f"expert {chosen.name}" if options.expert else f"{chosen.name} by {chosen.method}, seed {chosen.seed}"
+    chosen = (
+        find_expert(run, options.expert)
+        if options.expert is not None
+        else find_student(run, options.method, options.seed)
+    )
+    who = f"expert {chosen.name}" if chosen.method is None else f"{chosen.name} by {chosen.method}, seed {chosen.seed}"
     print(f"run {run.id}: {who} ({chosen.why})", flush=True)
 
     from orchestrator.export.formats import ExportFailedError
     from orchestrator.export.making import CARD, export
 
-    folder = Path(options.out) if options.out else default_folder(run, chosen)
+    folder = Path(out) if out else default_folder(run, chosen)
     try:
         export(
             run, chosen, formats, folder,
-            int8=bool(options.quantize), dataset_root=options.dataset_root, say=lambda line: print(line, flush=True),
+            int8=bool(options.quantize), dataset_root=dataset_root, say=lambda line: print(line, flush=True),
         )  # fmt: skip
     except ExportFailedError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     print(f"model card: {folder / CARD}")
     return DONE
+
+
+def _path(option: str, given: str | None) -> str | None:
+    """Returns the path that an option names; None where it is not given."""
+    try:
+        return None if given is None else local_path(given)
+    except PathError as error:
+        raise ExportError(f"{option}: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.wording import plain
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts import StorageError, Store
+from orchestrator.paths import PathError, folder_name
 from orchestrator.report import again
 from orchestrator.report.content import derived, slot_seconds
 from orchestrator.wording import nearest
@@ -19,7 +20,10 @@ def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
     Raises:
         StorageError: when there is no such run, with those that there are, or its report.json can't be read.
     """
-    wanted = run_id or (store.read_text("reports", "latest") or "").strip()
+    try:
+        wanted = (store.read_text("reports", "latest") or "").strip() if run_id is None else folder_name(run_id)
+    except PathError as error:
+        raise StorageError(f"run: {error}") from None
     text = store.read_text("reports", wanted, "report.json") if wanted else None
     if text is None:
         known = runs(store)

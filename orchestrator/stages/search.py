@@ -24,8 +24,7 @@ from orchestrator.artifacts import Artifact, StorageError, Store
 from orchestrator.full_disk import is_full_disk
 from orchestrator.graph import trial_identity
 from orchestrator.specs import SearchSpec, TrainSpec
-from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, with_place
-from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults
+from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults, with_place
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of

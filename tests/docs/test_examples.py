@@ -11,10 +11,9 @@ from itertools import chain
 from typing import Any
 
 import pytest
-import yaml
 
-from orchestrator import recipe as recipes
-from orchestrator import run
+from orchestrator import recipe_loading as recipes
+from orchestrator import run, yaml_reading
 from orchestrator.recipe import Recipe, RecipeError
 from tests.docs.conftest import PROGRAM, Workplace, words_of
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
@@ -72,10 +71,10 @@ def way(command: str) -> str:
 
 def _steps(command: str) -> int:
     """The most steps that a network, or a trial, trains for in the recipe that a command names."""
-    source, overrides = run._split(run._parser().parse_intermixed_args(words_of(command)).recipe)
+    source, overrides = recipes.split(run._parser().parse_intermixed_args(words_of(command)).recipe)
     shown = {block.file: block for block in BLOCKS if block.file}
     if source in shown:
-        recipe = Recipe.model_validate(yaml.load(shown[source].text, recipes._Loader))
+        recipe = Recipe.model_validate(yaml_reading.read(shown[source].text).content)
     else:
         recipe = recipes.load(source, overrides)
     own = [network.steps or recipe.training.steps for network in recipe.ladder.networks]
@@ -107,7 +106,7 @@ def test_an_example_works(block: Block, request: pytest.FixtureRequest) -> None:
         case "python":
             _execute(block, request)
         case "yaml":
-            content = yaml.load(block.text, recipes._Loader)
+            content = yaml_reading.read(block.text).content
             Recipe.model_validate(content if "name" in content else _completed(content))
         case "files":
             place: Workplace = request.getfixturevalue("finished" if _needs_a_run(block.text) else "place")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.methods import METHODS
 from orchestrator.recipe_reference import COMMAND, fields, page
 from tests.docs.pages import ROOT, pages, prose

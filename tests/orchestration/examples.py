@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.datasets import describe
 from orchestrator.graph import Plan, Stage

@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.datasets import describe
 from orchestrator.plan import plan
-from orchestrator.recipe import Recipe, load
+from orchestrator.recipe import Recipe
+from orchestrator.recipe_loading import load
 from orchestrator.recipe_reference import fields
 from tests.orchestration.examples import TINY, refusal
 
@@ -84,8 +85,8 @@ def test_any_word_that_is_no_field_is_refused_by_its_dotted_name(word: str, sect
         ("dataset.seed='128'", "dataset.seed: found '128'; give a whole number"),
         ("dataset.synthetic.images='128'", "dataset.synthetic.images: found '128'; give a whole number"),
         ("training.optimizer.learning_rate=fast", "training.optimizer.learning_rate: found 'fast'; give a number"),
-        ("training.optimizer.learning_rate=.inf", "training.optimizer.learning_rate: found inf; give a finite number"),
-        ("distillation.kd_weight=.nan", "distillation.kd_weight: found nan; give a finite number"),
+        ("training.optimizer.learning_rate=.inf", "training.optimizer.learning_rate: found .inf; give a finite number"),
+        ("distillation.kd_weight=.nan", "distillation.kd_weight: found .nan; give a finite number"),
         ("distillation.kd_weight=1.5", "distillation.kd_weight: found 1.5; give a number of at most 1"),
         ("resources.gpus=-1", "resources.gpus: found -1; give a number of at least 0"),
         ("training.optimizer.momentum=1", "training.optimizer.momentum: found 1; give a number below 1"),

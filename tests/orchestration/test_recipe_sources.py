@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from orchestrator.recipe import Recipe, RecipeError, find, load
+from orchestrator.recipe import Recipe, RecipeError
+from orchestrator.recipe_loading import find, load, split
 from orchestrator.recipe_reference import fields
 from orchestrator.run import main
-from orchestrator.wording import dotted
-from tests.orchestration.examples import refusal, tiny
+from orchestrator.yaml_reading import dotted
+from tests.orchestration.examples import TINY, refusal, tiny
 
 # -- overrides ---------------------------------------------------------------------------------------------------
 
@@ -47,11 +50,53 @@ def test_the_last_of_two_overrides_holds() -> None:
     assert tiny("training.steps=5", "training.steps=6").training.steps == 6
 
 
-@pytest.mark.parametrize("override", ["name.first=x", "ladder.networks.0.steps=3", "seeds.0=1"])
-def test_an_override_through_a_value_without_fields_says_what_to_set(override: str) -> None:
-    *path, _ = override.partition("=")[0].split(".")
-    assert "which has no fields; set '" in (message := refusal(override))
-    assert message.startswith(".".join(path))
+@pytest.mark.parametrize(
+    ("override", "index", "name", "steps"),
+    [
+        ("ladder.networks[0].steps=9", 0, "plain_cnn_8", 9),  # a bare name in the file
+        ("ladder.networks[3].steps=9", 3, "plain_cnn_2", 9),
+        ("ladder.networks[1]=plain_cnn_7", 1, "plain_cnn_7", None),
+        ("ladder.networks[1]={name: plain_cnn_7, steps: 9}", 1, "plain_cnn_7", 9),
+        ("ladder.networks[1].name=plain_cnn_7", 1, "plain_cnn_7", None),
+    ],
+)
+def test_an_override_reaches_into_a_list(override: str, index: int, name: str, steps: int | None) -> None:
+    networks = tiny(override).ladder.networks
+    assert (networks[index].name, networks[index].steps) == (name, steps)
+    assert [network for place, network in enumerate(networks) if place != index] == [
+        network for place, network in enumerate(tiny().ladder.networks) if place != index
+    ]
+
+
+def test_an_entry_of_a_list_of_values_is_set_alone() -> None:
+    assert tiny("seeds[1]=7").seeds == (0, 7)
+    assert tiny("search.space.a=[0.1, 1]", "search.space.a[0]=0.5").search.space.a.low == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("name.first=x", "name.first: 'name' holds 'tiny', which has no fields; set 'name' as a whole"),
+        (
+            "ladder.networks.steps=3",
+            "'ladder.networks' is a list, which has no fields; set 'ladder.networks' as a whole",
+        ),
+        ("ladder.networks.0.steps=3", "or ladder.networks[0]"),
+        ("seeds.0=1", "or seeds[0]"),
+        ("ladder.networks[4].steps=3", "entries ladder.networks[0] to ladder.networks[3]; set one of these, or"),
+        ("ladder.networks[-1].steps=3", "'ladder.networks[-1].steps=3' is neither a recipe nor field=value"),
+        ("training[0]=3", "training is no list, so it has no entry [0]"),
+        ("resources.cpus[0]=3", "resources.cpus is not set; set it as a whole: resources.cpus=[...]"),
+        ("methods[0].steps=3", "'methods[0]' holds 'labels', which has no fields"),
+        ("storage=/mnt/runs", "storage: is an option, not a field of the recipe; write --storage"),
+        ("steps=3", "unknown field; did you mean ladder.networks[0].steps or training.steps or search.steps?"),
+        ("x[=3", "neither a recipe nor field=value"),
+    ],
+)
+def test_an_override_that_can_not_be_set_says_what_can(override: str, remedy: str) -> None:
+    message = refusal(override)
+    assert remedy in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("override", ["=3", ".=3", "training.=3", "training..steps=3"])
@@ -61,7 +106,7 @@ def test_an_override_without_a_field_is_refused(override: str) -> None:
 
 def test_an_override_that_is_not_yaml_is_refused_in_one_line() -> None:
     message = refusal("seeds=[1, 2")
-    assert message.startswith("seeds: the value '[1, 2' is not valid YAML")
+    assert message.startswith("seeds: not valid YAML: ")
     assert "\n" not in message
 
 
@@ -73,6 +118,47 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
         find("mnist5")
 
 
+@pytest.mark.parametrize("place", ["lr=0.1/recipe.yaml", "recipe", "a=b"])
+def test_a_word_that_is_an_existing_file_is_a_recipe(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text(Path(TINY).read_text())
+    assert split([place, "seeds=[0]"]) == (place, ["seeds=[0]"])
+    assert load(place) == tiny()
+
+
+def test_a_word_whose_ending_alone_makes_sense_is_a_recipe_that_is_not_there() -> None:
+    assert split(["lr=0.1/gone.yaml", "dataset.root=a.yaml"]) == ("lr=0.1/gone.yaml", ["dataset.root=a.yaml"])
+
+
+def test_a_recipe_comes_out_of_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(Path(TINY).read_bytes(),))
+    writer.start()
+    try:
+        assert load(str(pipe)) == tiny()
+    finally:
+        writer.join()
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("", "recipe: found '', which is empty"),
+        (str(Path(TINY).parent), "is a folder; give the file in it"),
+        ("~no-such-user/recipe.yaml", "no such user's home folder is known"),
+        ("s3://bucket/recipe.yaml", "a URI; give a path on a file system that is mounted here"),
+        ("a" * 300 + ".yaml", "with a name of more than 255 bytes"),
+        ("/dev/zero", "more than 256 KiB, so it is no recipe"),
+    ],
+)
+def test_what_is_no_file_of_a_recipe_is_refused(source: str, complaint: str) -> None:
+    assert complaint in refusal(source=source)
+
+
 @pytest.mark.parametrize("source", ["gone.yaml", "folder/gone.yml", "folder/gone"])
 def test_a_recipe_file_that_is_not_there_is_named(source: str) -> None:
     with pytest.raises(RecipeError, match=f"recipe file {source} does not exist"):
@@ -82,13 +168,13 @@ def test_a_recipe_file_that_is_not_there_is_named(source: str) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"name: [", "can't be read as YAML"),
-        (b"\xff\xfe\x00", "can't be read as YAML"),
-        (b"name: !!python/object/apply:os.getcwd []", "can't be read as YAML"),
+        (b"name: [", "not valid YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
+        (b"name: !!python/object/apply:os.getcwd []", "name (line 1): found the tag '!!python/object/apply:os.getcwd'"),
         (b"- a\n- b", "holds a list, not a mapping of fields"),
         (b"text", "holds a str, not a mapping of fields"),
         (b"", "holds nothing, not a mapping of fields"),
-        (b"1: 2", "[1]: found 1; give a field's name as text"),
+        (b"1: 2", "1 (line 1): unknown field"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(content: bytes, complaint: str, tmp_path: Path) -> None:

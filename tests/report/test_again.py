@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import recipe as recipes
+from orchestrator import recipe_loading as recipes
 from orchestrator.report.again import as_yaml, command
 from tests.orchestration.examples import tiny
 
