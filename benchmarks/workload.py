@@ -22,6 +22,7 @@ from orchestrator.artifacts import Artifact, Store
 from orchestrator.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
 from orchestrator.training.images import ResidentImages, TrainingData
 from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.pace import Timing
 from orchestrator.training.teaching import DIFFICULTY, SCORE
 
 STUDENT = "resnet8"
@@ -143,5 +144,5 @@ class Silent:
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         return False
 
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+    def tick(self, step: int, steps: int, timing: Timing) -> None:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.export.card_code import code_of, from_image_file
 from orchestrator.export.exported import Exported
-from orchestrator.export.finding import method_words
+from orchestrator.export.finding import counted, method_words
 from orchestrator.export.latency import processor
 from orchestrator.report.text import mean, percent, table
 from orchestrator.specs import TrainSpec
@@ -42,10 +42,14 @@ def introduction(exported: Exported) -> str:
             f"size). The teacher of its ladder is `{exported.run.teacher.name}`, "
             f"{_capacity(exported.run.teacher.row)}."
         )
+    if chosen.row["test_accuracy"] is None:
+        tested = "Its test accuracy is not known: it was exported before the run had evaluated it."
+    else:
+        tested = f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about['counts']['test']:,} images."
     return (
         f"# {title(exported)}\n\nAn image classifier for {shape.classes} classes: `{shape.name}`, "
         f"{_capacity(_size_row(exported))}. {origin} Why this network: {chosen.why}.\n\n"
-        f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about['counts']['test']:,} images."
+        f"{tested}"
     )
 
 
@@ -101,9 +105,11 @@ def how_to_use(exported: Exported) -> str:
 def accuracy(exported: Exported) -> str:
     chosen, report = exported.chosen, exported.run.report
     rows = [[f"this network, `{chosen.name}`", *_accuracies(chosen.row)]]
-    seeds = [row for row in report["methods"] if row["method"] == chosen.method]
+    seeds = [
+        row for row in report["methods"] if row["method"] == chosen.method and row["validation_accuracy"] is not None
+    ]
     if chosen.method is not None:
-        rows.append([f"`{chosen.method}`, mean of {len(seeds)} seeds", *_over_seeds(seeds, mean)])
+        rows.append([f"`{chosen.method}`, mean of {counted(seeds, 'seed')}", *_over_seeds(seeds, mean)])
         rows.append(["sample standard deviation over seeds", *_over_seeds(seeds, _deviation)])
         rows += [[f"seed {row['seed']}", *_accuracies(row)] for row in seeds]
     if not exported.is_teacher:

@@ -24,6 +24,7 @@ from orchestrator.export.finding import Chosen, Run
 from orchestrator.export.formats import ExportFailedError
 from orchestrator.export.options import Format
 from orchestrator.export.outside import FloatArray
+from orchestrator.export.reasons import reason_in
 from orchestrator.training.networks import new_network
 
 TOLERANCE = 1e-4  # of the largest logit: fp32 sums taken in another order
@@ -106,7 +107,7 @@ def run_outside(form: Format, path: Path, batches: list[FloatArray]) -> list[Flo
     """The logits of each batch, from a fresh Python process that can't import this project.
 
     Raises:
-        ExportFailedError: with the process's last line, when it fails.
+        ExportFailedError: with the process's error, when it fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
@@ -116,8 +117,8 @@ def run_outside(form: Format, path: Path, batches: list[FloatArray]) -> list[Flo
             cwd=folder, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
-            last = (done.stderr.strip() or f"it ended with code {done.returncode}").splitlines()[-1]
-            raise ExportFailedError(f"{path.name} does not run in a process without this project: {last}")
+            reason = reason_in(done.stderr) or f"it ended with code {done.returncode}"
+            raise ExportFailedError(f"{path.name} does not run in a process without this project: {reason}")
         with np.load(outputs) as found:
             return [found[str(number)] for number in range(len(batches))]
 

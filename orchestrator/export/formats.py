@@ -18,6 +18,7 @@ from orchestrator.export.deployable import Deployable, deployable, weights_file
 from orchestrator.export.finding import Chosen, Run
 from orchestrator.export.options import Format
 from orchestrator.export.quiet import quietly
+from orchestrator.export.reasons import reason_of
 
 
 class ExportFailedError(RuntimeError):
@@ -61,9 +62,8 @@ def write(form: Format, run: Run, chosen: Chosen, path: Path) -> None:
             else:
                 write_onnx(network, example, path, describe(run, chosen))
     except Exception as error:  # tracing runs a person's own code on stand-ins: it may raise anything
-        reason = str(error).strip().partition("\n")[0]
         raise ExportFailedError(
-            f"{chosen.name} can't be written as a graph for {form} ({type(error).__name__}: {reason}); "
+            f"{chosen.name} can't be written as a graph for {form} ({reason_of(error)}); "
             "--format safetensors takes any network"
         ) from error
 

@@ -18,6 +18,7 @@ from orchestrator.export.deployable import IntArray, RunImages
 from orchestrator.export.formats import ExportFailedError, check_onnx
 from orchestrator.export.outside import Runner
 from orchestrator.export.quiet import quietly
+from orchestrator.export.reasons import reason_of
 from orchestrator.training.evaluation import BATCH
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 32
@@ -85,9 +86,8 @@ def quantise(source: Path, target: Path, images: RunImages) -> int:
         onnx.save(model, target)
         check_onnx(target)
     except Exception as error:  # the quantiser has no error class of its own
-        reason = str(error).strip().partition("\n")[0]
         raise ExportFailedError(
-            f"{source.name} can't be quantised ({type(error).__name__}: {reason}); leave --quantize out"
+            f"{source.name} can't be quantised ({reason_of(error)}); leave --quantize out"
         ) from error
     prepared.unlink()
     return len(chosen)

@@ -7,6 +7,7 @@ as quick as what is most like it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.graph import Stage, longest_chain
@@ -14,6 +15,8 @@ from orchestrator.progress.state import Progress, StageProgress
 from orchestrator.progress.words import duration
 from orchestrator.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
 
+ALL = ("", "")  # the kind and the network of every stage
+DOUBT_SECONDS = 20.0  # of work, that a pace known from other stages is worth beside a stage's own
 BACKWARD = 2  # a training step is a forward pass and about two more for the gradients
 
 
@@ -43,11 +46,15 @@ def work(spec: Any, multiply_adds: Mapping[str, int], images: int) -> float:
 
 def seconds_left(run: Progress) -> float | None:
     """Seconds until the last stage ends, or None while nothing tells how quick the work is."""
-    paces = _paces(run)
-    if not paces:
+    paces = _Paces(run)
+    if not paces.seen:
         return None
     left = {entry.stage.identity: _left(run, entry, paces) for entry in run.stages.values()}
-    longest, _ = longest_chain([entry.stage for entry in run.stages.values()], left)
+    alone = {
+        entry.stage.identity: left[entry.stage.identity] / max(1.0, min(entry.width, run.slots))
+        for entry in run.stages.values()
+    }
+    longest, _ = longest_chain([entry.stage for entry in run.stages.values()], alone)
     return max(longest, sum(left.values()) / run.slots)
 
 
@@ -58,36 +65,69 @@ def overall(run: Progress) -> str:
     return text if left is None else f"{text}, about {duration(left)} left"
 
 
-def _left(run: Progress, entry: StageProgress, paces: Mapping[tuple[str, str], float]) -> float:
+def _left(run: Progress, entry: StageProgress, paces: _Paces) -> float:
     """Slot-seconds that a stage still needs."""
     if entry.state not in ("waiting", "running"):
         return 0.0
-    if entry.seconds_left is not None:
-        return entry.seconds_left
-    pace = paces.get(_like(entry.stage)) or paces.get((entry.stage.kind, "")) or paces[("", "")]
     done = entry.status["step"] / entry.status["steps"] if entry.status.get("steps") else 0.0
-    return (1 - done) * work(entry.stage.spec, run.multiply_adds, run.images) / pace
+    foretold = (1 - done) * work(entry.stage.spec, run.multiply_adds, run.images) / paces.of(entry.stage)
+    left, spent = entry.seconds_left, entry.seconds_spent
+    if left is None or spent is None:
+        return foretold
+    doubt = _doubt(left)
+    return (spent * left * entry.width + doubt * foretold) / (spent + doubt)
 
 
-def _paces(run: Progress) -> dict[tuple[str, str], float]:
-    """Multiply-adds a slot-second: of stages alike, of each kind, and of all (the key of two empty words)."""
-    sums: dict[tuple[str, str], tuple[float, float]] = {}
-    for entry in run.stages.values():
-        amount = work(entry.stage.spec, run.multiply_adds, run.images)
-        if entry.state == "done":
-            seconds = entry.slot_seconds
-        elif entry.seconds_left:
-            seconds = entry.seconds_left
-            amount *= 1 - entry.status["step"] / entry.status["steps"]
-        else:
-            continue
-        for key in (_like(entry.stage), (entry.stage.kind, ""), ("", "")):
-            before = sums.get(key, (0.0, 0.0))
-            sums[key] = (before[0] + amount, before[1] + seconds)
-    return {key: amount / seconds for key, (amount, seconds) in sums.items() if amount and seconds}
+def _doubt(seconds_left: float) -> float:
+    """Seconds of work that what was known before a stage is worth beside its own pace; none at its end."""
+    return min(DOUBT_SECONDS, seconds_left)
 
 
-def _like(stage: Stage) -> tuple[str, str]:
-    """Stages that are about as quick as each other: one kind, one network."""
+@dataclass
+class _Seen:
+    """Multiply-adds that are done, the slot-seconds that they took, and how much what is alike counts beside them."""
+
+    amount: float = 0.0
+    seconds: float = 0.0
+    doubt: float = DOUBT_SECONDS
+
+    def add(self, amount: float, seconds: float, doubt: float) -> None:
+        self.amount, self.seconds = self.amount + amount, self.seconds + seconds
+        self.doubt = min(self.doubt, doubt)
+
+
+class _Paces:
+    """Multiply-adds a slot-second: of stages alike, of each kind, and of all (the key of two empty words).
+
+    What is first seen of a kind, or of a network, counts beside what was known before, and more as it goes on: so a
+    forecast does not jump where a stage begins.
+    """
+
+    def __init__(self, run: Progress) -> None:
+        self.seen: dict[tuple[str, str], _Seen] = {}
+        for entry in run.stages.values():
+            amount = work(entry.stage.spec, run.multiply_adds, run.images)
+            if entry.state == "done":
+                seconds, doubt = entry.slot_seconds, 0.0
+            elif entry.seconds_left is not None and entry.seconds_spent:
+                seconds, doubt = entry.seconds_spent * entry.width, _doubt(entry.seconds_left)
+                amount *= entry.seconds_spent / (entry.seconds_spent + entry.seconds_left)
+            else:
+                continue
+            if amount and seconds:
+                for key in _keys(entry.stage):
+                    self.seen.setdefault(key, _Seen()).add(amount, seconds, doubt)
+
+    def of(self, stage: Stage) -> float:
+        """The pace that a stage is taken to have."""
+        everything = self.seen[ALL]
+        pace = everything.amount / everything.seconds
+        for seen in (self.seen[key] for key in reversed(_keys(stage)) if key in self.seen):
+            pace = (seen.amount + seen.doubt * pace) / (seen.seconds + seen.doubt)
+        return pace
+
+
+def _keys(stage: Stage) -> tuple[tuple[str, str], ...]:
+    """Stages that are about as quick as each other (one kind, one network), those of a kind, and all."""
     network = getattr(stage.spec, "network", None)
-    return stage.kind, network.name if network else ""
+    return (stage.kind, network.name if network else ""), (stage.kind, ""), ALL

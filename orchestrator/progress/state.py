@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from orchestrator.artifacts import Artifact
 from orchestrator.graph import Failure, Stage
 from orchestrator.progress.words import describe, ended
+from orchestrator.specs import SearchSpec
 from orchestrator.states import StageState, State
 
 StageGroup = Literal["stage", "student", "evaluation"]
@@ -62,11 +63,20 @@ class StageProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of a training or a score that says how quick it is."""
-        rate, batch = self.status.get("images_per_second"), getattr(self.stage.spec, "batch_size", 1)
-        if self.state != "running" or not rate:
-            return None
-        return (self.status["steps"] - self.status["step"]) * batch / rate
+        """Of a training or a score, once it says so."""
+        return self.status.get("seconds_left") if self.state == "running" else None
+
+    @property
+    def seconds_spent(self) -> float | None:
+        """Of the steps that are done, at the pace that they have now; known wherever ``seconds_left`` is."""
+        left = self.seconds_left
+        return None if left is None else max(0.0, self.status["whole_seconds"] - left)
+
+    @property
+    def width(self) -> int:
+        """How many slots its work can use at once."""
+        spec = self.stage.spec
+        return spec.round_size if isinstance(spec, SearchSpec) else self.stage.settings.get("workers", 1)
 
 
 class Progress:

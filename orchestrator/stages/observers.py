@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.stages.job import Job
 from orchestrator.stages.logbook import Logbook
+from orchestrator.training.pace import Timing
 
 CHECKPOINT = "state.safetensors"
 
@@ -45,8 +46,8 @@ class StageObserver:
         self.last_checkpoint = now
         return True
 
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
-        self.job.say(step=step, steps=steps, images_per_second=images_per_second, accuracy=self.accuracy)
+    def tick(self, step: int, steps: int, timing: Timing) -> None:
+        self.job.say(step=step, steps=steps, accuracy=self.accuracy, **vars(timing))
 
 
 class RayTrainObserver(StageObserver):

@@ -32,6 +32,7 @@ from orchestrator.training.folds import folds_of
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.pace import Pace
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import DIFFICULTY, SCORE, Scores
@@ -58,7 +59,7 @@ def run(job: Job) -> Artifact:
             for e in range(len(spec.experts) if spec.views else 0)
         ]
         folds = _array(scratch / FOLDS, np.float32, (spec.folds, count, classes)) if spec.folds else None
-        done, worker_seconds, begun = 0, 0.0, time.monotonic()
+        done, worker_seconds, pace = 0, 0.0, Pace(count)
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
             for expert in range(len(spec.experts)):
@@ -69,8 +70,8 @@ def run(job: Job) -> Artifact:
                 folds[:, numbers] = rows["folds"].transpose(1, 0, 2)
             done += len(numbers)
             worker_seconds += float(rows["seconds"].sum())
-            rate = done / (time.monotonic() - begun)
-            job.say(step=done, steps=count, unit="images", images_per_second=rate)
+            pace.reached(done, time.monotonic())
+            job.say(step=done, steps=count, unit="images", **vars(pace.timing()))
         results: dict[str, Any] = {"images": count, "views": spec.views}
         if spec.ladder:
             results |= _write_difficulty(scratch, spec, folders, clean, folds)

@@ -30,6 +30,7 @@ from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.stages.train import results_of, single_device, train_here
+from orchestrator.training.pace import Timing
 from orchestrator.training.world import World
 
 ASHA_GRACE = 0.25  # share of a trial's steps that every trial may run
@@ -193,7 +194,7 @@ class TrialObserver(StageObserver):
             ray.tune.report(row | {"curve": self.curve})
         return written
 
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+    def tick(self, step: int, steps: int, timing: Timing) -> None:
         return None
 
 

@@ -31,6 +31,7 @@ from orchestrator.training.guidance import Guidance, Shown
 from orchestrator.training.images import TrainingData
 from orchestrator.training.loader import Loader, StepGroup
 from orchestrator.training.measured import measured
+from orchestrator.training.pace import Pace, Timing
 from orchestrator.training.precision import autocast, uses_bf16
 from orchestrator.training.state import TrainingState
 from orchestrator.training.sums import Sums
@@ -38,6 +39,7 @@ from orchestrator.training.transfer import to_device
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
+PASSES_OF_A_STEP = 3  # forward and backward, in forward passes
 
 
 class TrainingDivergedError(RuntimeError):
@@ -58,7 +60,7 @@ class Observer(Protocol):
         """
         ...
 
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+    def tick(self, step: int, steps: int, timing: Timing) -> None:
         """About once a second, on the main worker."""
         ...
 
@@ -123,6 +125,8 @@ class _Loop:
         self.best_row: dict[str, Any] | None = None
         self.saved_step: int | None = None
         self.clock = Clock()
+        images = self.plan.batch_size
+        self.pace = Pace(spec.steps, images, self.interval, len(data.validation) / images / PASSES_OF_A_STEP)
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
         self.taught = np.zeros_like(guidance.taught)
@@ -170,20 +174,20 @@ class _Loop:
 
     def run(self) -> Trained:
         self.model.train()
-        last_tick, last_step = time.monotonic(), self.step
+        last_tick = time.monotonic()
         for group in self.loader.groups(self.step):
             self.clock.spend("data")
             self._take_steps(group)
             if group.batches[-1].last_of_pass:
                 self._end_pass()
             self.clock.spend("compute")
+            self.pace.reached(self.step, time.monotonic())
             if self.step % self.interval == 0 or self.step == self.spec.steps:
                 self._validate()
             now = time.monotonic()
             if self.world.main() and now - last_tick >= TICK_SECONDS:
-                rate = (self.step - last_step) * self.plan.batch_size / (now - last_tick)
-                self.observer.tick(self.step, self.spec.steps, rate)
-                last_tick, last_step = now, self.step
+                self.observer.tick(self.step, self.spec.steps, self.pace.timing())
+                last_tick = now
                 self.clock.spend("report")
         return self._result()
 
@@ -256,6 +260,7 @@ class _Loop:
         if sums.diverged_at is not None:
             self._diverged(sums.diverged_at)
         stretch = self.clock.stretch()  # here, where the device has caught up
+        self.pace.reached(self.step, time.monotonic())
         accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
         if not math.isfinite(validation_loss):
             self._diverged(self.step - 1)
@@ -286,6 +291,7 @@ class _Loop:
         self.clock.spend("checkpoint" if written else "report")
         if written:
             self.saved_step = self.step
+        self.pace.validated(time.monotonic())
         self.clock.begin_stretch()
 
     def _diverged(self, step: int) -> None:

@@ -73,6 +73,7 @@ def test_a_network_whose_graph_is_another_is_not_exported(
     assert main(["--storage", run.store.uri, "--format", form, "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and reason in error
+    assert "\x1b" not in error and "Next steps" not in error
     assert list(out.iterdir()) == []
 
 

@@ -70,6 +70,76 @@ def test_a_student_that_was_not_trained_is_not_chosen(run: Run) -> None:
     assert find_student(run, "kd").seed == 1
 
 
+# -- runs that are not whole -------------------------------------------------------------------------------------
+
+
+UNFINISHED = ("kd/seed-1", "takd/seed-0", "takd/seed-1")
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Run:
+    """A run in which kd lacks seed 1, takd both seeds, and the expert plain_cnn_4 is in training."""
+    store, chosen = Store(str(tmp_path)), planned("methods=[labels, kd, takd]")
+    without = [
+        "train/plain_cnn_4@sequential",
+        *(f"{kind}/{student}" for kind in ("student", "evaluate") for student in UNFINISHED),
+    ]
+    report.write(chosen, store, make_artifacts(chosen, store, without), reused=set(), sizes=SIZES)
+    return open_run(store, None)
+
+
+def test_students_that_are_not_finished_are_named_beside_the_one_that_is_chosen(part: Run) -> None:
+    chosen = find_student(part)
+    assert chosen.method == "labels"
+    assert "of 2 methods" in chosen.why and "not finished, so not compared: kd (seed 1), takd" in chosen.why
+    assert "best of its 1 seed on" in find_student(part, "kd").why
+    assert find_student(part, "labels", 0).why == "as asked for"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (
+            ("--method", "takd"),
+            ["'takd' of run", "is not finished", "Finished: labels, kd; missing: kd (seed 1), takd"],
+        ),
+        (("--method", "kd", "--seed", "1"), ["seed 1 of method 'kd'", "is not finished", "Finished: 0"]),
+        (("--method", "kd", "--seed", "7"), ["seed 7 is not among", "there are: 0, 1"]),
+        (("--method", "take"), ["'take' is not in run", "did you mean 'takd'", "there are: labels, kd, takd"]),
+        (("--expert", "plain_cnn_4@sequential"), ["expert 'plain_cnn_4@sequential'", "is not finished", "plain_cnn_8"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_not_finished_is_told_from_what_the_run_does_not_have(
+    part: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], named: list[str]
+) -> None:
+    message = refusal(capsys, part, *arguments)
+    assert [words for words in named if words not in message] == []
+    assert ("the same run command finishes it" in message) == ("not finished" in message)
+
+
+def test_a_run_without_a_finished_student_says_which_are_missing(tmp_path: Path) -> None:
+    store, chosen = Store(str(tmp_path)), planned("methods=[labels, kd]")
+    students = [stage.name for stage in chosen.stages if stage.name.startswith("student/")]
+    report.write(chosen, store, make_artifacts(chosen, store, students), reused=set(), sizes=SIZES)
+    with pytest.raises(ExportError, match=r"no finished student \(missing: labels, kd\); the same run command"):
+        find_student(open_run(store, None))
+
+
+def test_a_student_waits_for_the_teacher_that_it_is_compared_with(tmp_path: Path) -> None:
+    store, chosen = Store(str(tmp_path)), planned("methods=[labels]")
+    report.write(chosen, store, make_artifacts(chosen, store, ["train/plain_cnn_8"]), reused=set(), sizes=SIZES)
+    run = open_run(store, None)
+    assert find_student(run).method == "labels"
+    with pytest.raises(
+        ExportError, match=r"the teacher 'plain_cnn_8', which exported networks are compared with, .* not"
+    ):
+        run.teacher  # noqa: B018  (looked up on access)
+
+
+# -- experts, runs and folders -----------------------------------------------------------------------------------
+
+
 def test_an_expert_is_found_by_the_name_that_the_report_gives_it(run: Run) -> None:
     chosen = find_expert(run, "plain_cnn_4@sequential")
     assert chosen.artifact.name == "train/plain_cnn_4@sequential"

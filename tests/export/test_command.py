@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shutil
@@ -94,6 +95,22 @@ def test_a_run_in_an_object_store_is_exported(finished: Callable[[str], Run], tm
     run, out, said = open_run(RemoteStore(tmp_path / "remote"), None), tmp_path / "out", list[str]()
     export(run, find_student(run), ("torch-export",), out, int8=False, dataset_root=None, say=said.append)
     assert {path.name for path in out.iterdir()} == {"model.pt2", "README.md"}
+
+
+def test_a_run_that_is_not_whole_is_exported_with_a_card_that_says_what_is_missing(
+    finished: Callable[[str], Run], tmp_path: Path
+) -> None:
+    whole = finished("plain")
+    report = copy.deepcopy(whole.report)
+    for row in report["methods"]:
+        row["test_accuracy"] = None
+        if row["seed"] == 1:
+            row["validation_accuracy"] = None
+    run = Run(whole.id, whole.store, report)
+    export(run, find_student(run), ("safetensors",), tmp_path, int8=False, dataset_root=None, say=lambda _: None)
+    card = (tmp_path / "README.md").read_text()
+    assert "not finished, so not compared: labels (seed 1), kd (seed 1)" in card
+    assert "mean of 1 seed " in card and "Its test accuracy is not known" in card
 
 
 def test_photos_that_have_moved_are_asked_for_and_found_where_they_are(

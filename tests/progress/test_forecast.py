@@ -56,6 +56,33 @@ def test_equal_stages_are_foretold_to_take_what_the_first_took(tmp_path: Path) -
     assert overall(run.progress).endswith("stages done, about 0:08 left")
 
 
+def test_a_pace_that_is_new_is_believed_the_more_the_more_of_it_has_been_seen(tmp_path: Path) -> None:
+    run = Run(tmp_path, "methods=[labels]", "seeds=[0]")
+    student = "student/labels/seed-0"
+    run.end_all_but(student)
+    run.progress.status({student: {"doing": "training"}})
+    before = seconds_left(run.progress)
+    assert before is not None
+    found = []
+    for spent in (1.0, 20.0, 900.0, 1000.0):  # it takes 1000 seconds; what had been seen before it was much quicker
+        timing = {"seconds_left": 1000.0 - spent, "whole_seconds": 1000.0}
+        run.progress.status({student: {"step": spent, "steps": 1000, **timing}})
+        found.append(seconds_left(run.progress))
+    assert before < found[0] < 0.1 * 1000 and found[1] == pytest.approx(0.5 * 980, rel=0.1)  # type: ignore[operator]
+    assert found[2] == pytest.approx(100, rel=0.1) and found[3] == 0.0
+
+
+def test_work_that_several_workers_share_takes_the_less_time(tmp_path: Path) -> None:
+    run = Run(tmp_path, "methods=[labels]", "seeds=[0]", "resources.workers=2")
+    teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
+    run.end_all_but(teacher)
+    run.progress.status({teacher: {"step": 2960, "steps": 3000, "seconds_left": 40.0, "whole_seconds": 3000.0}})
+    run.progress.slots = 2.0
+    assert seconds_left(run.progress) == pytest.approx(40.0, rel=0.02)
+    run.progress.slots = 1.0
+    assert seconds_left(run.progress) == pytest.approx(80.0, rel=0.02)  # they take turns
+
+
 def test_a_finished_run_has_nothing_left(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.end_all_but()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.graph import Failure
+from orchestrator.training.pace import Timing
 from tests.progress.runs import Run
 
 
@@ -49,15 +50,12 @@ def test_what_goes_wrong_beside_a_stage_is_a_warning(tmp_path: Path) -> None:
     assert run.view.said == ["student/kd/seed-0: tracking: no longer sent to the server"]
 
 
-def test_a_training_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
+def test_a_stage_says_its_time_left_itself_once_it_knows_its_pace(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    teacher = next(stage for stage in run.plan.stages if stage.kind == "train")
-    batch = teacher.spec.batch_size  # type: ignore[attr-defined]
-    run.progress.status({teacher.name: {"step": 10, "steps": 30, "images_per_second": 4.0 * batch}})
-    assert run.progress.stages[teacher.name].seconds_left == 5.0
-
-
-def test_a_score_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    run.progress.status({"score": {"step": 100, "steps": 300, "unit": "images", "images_per_second": 50.0}})
-    assert run.progress.stages["score"].seconds_left == 4.0
+    teacher = next(entry for entry in run.progress.stages.values() if entry.stage.kind == "train")
+    run.progress.status({teacher.stage.name: {"step": 1, "steps": 30, **vars(Timing())}})
+    assert (teacher.seconds_left, teacher.seconds_spent) == (None, None)
+    run.progress.status({teacher.stage.name: {"step": 10, "steps": 30, **vars(Timing(64.0, 5.0, 8.0))}})
+    assert (teacher.seconds_left, teacher.seconds_spent) == (5.0, 3.0)
+    run.end(teacher.stage.name)
+    assert (teacher.seconds_left, teacher.seconds_spent) == (None, None)

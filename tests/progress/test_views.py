@@ -80,12 +80,14 @@ def test_the_live_view_fits_the_terminal_and_shows_what_runs_and_what_waits_for_
     run = Run(tmp_path)
     run.end("ingest")
     teacher, ta = [stage.name for stage in run.plan.stages if stage.name.startswith("train/")][:2]
-    run.progress.status({teacher: {"step": 5, "steps": 30, "accuracy": 0.5, "images_per_second": 64.0, "node": "a"}})
+    run.progress.status(
+        {teacher: {"step": 5, "steps": 30, "accuracy": 0.5, "seconds_left": 61.0, "whole_seconds": 73.0, "node": "a"}}
+    )
     seen = drawn(run, width)
     assert max(map(len, seen)) <= width
     row = {line.split()[1]: line for line in seen if len(line.split()) > 1}
     assert row["ingest"].startswith("✔") and "320 train" in row["ingest"]
-    assert row[teacher].startswith("▶") and "step 5 of 30" in row[teacher] and "left" in row[teacher]
+    assert row[teacher].startswith("▶") and "step 5 of 30, 1:01 left" in row[teacher]
     scored = teacher.replace("train/", "score/")
     assert row[ta].startswith("·") and f"waits for {scored}"[: width - 30] in row[ta]
     assert any(line.startswith("1 of ") for line in seen)

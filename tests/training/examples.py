@@ -21,6 +21,7 @@ from orchestrator.training.guidance import CachedExperts, Experts, Guidance, Onl
 from orchestrator.training.images import ResidentImages, TrainingData
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network
+from orchestrator.training.pace import Timing
 from orchestrator.training.teaching import make_pacing
 from orchestrator.training.world import World
 from tests.training.networks import DROPOUT
@@ -166,7 +167,7 @@ class Keeper:
             raise Killed
         return True
 
-    def tick(self, step: int, steps: int, images_per_second: float) -> None:
+    def tick(self, step: int, steps: int, timing: Timing) -> None:
         return None
 
 
