@@ -16,11 +16,14 @@ from typing import Any
 import ray
 
 from orchestrator.artifacts import Artifact, Store
-from orchestrator.graph import Failure, Stage
+from orchestrator.graph import Failure, Plan, Stage
 from orchestrator.interruption import Interruption
+from orchestrator.precision_choice import PrecisionChoice
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe
+from orchestrator.specs import TrainSpec
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError, storage_faults
+from orchestrator.stages.precision_probe import start_probe
 from orchestrator.stages.remote_board import open_board
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.tracking import tracking_of
@@ -45,6 +48,17 @@ def _warm_up() -> None:
     import ray.train.torch  # noqa: F401
 
     import orchestrator.stages.train  # noqa: F401
+
+
+def measure_precision(planned: Plan, interruption: Interruption) -> PrecisionChoice:
+    """Time training steps of the plan's student in both precisions, where students train."""
+    student, resources = planned.finals[0].train.spec, planned.recipe.resources
+    assert isinstance(student, TrainSpec)
+    reference = start_probe(student, resources.cpus, resources.student_gpus)
+    while not ray.wait([reference], timeout=POLL_SECONDS)[0]:
+        interruption.check()
+    choice: PrecisionChoice = ray.get(reference)
+    return choice
 
 
 def execute(

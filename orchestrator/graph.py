@@ -93,6 +93,7 @@ class Plan:
     searches: dict[str, Stage]  # method -> its search
     score: Stage | None
     source: Source
+    precision: str  # the measurement that chose it, or that the recipe did
 
     @property
     def coinciding(self) -> dict[str, str]:

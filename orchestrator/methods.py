@@ -7,10 +7,11 @@ documents read the table and name no method themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from orchestrator.topologies import Topology
 
+Expert = TypeVar("Expert")
 Dealing = Literal["none", "random", "reversed"]
 
 
@@ -47,6 +48,11 @@ class Method:
     drops_experts: bool = False
     control_of: str | None = None
     source: str = ""
+
+    def choose(self, ladder: list[Expert]) -> list[Expert]:
+        """Returns the experts of a ladder, given teacher first, that teach the student."""
+        places = {"none": slice(0), "teacher": slice(1), "smallest": slice(-1, None), "all": slice(None)}
+        return ladder[places[self.experts]]
 
     @property
     def searched_as(self) -> str | None:

@@ -12,6 +12,7 @@ from orchestrator import own_code, source
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
 from orchestrator.methods import METHODS, REFERENCE, Dealing, Method
+from orchestrator.precision_choice import PrecisionChoice, resolved
 from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe, RecipeError
 from orchestrator.specs import (
     CurriculumSpec,
@@ -26,20 +27,21 @@ from orchestrator.specs import (
 )
 from orchestrator.topologies import TEACHERS, Topology
 
-# The experts that teach a method's student, in a ladder with the teacher first.
-EXPERTS = {"teacher": slice(1), "smallest": slice(-1, None), "all": slice(None)}
 
+def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = None) -> Plan:
+    """All stages of a recipe on a data set.
 
-def plan(recipe: Recipe, data: DatasetInfo) -> Plan:
-    """All stages of a recipe on a data set."""
-    return _Planner(recipe, data).plan()
+    ``precision`` stands for ``training.precision: auto``; as long as it has not been measured, fp32 does.
+    """
+    return _Planner(recipe, data, precision).plan()
 
 
 class _Planner:
     """Builds the stages of one recipe. Equal stages are one stage, whatever asked for them."""
 
-    def __init__(self, recipe: Recipe, data: DatasetInfo) -> None:
-        self.recipe, self.data = recipe, data
+    def __init__(self, recipe: Recipe, data: DatasetInfo, choice: PrecisionChoice | None) -> None:
+        self.data, self.choice = data, choice
+        self.recipe, self.precision = resolved(recipe, choice)
         self.known: dict[str, Stage] = {}
         self.labels: dict[str, str] = {}  # an expert stage's identity -> its label
         self.ladders: dict[Topology, list[Expert]] = {}
@@ -80,6 +82,7 @@ class _Planner:
             searches=self.searches,
             score=main_score,
             source=self.source,
+            precision=str(self.choice) if self.choice else "as the recipe says",
         )
 
     # -- networks of the ladder ----------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ class _Planner:
             augmentation=training.augmentation,
             views=0,
             views_seed=recipe.ladder.seed,
-            precision=training.precision,
+            precision=self.precision,
             evaluate_every=training.evaluate_every,
             keep=training.keep,
             seed=recipe.ladder.seed,
@@ -216,7 +219,7 @@ class _Planner:
             views=recipe.distillation.views if self.source.students == "cached" else 0,
             views_seed=recipe.ladder.seed,
             augmentation=recipe.training.augmentation,
-            precision=recipe.training.precision,
+            precision=self.precision,
             threads=recipe.resources.cpus,
             ladder=tuple(expert.label for expert in ladder),
             fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
@@ -263,7 +266,7 @@ class _Planner:
         if method.experts == "none":
             return spec, (("data", self.ingest),)
         topology = method.topology or recipe.ladder.topology
-        teachers = self.ladder(topology)[EXPERTS[method.experts]]
+        teachers = method.choose(self.ladder(topology))
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
         guidance = self._guidance(teachers, self.source.students, drop)
         dealing = self._dealing(method)
@@ -326,9 +329,7 @@ class _Planner:
         return self.searches[method.name]
 
     def _evaluation(self, label: str, network: NetworkSpec, stage: Stage) -> Stage:
-        spec = EvaluateSpec(
-            network=network, precision=self.recipe.training.precision, threads=self.recipe.resources.cpus
-        )
+        spec = EvaluateSpec(network=network, precision=self.precision, threads=self.recipe.resources.cpus)
         return self._add(Stage("evaluate", f"evaluate/{label}", spec, (("data", self.ingest), ("network", stage))))
 
 

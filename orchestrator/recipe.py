@@ -75,7 +75,7 @@ class Training(Section):
         "crop_flip", description="none, crop (shifted at random), crop_flip (and mirrored), resized_crop_flip (photos)"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the hardware does it, else fp32"
+        "auto", description="auto: measured once in a storage, which of the two is faster for the student"
     )
     evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: a pass over the training images")
     keep: Literal["best", "last"] = Field("best", description="weights to keep: the best on validation, or the last")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import shlex
 import shutil
 import sys
@@ -13,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import precision_choice, recipe_reference, report
 from orchestrator import recipe_loading as recipes
-from orchestrator import recipe_reference, report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
@@ -22,8 +20,10 @@ from orchestrator.interruption import Interruption
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
 from orchestrator.methods import METHODS
 from orchestrator.plan import plan
+from orchestrator.precision_choice import PrecisionChoice
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
+from orchestrator.ray_session import RaySession
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
 from orchestrator.states import StageState
@@ -54,23 +54,31 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     recipe = recipes.load(source, overrides)
     store = Store(options.storage)
     data = describe(recipe.dataset)
-    planned = plan(recipe, data)
+    choice = precision_choice.stored(store, recipe)
+    planned = plan(recipe, data, choice)
     kept, damaged = _look_up(planned, store)
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
-        _print_plan(planned, store, kept, damaged)
+        _print_plan(planned, store, kept, damaged, precision_choice.is_open(recipe, choice))
     sizes = _check(recipe, data, planned, store, kept, view) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
-    for identity, files in damaged.items():
-        place = store.set_aside(identity)
-        view.warn(f"{identity}: {', '.join(files)} does not match its checksum; set aside in {place}, made again")
     done = _Executed(kept)
     if missing:
         assert sizes is not None
         interruption.check()
-        done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
+        with RaySession(options.address, options.verbose, view, interruption) as session:
+            if precision_choice.is_open(recipe, choice):
+                session.open()
+                choice = _measure_precision(recipe, planned, store, view, interruption)
+                planned = plan(recipe, data, choice)
+                kept, damaged = _look_up(planned, store)
+            for identity, files in damaged.items():
+                place = store.set_aside(identity)
+                what = f"{identity}: {', '.join(files)} does not match its checksum"
+                view.warn(f"{what}; set aside in {place}, made again")
+            done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption, session)
     else:
         view.say("nothing left to do: every stage's artifact exists")
     folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
@@ -78,6 +86,19 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     print(report.summary(planned, done.artifacts, width))
     print(f"report: {folder}/report.html")
     return done.code
+
+
+def _measure_precision(
+    recipe: Recipe, planned: Plan, store: Store, view: View, interruption: Interruption
+) -> PrecisionChoice:
+    """Measure which precision is faster and store the choice; Ray is up."""
+    from orchestrator import executor
+
+    view.say("precision auto: timing steps of the student in fp32 and bf16")
+    choice = executor.measure_precision(planned, interruption)
+    precision_choice.keep(store, recipe, choice)
+    view.say(f"precision: {choice}")
+    return choice
 
 
 @dataclass(frozen=True)
@@ -92,7 +113,7 @@ class _Executed:
 
 def _execute(
     options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
-    images: int, view: View, interruption: Interruption,
+    images: int, view: View, interruption: Interruption, session: RaySession,
 ) -> _Executed:  # fmt: skip
     """Make what is missing."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
@@ -100,7 +121,6 @@ def _execute(
     if tracking:
         view.say(prepare(tracking))
     view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
-    from orchestrator import ray_connection
     from orchestrator.checks import check_cluster, student_slots
 
     names = [network.name for network in recipe.ladder.networks]
@@ -119,33 +139,22 @@ def _execute(
                 warned.add(said)
                 view.warn(said)
 
-    # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
-        cluster = ray_connection.find(options.address, view.warn)  # may set what Ray reads when it is imported
-        import ray
+    try:
+        session.open()
+        from orchestrator import executor  # it imports ray, for which the session has made all ready
 
-        from orchestrator import executor
-
-        try:
-            with interruption.held():
-                ray_connection.connect(cluster, options.verbose)
-            has = ray.cluster_resources()
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            check_cluster(recipe, nodes)
-            where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(nodes)} node(s)"
-            view.say(f"Ray is up: {where}")
-            progress.slots = student_slots(recipe, nodes)
-            to_do = needed(planned.stages, missing)
-            outcome = executor.execute(to_do, kept, store, recipe, progress, publish, interruption)
-        except KeyboardInterrupt:
-            view.close()
-            there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are kept in {options.storage}"
-            view.warn(f"stopping; {there}; what was being trained goes on from its last checkpoint")
-            publish(going_on=False)
-            raise
-        finally:
-            view.close()
-            ray.shutdown()
+        check_cluster(recipe, session.nodes)
+        progress.slots = student_slots(recipe, session.nodes)
+        to_do = needed(planned.stages, missing)
+        outcome = executor.execute(to_do, kept, store, recipe, progress, publish, interruption)
+    except KeyboardInterrupt:
+        view.close()
+        there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are kept in {options.storage}"
+        view.warn(f"stopping; {there}; what was being trained goes on from its last checkpoint")
+        publish(going_on=False)
+        raise
+    finally:
+        view.close()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
         print(f"Next: mend what failed first; the same command then goes on:\n  {options.command}", file=sys.stderr)
@@ -197,12 +206,16 @@ def _check(
     return sizes
 
 
-def _print_plan(planned: Plan, store: Store, kept: dict[str, Artifact], damaged: dict[str, list[str]]) -> None:
+def _print_plan(
+    planned: Plan, store: Store, kept: dict[str, Artifact], damaged: dict[str, list[str]], undecided: bool
+) -> None:
     width = max(len(stage.name) for stage in planned.stages)
     for stage in planned.stages:
         state = "keep" if stage.identity in kept else "make again (damaged)" if stage.identity in damaged else "make"
         print(f"{stage.name:<{width}}  {state:<5} {store.folder(stage.identity)}")
     print(f"run {planned.run_id}: {len(planned.stages)} stages, {len(planned.stages) - len(kept)} to do")
+    if undecided:
+        print("training.precision is auto and is measured when the run starts; these are the stages in fp32")
 
 
 class _FullHelp(argparse.Action):

@@ -30,6 +30,7 @@ Family = Annotated[str, AfterValidator(NameOrOwn(FAMILIES))]
 Scorer = Annotated[str, AfterValidator(NameOrOwn(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
 Selector = Literal["stratified", "competent"]
+Precision = Literal["fp32", "bf16"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -150,7 +151,7 @@ class TrainSpec(Spec):
     augmentation: Augmentation
     views: int  # number of distinct views; 0: a new view in every pass
     views_seed: int
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Precision
     evaluate_every: int  # steps; 0: after every pass over the training images
     keep: Literal["best", "last"]
     seed: int
@@ -182,7 +183,7 @@ class ScoreSpec(CodedSpec):
     views: int
     views_seed: int
     augmentation: Augmentation
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Precision
     threads: int
     ladder: tuple[str, ...] = ()
     fold_network: NetworkSpec | None = None
@@ -283,7 +284,7 @@ class EvaluateSpec(Spec):
     """The test set, once, for one network."""
 
     network: NetworkSpec
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Precision
     threads: int
 
 

@@ -48,6 +48,7 @@ def build(
             "written": time.time(),
             "complete": all(stage.identity in artifacts for stage in planned.stages),
             "expert_outputs": str(planned.source),
+            "precision": planned.precision,
             "live": any(row["state"] in UNFINISHED for row in stages),
             "command": again.command(recipe),
         },

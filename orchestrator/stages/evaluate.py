@@ -11,7 +11,6 @@ from orchestrator.stages.train import single_device
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
-from orchestrator.training.precision import uses_bf16
 from orchestrator.training.process import set_up_process
 
 
@@ -27,7 +26,7 @@ def run(job: Job) -> Artifact:
         decoders=max(2, job.resources.cpus),
     )  # fmt: skip
     network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
-    bf16 = uses_bf16(spec.precision, device)
+    bf16 = spec.precision == "bf16"
     test_accuracy, test_loss = evaluate(network, data, data.test, bf16)
     validation_accuracy, _ = evaluate(network, data, data.validation, bf16)
     results = {

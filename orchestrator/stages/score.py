@@ -33,7 +33,7 @@ from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.pace import Pace
-from orchestrator.training.precision import autocast, uses_bf16
+from orchestrator.training.precision import autocast
 from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import DIFFICULTY, SCORE, Scores
 from orchestrator.training.views import CLEAN
@@ -136,7 +136,7 @@ class Scorer:
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
             device=self.device, decoders=max(2, job.resources.cpus),
         )  # fmt: skip
-        self.bf16 = uses_bf16(spec.precision, self.device)
+        self.bf16 = spec.precision == "bf16"
         self.experts = [
             self._open(network, folders[f"expert:{expert}"])
             for expert, network in zip(spec.experts, spec.networks, strict=True)

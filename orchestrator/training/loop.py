@@ -32,7 +32,7 @@ from orchestrator.training.images import TrainingData
 from orchestrator.training.loader import Loader, StepGroup
 from orchestrator.training.measured import measured
 from orchestrator.training.pace import Pace, Timing
-from orchestrator.training.precision import autocast, uses_bf16
+from orchestrator.training.precision import autocast
 from orchestrator.training.state import TrainingState
 from orchestrator.training.sums import Sums
 from orchestrator.training.transfer import to_device
@@ -116,7 +116,7 @@ class _Loop:
         self.loader = Loader(
             data.images, self.images, self.plan, order, spec.views, self.interval, guidance.steps_at_once, world
         )
-        self.bf16 = uses_bf16(spec.precision, device)
+        self.bf16 = spec.precision == "bf16"
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optim.build(spec.optimizer, self.network)
         self.step = 0

@@ -18,7 +18,6 @@ from orchestrator import own_code
 from orchestrator.specs import CurriculumSpec, NetworkSpec, PacingSpec, TrainSpec
 from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.networks import WEIGHTS, load_network
-from orchestrator.training.precision import uses_bf16
 
 SCORE = "score.json"
 DIFFICULTY = "difficulty.parquet"
@@ -100,7 +99,7 @@ def open_guidance(
     experts: Experts | None = None
     if spec.guidance.source == "online":
         opened = [load_network(networks[name], folders[f"expert:{name}"] / WEIGHTS) for name in wanted]
-        experts = OnlineExperts(opened, device, uses_bf16(spec.precision, device))
+        experts = OnlineExperts(opened, device, spec.precision == "bf16")
     elif spec.guidance.source == "cached":
         experts = CachedExperts([scores.views(name) for name in wanted], device)
     if spec.curriculum is None:

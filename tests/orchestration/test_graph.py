@@ -56,7 +56,7 @@ def test_what_does_not_change_a_result_changes_no_identity(override: str, before
         ("training.batch_size=64", ["train/plain_cnn_8", "student/labels/seed-0", "search"], ["ingest"]),
         ("training.optimizer.learning_rate=0.2", ["train/plain_cnn_8", "fold/1-of-2"], ["ingest"]),
         ("training.augmentation=none", ["train/plain_cnn_8", "score"], ["ingest"]),
-        ("training.precision=fp32", ["train/plain_cnn_8", "score", "evaluate/plain_cnn_8"], ["ingest"]),
+        ("training.precision=bf16", ["train/plain_cnn_8", "score", "evaluate/plain_cnn_8"], ["ingest"]),
         ("training.keep=last", ["train/plain_cnn_8"], ["ingest"]),
         ("training.evaluate_every=5", ["train/plain_cnn_8"], ["ingest"]),
         ("resources.cpus=2", ["train/plain_cnn_8", "score", "evaluate/kd/seed-0"], ["ingest"]),

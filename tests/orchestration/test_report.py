@@ -21,7 +21,7 @@ OPTIONAL = type(None)
 
 # What docs/report.md promises: the fields of each part, and the types that each may have.
 PROMISED: dict[str, dict[str, Any]] = {
-    "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str,
+    "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str, "precision": str,
             "live": bool, "command": (str, OPTIONAL)},
     "stages": {
         "name": str, "kind": str, "id": str, "reused": bool,

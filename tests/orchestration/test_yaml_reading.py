@@ -123,8 +123,8 @@ def from_file(tmp_path: Path, before: str, after: str) -> str:
         ("name: tiny", "name: 2024-01-01", "name (line 2): found 2024-01-01, which is a date in some versions of YAML"),
         ("steps: 30", "steps: 030", "training.steps (line 10): found 030, which is octal in some versions of YAML"),
         ("steps: 30", "steps: 1:30", "training.steps (line 10): found 1:30, which is a number to the base of 60"),
-        ("seeds:", "training: {steps: 9}\nseeds:", "training stands twice, in lines 9 and 21; keep one of them"),
-        ("seeds: [0, 1]", "seeds: [0, no]", "seeds[1] (line 21): found no; give a whole number"),
+        ("seeds:", "training: {steps: 9}\nseeds:", "training stands twice, in lines 9 and 22; keep one of them"),
+        ("seeds: [0, 1]", "seeds: [0, no]", "seeds[1] (line 22): found no; give a whole number"),
         ("  steps: 30", "  stpes: 30", "training.stpes (line 10): unknown field; did you mean 'steps'?"),
     ],
 )

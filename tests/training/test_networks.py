@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import safetensors.torch
@@ -11,8 +10,7 @@ import torch
 from torch import nn
 
 from orchestrator.training.networks import load_network, new_network
-from orchestrator.training.precision import autocast, uses_bf16
-from tests.training.examples import CPU, assert_same_weights, network_spec
+from tests.training.examples import assert_same_weights, network_spec
 from tests.training.networks import DROPOUT
 
 
@@ -56,15 +54,3 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(content: bytes | None, 
         weights.write_bytes(content)
     with pytest.raises(ValueError, match=r"brought\.safetensors can't be read as safetensors"):
         load_network(network_spec("plain_cnn_2"), weights)
-
-
-@pytest.mark.parametrize(("precision", "wanted"), [("fp32", False), ("bf16", True)])
-def test_a_precision_that_was_asked_for_is_used(precision: Literal["fp32", "bf16"], wanted: bool) -> None:
-    assert uses_bf16(precision, CPU) is wanted
-    with autocast(CPU, wanted):
-        logits = nn.Linear(3, 2)(torch.zeros(1, 3))
-    assert logits.dtype == (torch.bfloat16 if wanted else torch.float32)
-
-
-def test_auto_is_the_same_precision_each_time() -> None:
-    assert len({uses_bf16("auto", CPU) for _ in range(3)}) == 1

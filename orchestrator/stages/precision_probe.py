@@ -1,0 +1,33 @@
+"""The measurement behind ``training.precision: auto``, as a Ray task on the kind of machine that students train on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+import torch
+
+from orchestrator.precision_choice import PrecisionChoice
+from orchestrator.specs import TrainSpec
+from orchestrator.training.precision import kind_of_machine, measure
+from orchestrator.training.process import set_up_process
+
+
+def start_probe(student: TrainSpec, cpus: int, gpus: float) -> Any:
+    """Start the measurement; returns a reference to a ``PrecisionChoice``."""
+    return _probe.options(num_cpus=cpus, num_gpus=gpus).remote(student, gpus > 0)
+
+
+@ray.remote
+def _probe(student: TrainSpec, on_gpu: bool) -> PrecisionChoice:
+    set_up_process(student.threads)
+    device = torch.device("cuda" if on_gpu else "cpu")
+    times = measure(student.network, student.optimizer, student.batch_size, device)
+    return PrecisionChoice(
+        precision=times.faster,
+        machine=kind_of_machine(device),
+        network=student.network.name,
+        batch_size=times.batch_size,
+        fp32_milliseconds=round(1000 * times.fp32, 4),
+        bf16_milliseconds=round(1000 * times.bf16, 4),
+    )
