@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator import recipe as recipes
 from orchestrator import recipe_reference, report
+from orchestrator.addresses import address
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
@@ -93,10 +94,10 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
         done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
     else:
         view.say("nothing left to do: every stage's artifact exists")
-    folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
+    page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(report.summary(planned, done.artifacts, width))
-    print(f"report: {folder}/report.html")
+    print(f"report: {page}")
     return done.code
 
 
@@ -216,7 +217,7 @@ def _print_plan(planned: Plan, store: Store, kept: dict[str, Artifact], damaged:
     width = max(len(stage.name) for stage in planned.stages)
     for stage in planned.stages:
         state = "keep" if stage.identity in kept else "make again (damaged)" if stage.identity in damaged else "make"
-        print(f"{stage.name:<{width}}  {state:<5} {store.folder(stage.identity)}")
+        print(f"{stage.name:<{width}}  {state:<5} {address(store, 'artifacts', stage.identity)}")
     print(f"run {planned.run_id}: {len(planned.stages)} stages, {len(planned.stages) - len(kept)} to do")
 
 
