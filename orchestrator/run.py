@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator import precision_choice, recipe_reference, report
 from orchestrator import recipe_loading as recipes
+from orchestrator.addresses import address
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
 from orchestrator.graph import Plan, needed
@@ -81,10 +82,10 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
             done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption, session)
     else:
         view.say("nothing left to do: every stage's artifact exists")
-    folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
+    page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(report.summary(planned, done.artifacts, width))
-    print(f"report: {folder}/report.html")
+    print(f"report: {page}")
     return done.code
 
 
@@ -212,7 +213,7 @@ def _print_plan(
     width = max(len(stage.name) for stage in planned.stages)
     for stage in planned.stages:
         state = "keep" if stage.identity in kept else "make again (damaged)" if stage.identity in damaged else "make"
-        print(f"{stage.name:<{width}}  {state:<5} {store.folder(stage.identity)}")
+        print(f"{stage.name:<{width}}  {state:<5} {address(store, 'artifacts', stage.identity)}")
     print(f"run {planned.run_id}: {len(planned.stages)} stages, {len(planned.stages) - len(kept)} to do")
     if undecided:
         print("training.precision is auto and is measured when the run starts; these are the stages in fp32")

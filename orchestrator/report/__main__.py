@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from orchestrator.addresses import address
 from orchestrator.artifacts import StorageError, Store
 from orchestrator.last_resort import run_command
 from orchestrator.report import serve, writing
@@ -31,7 +32,7 @@ def _do(options: argparse.Namespace) -> int:
     if options.serve is None:
         return 0
     server = serve.open_server(store, options.serve)
-    below = page.removeprefix(store.path("reports")).lstrip("/")
+    below = page.removeprefix(address(store, "reports")).lstrip("/")
     print(f"http://{serve.HOST}:{server.server_port}/{below} (Ctrl-C ends it)", flush=True)
     try:
         server.serve_forever()

@@ -16,7 +16,7 @@ from orchestrator.report.findings import (
 from orchestrator.report.markup import Html, paragraph, tag
 from orchestrator.report.phrases import duration, interval, listed, percent, schedule
 from orchestrator.report.scored import Scored
-from orchestrator.report.text import budget
+from orchestrator.report.text import MOST_VALUES, budget
 
 SHOWN = 4  # nodes that are named
 
@@ -276,5 +276,9 @@ def _again(content: dict[str, Any]) -> list[str]:
         f"{name} {number}" for name, number in content["versions"].items() if name in ("python", "torch")
     )
     said = f"Type `{command}`" if command else "Save the recipe that stands at the end of the page, and run it"
-    seeds = ", ".join(map(str, content["seeds"]["students"]))
-    return [f"{said}. Seeds of the students: {seeds}. Made with {versions or 'no version known yet'}."]
+    seeds = content["seeds"]["students"]
+    if len(seeds) > MOST_VALUES:
+        seeds = [*seeds[:3], "...", f"{seeds[-1]} ({len(seeds)} of them)"]
+    return [
+        f"{said}. Seeds of the students: {', '.join(map(str, seeds))}. Made with {versions or 'no version known yet'}."
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.addresses import address
 from orchestrator.artifacts import StorageError, Store
 from orchestrator.methods import REFERENCE
 from orchestrator.report.figures import methods as figures
@@ -19,7 +20,7 @@ Content = dict[str, Any]
 
 
 def compare(store: Store, ids: Sequence[str]) -> str:
-    """Write ``reports/compare-<ids>.html`` and give its path.
+    """Write ``reports/compare-<ids>.html``. Returns its address.
 
     Raises:
         StorageError: when fewer than two different runs are given, or one is not there.
@@ -30,7 +31,7 @@ def compare(store: Store, ids: Sequence[str]) -> str:
     contents = [read(store, run) for run in ids]
     name = f"compare-{'-'.join(ids)}.html"
     store.write_text(page_of_runs(contents), "reports", name)
-    return store.path("reports", name)
+    return address(store, "reports", name)
 
 
 def page_of_runs(contents: Sequence[Content]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
+from orchestrator.addresses import address
 from orchestrator.artifacts import StorageError, Store
 from orchestrator.paths import PathError, folder_name
 from orchestrator.report import again
@@ -36,7 +37,7 @@ def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
     try:
         return _completed(json.loads(text), store)
     except (ValueError, KeyError, TypeError) as error:
-        place = store.path("reports", wanted, "report.json")
+        place = address(store, "reports", wanted, "report.json")
         raise StorageError(f"{place} is damaged ({error}); the run's own command writes it anew") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.methods import METHODS
 
+MOST_VALUES = 8  # of seeds, that a table shows each
 LEAST_COLUMNS = 3  # of the methods' table: method, mean and spread
 
 
@@ -45,6 +46,15 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
+def seed_values(values: Sequence[float | None]) -> str:
+    """Returns each seed's accuracy as per cent; of more than ``MOST_VALUES`` the range and the number."""
+    if len(values) <= MOST_VALUES:
+        return ", ".join(percent(value) for value in values)
+    known = [value for value in values if value is not None]
+    count = f"{len(known)} of {len(values)}" if len(known) < len(values) else str(len(values))
+    return f"{percent(min(known))} to {percent(max(known))} ({count} seeds)" if known else f"- ({count} seeds)"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table whose columns also line up as plain text."""
     cells = [[str(cell) for cell in row] for row in rows]
@@ -61,7 +71,7 @@ def methods_table(content: dict[str, Any], width: int | None = None) -> str:
         trials = len(budget(content, row["method"]))
         rows.append(
             [
-                row["method"], percent(row["test_mean"]), spread, ", ".join(percent(value) for value in row["test"]),
+                row["method"], percent(row["test_mean"]), spread, seed_values(row["test"]),
                 percent(row["validation_mean"]), trials, METHODS[row["method"]].taught_by,
             ]
         )  # fmt: skip
@@ -98,6 +108,10 @@ def markdown(content: dict[str, Any]) -> str:
         "student. `trials` is how many trials of a search chose the method's settings.\n\n"
         + "\n\n".join([methods_table(content), *coinciding_words(content)])
     )
+    many = [row for row in method_rows(content["methods"]) if len(row["test"]) > MOST_VALUES]
+    if many:
+        parts.append("Each seed's value, in the order of the recipe's seeds:")
+        parts.append("\n".join(f"- `{row['method']}`: {', '.join(map(percent, row['test']))}" for row in many))
     parts.append(
         "## Networks\n\nThe student's row is the student taught by labels alone.\n\n"
         + table(

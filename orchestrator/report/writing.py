@@ -7,6 +7,7 @@ from typing import Any
 
 from pyarrow import fs as pafs
 
+from orchestrator.addresses import address
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Plan
 from orchestrator.report.content import build
@@ -26,7 +27,7 @@ def write(
     timing: dict[str, Any] | None = None,
     states: dict[str, StageState] | None = None,
 ) -> str:
-    """Write the report's files, and the run's id into ``reports/latest``; gives the folder.
+    """Write the report's files, and the run's id into ``reports/latest``. Returns the page's address.
 
     May be called again and again while the run goes on, with the ``states`` of its stages by identity: every file is
     replaced whole, and the page is made only when there is something new to show.
@@ -41,18 +42,18 @@ def write(
     content |= {"capacity": sizes, "schedule": timing or before.get("schedule")}
     _write(content, store, page=_news(before, content) or not _is_there(store, planned.run_id))
     store.write_text(planned.run_id, "reports", "latest")
-    return store.path("reports", planned.run_id)
+    return address(store, "reports", planned.run_id, PAGE)
 
 
 def rebuild(store: Store, run_id: str | None = None) -> str:
-    """Make report.md and report.html of a run again, from its report.json and artifacts; gives the page's path.
+    """Make report.md and report.html of a run again, from its report.json and artifacts. Returns the page's address.
 
     Raises:
         StorageError: when there is no such run; it lists those that there are.
     """
     content = read(store, run_id)
     _write(content, store, page=True, json_too=False)
-    return store.path("reports", content["run"]["id"], PAGE)
+    return address(store, "reports", content["run"]["id"], PAGE)
 
 
 def _write(content: dict[str, Any], store: Store, page: bool, json_too: bool = True) -> None:

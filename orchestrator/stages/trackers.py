@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from orchestrator.addresses import address
 from orchestrator.specs import TrainSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.scalars import ACCURACY, Value, hyperparameters, place
@@ -59,7 +60,7 @@ def tags(job: Job) -> dict[str, str]:
     found = {"identity": job.identity, "kind": where.kind}
     if where.method:
         found["method"] = where.method
-    return found if where.kind == "trial" else found | {"artifact": job.store.folder(job.identity)}
+    return found if where.kind == "trial" else found | {"artifact": address(job.store, "artifacts", job.identity)}
 
 
 class MlflowRun:

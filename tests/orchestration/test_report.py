@@ -194,8 +194,8 @@ def test_a_correlation_that_is_not_defined_is_null(whole: Made) -> None:
 
 def test_latest_holds_the_id_of_the_run_reported_last(whole: Made) -> None:
     chosen, store, artifacts = whole
-    folder = report.write(chosen, store, artifacts, set(), SIZES)
-    assert folder == store.path("reports", chosen.run_id)
+    page = report.write(chosen, store, artifacts, set(), SIZES)
+    assert page == store.path("reports", chosen.run_id, "report.html")
     assert store.read_text("reports", "latest") == chosen.run_id
 
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import report
 from orchestrator.artifacts import Store
 from orchestrator.methods import METHODS
-from orchestrator.report.text import method_rows, methods_table, percent, table
+from orchestrator.report.text import MOST_VALUES, method_rows, methods_table, percent, table
 from tests.orchestration.examples import make_artifacts, planned
 from tests.orchestration.reports import Made, rows_of, written
 
@@ -122,6 +122,37 @@ def test_a_table_is_markdown_that_lines_up() -> None:
         "| y    | z         |",
     ]
     assert table(["empty"], []).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.7] * MOST_VALUES, ", ".join(["70.00"] * MOST_VALUES)),
+        ([0.7, 0.9, *[0.8] * 18], "70.00 to 90.00 (20 seeds)"),
+        ([0.7, 0.9, *[None] * 18], "70.00 to 90.00 (2 of 20 seeds)"),
+        ([None] * 20, "- (0 of 20 seeds)"),
+    ],
+    ids=["few", "many", "some missing", "all missing"],
+)
+def test_the_values_of_many_seeds_are_shown_by_their_range(values: list[float | None], shown: str) -> None:
+    rows = [row("kd", seed, value) for seed, value in enumerate(values)]
+    text = methods_table({"methods": rows, "searches": {}})
+    assert text.splitlines()[2].split("|")[4].strip() == shown
+
+
+def test_report_md_lists_every_value_of_many_seeds_below_the_table(tmp_path: Path) -> None:
+    chosen, store = planned("methods=[labels, kd]", f"seeds={list(range(10))}"), Store(str(tmp_path))
+    _, text = written(chosen, store, make_artifacts(chosen, store, without=["evaluate/kd/seed-1"]))
+    assert rows_of(text, "Methods")["labels"][2] == "70.00 to 160.00 (10 seeds)"
+    assert "- `kd`: 70.00, -, 90.00, 100.00," in text
+    few, store = planned("methods=[labels]", "seeds=[0, 1]"), Store(str(tmp_path / "few"))
+    assert "Each seed's value, in" not in written(few, store, make_artifacts(few, store))[1]
+
+
+def test_the_table_of_many_seeds_fits_a_terminal() -> None:
+    rows = [row("dgkd_stochastic", seed, 0.7 + seed / 1000) for seed in range(100)]
+    headers = methods_table({"methods": rows, "searches": {}}, 80).splitlines()[0]
+    assert "each seed" in headers and len(headers) <= 80
 
 
 @pytest.mark.parametrize(

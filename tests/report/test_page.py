@@ -54,6 +54,14 @@ def test_a_run_of_one_seed_says_that_a_difference_can_t_be_told(tmp_path: Path) 
     assert "one seed has no spread" in words(page(run_of(tmp_path, "seeds=[0]")), "answers")
 
 
+def test_the_values_of_many_seeds_are_folded_behind_their_range(tmp_path: Path) -> None:
+    text = page(run_of(tmp_path, "methods=[labels, kd]", f"seeds={list(range(10))}"))
+    said = words(text, "methods")
+    assert "each seed" in said and "(10 seeds)0: 70.00 %, 1: 80.00 %," in said
+    assert 'id="seeds-kd"' in text
+    assert "Seeds of the students: 0, 1, 2, ..., 9 (10 of them)." in words(text, "answers")
+
+
 def test_a_run_without_curriculum_methods_or_search_says_so(tmp_path: Path) -> None:
     text = page(run_of(tmp_path, "methods=[labels, kd]", "distillation.source=online"))
     said = words(text, "answers")

@@ -9,9 +9,9 @@ from orchestrator.methods import METHODS
 from orchestrator.report.figures import methods as figures
 from orchestrator.report.files import read_json
 from orchestrator.report.findings import LEVEL, excludes_zero
-from orchestrator.report.markup import Html, paragraph, picture, table, tag
+from orchestrator.report.markup import Html, folded, paragraph, picture, table, tag
 from orchestrator.report.phrases import interval, percent, points
-from orchestrator.report.text import budget, coinciding_words, method_rows
+from orchestrator.report.text import MOST_VALUES, budget, coinciding_words, method_rows, seed_values
 
 
 def methods_section(content: dict[str, Any], store: Store) -> Html:
@@ -52,21 +52,30 @@ def _table(content: dict[str, Any]) -> Html:
             row["method"],
             percent(row["test_mean"]),
             percent(row["test_spread"]),
-            ", ".join(percent(value) for value in row["test"]),
+            _each_seed(row),
             percent(row["validation_mean"]),
             len(budget(content, row["method"])),
             METHODS[row["method"]].taught_by,
         ]
         for row in method_rows(content["methods"])
     ]
-    seeds = ", ".join(map(str, content["seeds"]["students"]))
+    seeds = content["seeds"]["students"]
+    each = "each seed" if len(seeds) > MOST_VALUES else f"seeds {', '.join(map(str, seeds))}"
     return table(
-        ["method", "test, mean", "± seeds", f"seeds {seeds}", "validation, mean", "trials", "the student is taught by"],
+        ["method", "test, mean", "± seeds", each, "validation, mean", "trials", "the student is taught by"],
         rows,
         "Accuracy of the final students. ± is the sample standard deviation over seeds; trials is how many trials of a "
         "search chose the method's settings.",
         text_columns=(0, 6),
     )
+
+
+def _each_seed(row: dict[str, Any]) -> str:
+    """Every seed's value; where there are many, behind their range."""
+    if len(row["test"]) <= MOST_VALUES:
+        return ", ".join(percent(value) for value in row["test"])
+    values = ", ".join(f"{seed}: {percent(value)}" for seed, value in zip(row["seeds"], row["test"], strict=True))
+    return folded(seed_values(row["test"]), tag("p", values), key=f"seeds-{row['method']}")
 
 
 def _differences(content: dict[str, Any]) -> Html:
