@@ -13,6 +13,7 @@ import numpy as np
 
 from orchestrator.datasets import decoding
 from orchestrator.datasets.checks import class_notes
+from orchestrator.datasets.decoding import decode as decode  # how the images of the set are read
 from orchestrator.datasets.folders import EXTENSIONS, Folder, LeftOut, images_below, read_folder, refused_by_name
 from orchestrator.datasets.labels_file import read_labels
 from orchestrator.datasets.registry import Dataset, register
