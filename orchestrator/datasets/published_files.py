@@ -92,8 +92,8 @@ def _look_elsewhere(published: Published, base: Path, missing: list[str]) -> Non
         else:
             remedy = f"move them to {wanted}"
         raise DatasetError(
-            f"dataset.root: files of {published.torchvision_class} lie in {lie} ({_some(found)}), and are looked for in "
-            f"{wanted}; {remedy}"
+            f"dataset.root: files of {published.torchvision_class} lie in {lie} ({_some(found)}), and are looked for "
+            f"in {wanted}; {remedy}"
         )
 
 

@@ -85,7 +85,8 @@ def test_files_with_another_checksum_are_named_before_anything_is_downloaded(
     for file in PUBLISHED[name].files:
         (folder / file).write_bytes(b"not a batch")
     first = PUBLISHED[name].files[0]
-    words = rf"{first}: damaged, or not a file of CIFAR.*: MD5 \w+, published is MD5 {PUBLISHED[name].md5[first]}; remove it"
+    published = PUBLISHED[name].md5[first]
+    words = rf"{first}: damaged, or not a file of CIFAR.*: MD5 \w+, published is MD5 {published}; remove it"
     for ask in (check_present, load):
         with pytest.raises(DatasetError, match=words):
             ask(DatasetRecipe(name=name, root=str(tmp_path), download=download))
@@ -95,7 +96,7 @@ def test_a_file_that_is_still_packed_under_its_own_name_is_told_as_such(tmp_path
     folder = tmp_path / PUBLISHED["fashion_mnist"].folder
     folder.mkdir(parents=True)
     (folder / "train-images-idx3-ubyte").write_bytes(gzip.compress(b"pixels"))
-    with pytest.raises(DatasetError, match="train-images-idx3-ubyte: .*; it is packed by gzip: unpack it"):
+    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte: .*; it is packed by gzip: unpack it"):
         check_present(DatasetRecipe(name="fashion_mnist", root=str(tmp_path)))
 
 
