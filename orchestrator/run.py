@@ -191,6 +191,8 @@ def _check(
     from orchestrator.checks import check_networks, check_tracking, check_warm_start
     from orchestrator.own_checks import check_own_curriculum
 
+    for note in data.notes:
+        view.warn(f"dataset: {note}")
     check_tracking(recipe, store)
     check_warm_start(planned, store)
     check_own_curriculum(recipe, data)

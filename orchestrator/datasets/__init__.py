@@ -5,7 +5,7 @@ Importing this package imports neither torch nor torchvision, so that a run with
 
 # Each family registers itself when it is imported.
 from orchestrator.datasets import image_folder, mnist5k, own, synthetic, torchvision_sets
-from orchestrator.datasets.checks import check_arrays
+from orchestrator.datasets.checks import check_arrays, emptied
 from orchestrator.datasets.registry import check_present, describe, load, names
 from orchestrator.datasets.spec import (
     TEST,
@@ -34,6 +34,7 @@ __all__ = [
     "check_present",
     "cut_validation",
     "describe",
+    "emptied",
     "image_folder",
     "load",
     "mnist5k",

@@ -1,20 +1,21 @@
 """`image_folder`: photos in ROOT/train/<class>/ and beside it val (or valid), test, or both.
 
 With a validation and a test folder (CINIC-10) each is what its name says. With one of them (ImageNet has only val) it
-is the test set, and validation is cut from train.
+is the test set, and validation is cut from train. Subfolders of a class belong to it. A val or test folder without
+class folders is read where ImageNet's labels file lies beside it.
 """
 
 import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from orchestrator.datasets import decoding
+from orchestrator.datasets.checks import class_notes
+from orchestrator.datasets.decoding import decode as decode  # how the images of the set are read
+from orchestrator.datasets.folders import EXTENSIONS, Folder, LeftOut, images_below, read_folder, refused_by_name
+from orchestrator.datasets.labels_file import read_labels
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import (
     DEFAULT_IMAGE_SIZE,
@@ -26,34 +27,27 @@ from orchestrator.datasets.spec import (
     DatasetRecipe,
     FileImages,
 )
-from orchestrator.datasets.split import cut_validation, validation_count
+from orchestrator.datasets.split import cut_validation
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-"""In small or capital letters."""
+INNER = "images"
+"""The one folder in Tiny ImageNet's val/, which is no class."""
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
     """List the folders; the fingerprint is of the relative paths and sizes of all files, so moving the set keeps it.
 
-    A file replaced by another one of the same size is not noticed.
+    A file replaced by another one of the same size is not noticed. The decoder's version is part of it too.
     """
     listing = _list(recipe.root)
-    digest = hashlib.sha256()
-    for path, size in sorted(zip(listing.paths, listing.sizes, strict=True)):
-        digest.update(f"{path}\0{size}\n".encode("utf-8", "surrogateescape"))  # file names may hold any byte
-    train_images = listing.subset.count(TRAIN)
-    if VALIDATION not in listing.subset:
-        train_images -= validation_count(train_images, len(listing.class_names), recipe.validation)
+    loaded = _cut(listing, recipe)
     edge = recipe.image_size or DEFAULT_IMAGE_SIZE
     return DatasetInfo(
         classes=len(listing.class_names),
         image_shape=(3, edge, edge),
-        fingerprint=digest.hexdigest(),
-        train_images=train_images,
-        test_images=listing.subset.count(TEST),
+        fingerprint=_fingerprint(listing),
+        train_images=int(np.sum(loaded.subset == TRAIN)),
+        test_images=int(np.sum(loaded.subset == TEST)),
+        notes=(*listing.left_out.notes(), *class_notes(loaded.labels, loaded.subset, loaded.class_names)),
     )
 
 
@@ -64,47 +58,7 @@ def check_present(recipe: DatasetRecipe) -> None:
 
 def load(recipe: DatasetRecipe) -> FileImages:
     """The files, ordered by folder, class and name; no image is opened."""
-    listing = _list(recipe.root)
-    labels = np.array(listing.labels, np.int64)
-    subset = np.array(listing.subset, np.uint8)
-    return FileImages(
-        root=recipe.root,
-        paths=listing.paths,
-        labels=labels,
-        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
-        class_names=tuple(listing.class_names),
-    )
-
-
-def probe(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Decode an image in full and return its (width, height) in pixels. Raises DatasetError if it is broken."""
-    return _decode(path).size
-
-
-def decode(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """The image as uint8 (height, width, 3), in RGB whatever the file holds. Raises DatasetError if it is broken.
-
-    A rotation noted in the file's metadata is not applied, as is usual for ImageNet.
-    """
-    return np.array(_decode(path).convert("RGB"))
-
-
-def _decode(path: str | os.PathLike[str]) -> "Image.Image":
-    import struct
-    import zlib
-
-    from PIL import Image
-    from PIL.Image import DecompressionBombError as TooLarge
-
-    try:
-        with Image.open(path) as image:
-            image.load()  # `open` reads the header alone; a truncated file fails here
-            return image
-    # What Pillow's decoders are known to raise; a lack of memory must not pass for a broken file.
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, TooLarge) as error:
-        raise DatasetError(
-            f"{os.fspath(path)}: not a whole image ({error}); replace it, remove it, or set dataset.skip_broken: true"
-        ) from error
+    return _cut(_list(recipe.root), recipe)
 
 
 @dataclass
@@ -116,39 +70,99 @@ class _Listing:
     sizes: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     subset: list[int] = field(default_factory=list)
+    by_file: set[str] = field(default_factory=set)  # paths whose label comes from a labels file, not from the path
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def add(self, path: str, size: int, label: int, subset: int) -> None:
+        self.paths.append(path)
+        self.sizes.append(size)
+        self.labels.append(label)
+        self.subset.append(subset)
+
+
+def _cut(listing: _Listing, recipe: DatasetRecipe) -> FileImages:
+    labels = np.array(listing.labels, np.int64)
+    subset = np.array(listing.subset, np.uint8)
+    return FileImages(
+        root=recipe.root,
+        paths=listing.paths,
+        labels=labels,
+        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
+        class_names=tuple(listing.class_names),
+    )
+
+
+def _fingerprint(listing: _Listing) -> str:
+    digest = hashlib.sha256(f"decoder {decoding.VERSION}\n".encode())
+    for path, size, label in sorted(zip(listing.paths, listing.sizes, listing.labels, strict=True)):
+        known = [path, str(size), *([listing.class_names[label]] if path in listing.by_file else [])]
+        digest.update(("\0".join(known) + "\n").encode("utf-8", "surrogateescape"))  # file names may hold any byte
+    return digest.hexdigest()
 
 
 def _list(root: str) -> _Listing:
     listing = _Listing()
-    for folder, subset in _find_folders(root).items():
-        found = _folders(Path(root, folder))
+    for name, subset in _find_folders(root).items():
+        folder = Path(root, name)
+        found = read_folder(folder, listing.left_out)
+        flat = _flat_images(folder, found, listing.class_names) if subset != TRAIN else None
+        if flat is not None:
+            _take_labelled(folder, flat, Path(root), subset, listing)
+            continue
         if subset == TRAIN:
-            listing.class_names = found
-        _check_classes(Path(root, folder), found, listing.class_names)
+            listing.class_names = found.folders
+        _check_classes(folder, found.folders, listing.class_names, len(found.images))
+        if found.images:
+            listing.left_out.loose[name] = len(found.images)
         for label, class_name in enumerate(listing.class_names):
-            if class_name not in found:
-                continue
-            files = _image_files(Path(root, folder, class_name))
-            if not files and subset == TRAIN:
-                raise DatasetError(
-                    f"{Path(root, folder, class_name)}: no image in this class folder (looked for "
-                    f"{', '.join(EXTENSIONS)}); add images or remove the folder"
-                )
-            for name, size in files:
-                listing.paths.append(f"{folder}/{class_name}/{name}")
-                listing.sizes.append(size)
-                listing.labels.append(label)
-                listing.subset.append(subset)
+            if class_name in found.folders:
+                _take_class(folder / class_name, f"{name}/{class_name}", label, subset, listing)
         if subset not in listing.subset:
-            raise DatasetError(f"{Path(root, folder)}: no image in its class folders; add images")
+            raise DatasetError(f"{folder}: no image in its class folders; add images")
     return listing
+
+
+def _take_class(folder: Path, prefix: str, label: int, subset: int, listing: _Listing) -> None:
+    others = LeftOut()
+    files = images_below(folder, others)
+    if not files and subset == TRAIN:
+        holds = "".join(f"; {note}" for note in others.notes())
+        raise DatasetError(
+            f"{folder}: no image in this class folder (looked for {', '.join(EXTENSIONS)}{holds}); add images or "
+            "remove the folder"
+        )
+    listing.left_out.add(others)
+    for name, size in files:
+        listing.add(f"{prefix}/{name}", size, label, subset)
+
+
+def _flat_images(folder: Path, found: Folder, classes: list[str]) -> tuple[str, dict[str, int]] | None:
+    """Where the images of a folder without class folders lie below it, and their sizes by name; else None."""
+    if found.images and not found.folders:
+        return "", dict(found.images)
+    if found.folders == [INNER] and INNER not in classes:
+        inner = read_folder(folder / INNER, LeftOut())
+        if inner.images and not inner.folders:
+            return INNER, dict(inner.images)
+    return None
+
+
+def _take_labelled(folder: Path, flat: tuple[str, dict[str, int]], root: Path, subset: int, listing: _Listing) -> None:
+    below, sizes = flat
+    place = folder / below
+    classes = {name: label for label, name in enumerate(listing.class_names)}
+    for image, class_name in sorted(read_labels(place, root, list(sizes), listing.class_names).items()):
+        path = (Path(folder.name) / below / image).as_posix()
+        listing.add(path, sizes[image], classes[class_name], subset)
+        listing.by_file.add(path)
 
 
 def _find_folders(root: str) -> dict[str, int]:
     """The folders to read, train first, and the subset that each one is."""
-    if not Path(root).is_dir():
-        raise DatasetError(f"dataset.root: {root!r} is not a folder; point it at the folder that holds train/")
-    present = [name for name in ("train", "val", "valid", "test") if Path(root, name).is_dir()]
+    with refused_by_name(Path(root)):
+        if not Path(root).is_dir():
+            raise DatasetError(f"dataset.root: {root!r} is not a folder; point it at the folder that holds train/")
+        present = [name for name in ("train", "val", "valid", "test") if _is_folder(Path(root, name))]
     if "train" not in present:
         raise DatasetError(f"dataset.root: {root!r} has no folder train/; it must hold train/<class>/<image>")
     if "val" in present and "valid" in present:
@@ -164,39 +178,23 @@ def _find_folders(root: str) -> dict[str, int]:
     return {"train": TRAIN, held_out[0]: VALIDATION, held_out[1]: TEST}
 
 
-def _check_classes(folder: Path, found: list[str], known: list[str]) -> None:
+def _is_folder(path: Path) -> bool:
+    """Whether a folder is there. A link that leads nowhere is no absence: the set would be cut in another way."""
+    if path.is_symlink() and not path.exists():
+        raise DatasetError(f"{path}: a link that leads nowhere (to {path.readlink()}); mend it or remove it")
+    return path.is_dir()
+
+
+def _check_classes(folder: Path, found: list[str], known: list[str], loose: int) -> None:
+    lie = f", and {loose:,} images in {folder.name}/ itself" if loose else ""
     if len(known) < 2:
-        raise DatasetError(f"{folder}: {len(known)} class folders found; at least 2 are needed, as <class>/<image>")
+        raise DatasetError(
+            f"{folder}: {len(known)} class folders found{lie}; at least 2 are needed, as <class>/<image>"
+        )
     unknown = sorted(set(found) - set(known))
     if unknown:
         raise DatasetError(
             f"{folder}: class folders that train/ lacks: {', '.join(unknown)}; add them to train/ or remove them here"
-        )
-
-
-@contextmanager
-def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-    try:
-        with os.scandir(folder) as entries:
-            yield entries
-    except OSError as error:
-        raise DatasetError(
-            f"{error.filename or folder}: can't be read ({error.strerror}); see to it, or remove it"
-        ) from error
-
-
-def _folders(folder: Path) -> list[str]:
-    with _entries(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _image_files(folder: Path) -> list[tuple[str, int]]:
-    """(name, size in bytes), sorted. A link that leads nowhere is kept, with size -1, for `probe` to report."""
-    with _entries(folder) as entries:
-        return sorted(
-            (entry.name, entry.stat().st_size if entry.is_file() else -1)
-            for entry in entries
-            if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".") and not entry.is_dir()
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from orchestrator import own_code
-from orchestrator.datasets.checks import check_arrays
+from orchestrator.datasets.checks import check_arrays, class_notes
 from orchestrator.datasets.registry import OWN, Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation
@@ -28,6 +28,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=_fingerprint(found),
         train_images=int(np.sum(subset == TRAIN)),
         test_images=int(np.sum(subset == TEST)),
+        notes=tuple(class_notes(found.labels, subset, found.class_names)),
     )
 
 

@@ -43,7 +43,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if `load` could not find its files; reads none of them and downloads nothing."""
+    """Raise DatasetError if `load` could not find its files, or would find others; downloads nothing."""
     _find(recipe).check_present(recipe)
 
 

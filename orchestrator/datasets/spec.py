@@ -1,11 +1,19 @@
 """What a recipe says about its data, and what a data set answers: plain values, numpy and pydantic only."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.paths import local_path
 
@@ -67,6 +75,13 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     image_size: int | None = Field(
         default=None, ge=8, description=f"image_folder only: edge in pixels (default {DEFAULT_IMAGE_SIZE})"
     )
+    white_level: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="image_folder only: pixel value that is white in grey images of more than 8 bits (default: the "
+        "largest of 16-bit integers, 1 for floats; 32-bit integers need it)",
+    )
     severity: bool = Field(default=False, description="mnist5k only: damage each image by a known, drawn severity")
     synthetic: SyntheticRecipe = Field(default=SyntheticRecipe(), description="synthetic only: its size and noise")
 
@@ -84,11 +99,19 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         # A field that would silently do nothing is a mistake in the recipe.
         if self.image_size is not None and self.name != "image_folder":
             raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
+        if self.white_level is not None and self.name != "image_folder":
+            raise ValueError(f"white_level is for image_folder only; {self.name} has 8 bits a pixel: remove the field")
         if self.severity and self.name != "mnist5k":
             raise ValueError(f"severity is for mnist5k only, not {self.name}: remove the field")
         if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
             raise ValueError(f"synthetic is for the set of that name, not {self.name}: remove the field")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_white_level(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Left out of the plain form, so that data sets that do without it keep their identity.
+        plain = serialise(self)
+        return {field: value for field, value in plain.items() if field != "white_level" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -98,7 +121,8 @@ class DatasetInfo:
     `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
     cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
     source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
-    (synthetic). It depends on no path outside the set, time or machine.
+    (synthetic). It depends on no path outside the set, time or machine. `notes` are sentences on what is left out of
+    the set or missing from a part of it.
     """
 
     classes: int
@@ -106,6 +130,7 @@ class DatasetInfo:
     fingerprint: str
     train_images: int
     test_images: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

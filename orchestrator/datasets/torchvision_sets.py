@@ -5,29 +5,14 @@ unpickles the CIFAR files, but only after their MD5 sums have matched the publis
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from orchestrator.datasets.published_files import Published, check_files
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation, validation_count
-
-
-@dataclass(frozen=True)
-class Published:
-    """What is published about one set: `md5` maps each checked file to its sum, `files` are those that are read."""
-
-    torchvision_class: str
-    classes: int
-    image_shape: tuple[int, int, int]
-    train_images: int
-    test_images: int
-    folder: str
-    files: tuple[str, ...]
-    md5: dict[str, str]
-
 
 _CIFAR10_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -49,6 +34,12 @@ _FASHION_MD5 = {  # of the packed files, as published
     "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
+_FASHION_SIZES = {  # of the unpacked files: a header, then a byte a pixel or a label
+    "train-images-idx3-ubyte": 16 + 60_000 * 28 * 28,
+    "train-labels-idx1-ubyte": 8 + 60_000,
+    "t10k-images-idx3-ubyte": 16 + 10_000 * 28 * 28,
+    "t10k-labels-idx1-ubyte": 8 + 10_000,
+}
 
 PUBLISHED = {
     "cifar10": Published(
@@ -60,6 +51,7 @@ PUBLISHED = {
         folder="cifar-10-batches-py",
         files=tuple(_CIFAR10_MD5),
         md5=_CIFAR10_MD5,
+        archives={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
     ),
     "cifar100": Published(
         torchvision_class="CIFAR100",
@@ -70,6 +62,7 @@ PUBLISHED = {
         folder="cifar-100-python",
         files=tuple(_CIFAR100_MD5),
         md5=_CIFAR100_MD5,
+        archives={"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
     ),
     "fashion_mnist": Published(
         torchvision_class="FashionMNIST",
@@ -80,6 +73,9 @@ PUBLISHED = {
         folder="FashionMNIST/raw",
         files=tuple(name.removesuffix(".gz") for name in _FASHION_MD5),
         md5=_FASHION_MD5,
+        archives=_FASHION_MD5,
+        packed_in="FashionMNIST/raw",
+        sizes=_FASHION_SIZES,
     ),
 }
 
@@ -99,7 +95,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if files are absent and the recipe does not allow a download."""
+    """Raise DatasetError if files are not as published, lie elsewhere, or are absent with no download allowed."""
     missing = _missing(recipe)
     if missing and not recipe.download:
         raise DatasetError(_absent(recipe, missing, "dataset.download is false"))
@@ -115,7 +111,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
     dataset_class = getattr(torchvision.datasets, published.torchvision_class)
     try:
         parts = [dataset_class(recipe.root, train=train, download=recipe.download) for train in (True, False)]
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError, LookupError) as error:
         missing = _missing(recipe)
         if missing:
             raise DatasetError(_absent(recipe, missing, f"the download failed: {error}")) from error
@@ -143,7 +139,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
 
 def _missing(recipe: DatasetRecipe) -> list[str]:
     published = PUBLISHED[recipe.name]
-    return [name for name in published.files if not Path(recipe.root, published.folder, name).is_file()]
+    return check_files(published, recipe.root, recipe.download)
 
 
 def _absent(recipe: DatasetRecipe, missing: list[str], why: str) -> str:

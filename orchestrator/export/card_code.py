@@ -38,9 +38,14 @@ print(logits.argmax(dim=1))"""
 
 IMAGE_FILE = """\
 import numpy
-from PIL import Image
+from PIL import Image, ImageOps
 
-picture = Image.open("picture.png").convert("{mode}")
+picture = ImageOps.exif_transpose(Image.open(open("picture.png", "rb")))
+if picture.mode == "F" or picture.mode.startswith("I"):  # grey of more than 8 bits
+    white = {white}
+    grey = 255 * (numpy.asarray(picture).astype(float) / white).clip(0, 1)
+    picture = Image.fromarray((grey + 0.5).astype(numpy.uint8))
+picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("{mode}")
 {resize}
 pixels = numpy.asarray(picture, numpy.float32).reshape({size}, {size}, {channels}) / 255
 images = pixels.transpose(2, 0, 1)[None]  # (1, {channels}, {size}, {size}); for PyTorch: torch.from_numpy(images)"""
@@ -82,5 +87,6 @@ def from_image_file(exported: Exported) -> str:
         return ""
     files = exported.run.about_data["layout"] == "files"
     resize = (CENTRE if files else RESIZE).format(size=network.image_size)
-    code = IMAGE_FILE.format(mode=mode, resize=resize, size=network.image_size, channels=network.channels)
+    white = exported.run.about_data.get("white_level") or '1 if picture.mode == "F" else 65535'
+    code = IMAGE_FILE.format(mode=mode, white=white, resize=resize, size=network.image_size, channels=network.channels)
     return f"From an image file:\n\n```python\n{code}\n```"

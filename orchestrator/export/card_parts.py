@@ -95,7 +95,8 @@ def how_to_use(exported: Exported) -> str:
     )
     if about["layout"] == "files":
         text += (
-            f"\n\nFor validation and test a photo's central square of 7/8 of its shorter edge was resized to "
+            "\n\nPhotos were turned upright by their EXIF orientation, and transparent pixels composited on white. "
+            f"For validation and test a photo's central square of 7/8 of its shorter edge was resized to "
             f"{shape.image_size} pixels (bilinear)."
         )
     blocks = [from_image_file(exported), *(code_of(file, exported) for file in exported.files)]

@@ -90,12 +90,12 @@ def _source(store: Store, identity: str, about: dict[str, Any], root: str, posit
             raise OSError("images.npy of the ingest stage is not there, or too large to fetch")
         pixels = np.asarray(images[position])
     else:
-        from orchestrator.datasets.image_folder import decode
+        from orchestrator.datasets.decoding import decode
 
         paths = read_json(store, identity, "paths.json")
         if paths is None:
             raise OSError("paths.json of the ingest stage is not there")
-        pixels = decode(Path(root).expanduser() / paths[position])
+        pixels = decode(Path(root).expanduser() / paths[position], about.get("white_level"))
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((LARGEST, LARGEST))
     stream = io.BytesIO()

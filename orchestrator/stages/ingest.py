@@ -20,19 +20,21 @@ import ray.data
 from orchestrator import datasets
 from orchestrator.artifacts import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
+from orchestrator.datasets.decoding import BrokenImageError, decode
 from orchestrator.stages.job import Job, StageError
 
 CHUNK = 1024
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
+DARK = 16  # of 255: 12-bit images taken for 16-bit ones are all darker
 
 
 def run(job: Job) -> Artifact:
     """Make the ingest artifact.
 
     Raises:
-        StageError: with the list of broken images, unless ``dataset.skip_broken`` is set; for data that are no longer
-            those that the run was planned with.
+        StageError: with the list of broken images, unless ``dataset.skip_broken`` is set and leaves enough images; for
+            data that are no longer those that the run was planned with; for photos that are all nearly black.
     """
     start = time.time()
     # Absolute: this process may work in another folder than the command that was given.
@@ -47,7 +49,11 @@ def run(job: Job) -> Artifact:
                 "if that does not help look for what makes the data differ from one reading or node to the next"
             )
         job.say(doing=f"checking {len(loaded.labels):,} images")
-        broken = _check_arrays(loaded, info.classes) if isinstance(loaded, ArrayImages) else _check_files(loaded)
+        broken = (
+            _check_arrays(loaded, info.classes)
+            if isinstance(loaded, ArrayImages)
+            else _check_files(loaded, recipe.white_level)
+        )
     except datasets.DatasetError as error:
         raise StageError(str(error)) from None
     keep = np.ones(len(loaded.labels), bool)
@@ -55,6 +61,9 @@ def run(job: Job) -> Artifact:
         if not recipe.skip_broken:
             raise StageError(_broken_message(loaded, broken))
         keep[[index for index, _ in broken]] = False
+        lost = datasets.emptied(loaded.labels, loaded.subset, keep, loaded.class_names)
+        if lost:
+            raise StageError(_emptied_message(loaded, broken, lost))
     labels, subset = loaded.labels[keep], loaded.subset[keep]
     about: dict[str, Any] = {
         "classes": info.classes,
@@ -73,7 +82,7 @@ def run(job: Job) -> Artifact:
         if isinstance(loaded, ArrayImages):
             about |= _write_arrays(scratch, loaded, keep, subset)
         else:
-            about |= _write_files(scratch, loaded, keep)
+            about |= _write_files(scratch, loaded, keep) | {"white_level": recipe.white_level}
         np.save(scratch / "labels.npy", labels.astype(np.int64))
         np.save(scratch / "subset.npy", subset)
         (scratch / "dataset.json").write_text(json.dumps(about, indent=1))
@@ -91,32 +100,51 @@ def _check_arrays(loaded: ArrayImages, classes: int) -> list[tuple[int, str]]:
         found = datasets.check_arrays(ray.get(images)[block], ray.get(labels)[block], classes, shape)
         return {"index": [index + block.start for index, _ in found], "reason": [reason for _, reason in found]}
 
-    return _collect(len(loaded.labels), check)
+    return [(int(row["index"]), str(row["reason"])) for row in _collect(len(loaded.labels), check)]
 
 
-def _check_files(loaded: FileImages) -> list[tuple[int, str]]:
-    """Broken photos as (index, reason): every file is decoded whole, in parallel."""
+def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[int, str]]:
+    """Broken photos as (index, reason): every file is decoded whole, in parallel.
+
+    Raises:
+        StageError: when all are nearly black: grey of more than 8 bits whose white lies elsewhere than assumed.
+    """
     paths, root = ray.put(loaded.paths), loaded.root
 
     def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
-        every = ray.get(paths)
-        found: dict[str, list[Any]] = {"index": [], "reason": []}
-        for index in range(int(rows["start"][0]), int(rows["stop"][0])):
-            try:
-                datasets.image_folder.probe(Path(root) / every[index])
-            except datasets.DatasetError as error:
-                found["index"].append(index)
-                found["reason"].append(str(error))
-        return found
+        every, start, stop = ray.get(paths), int(rows["start"][0]), int(rows["stop"][0])
+        checked = [_check_file(Path(root) / every[index], white_level) for index in range(start, stop)]
+        return {
+            "index": list(range(start, stop)),
+            "brightest": [brightest for brightest, _ in checked],
+            "reason": [reason for _, reason in checked],
+        }
 
-    return _collect(len(loaded.labels), check)
+    rows = _collect(len(loaded.labels), check)
+    broken = [(int(row["index"]), str(row["reason"])) for row in rows if row["reason"]]
+    brightest = max(int(row["brightest"]) for row in rows)
+    if brightest < DARK and len(broken) < len(rows):
+        raise StageError(
+            f"no image has a pixel brighter than {brightest} of 255. If these are grey images of more than 8 bits, set "
+            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
+        )
+    return broken
 
 
-def _collect(count: int, check: Any) -> list[tuple[int, str]]:
+def _check_file(path: Path, white_level: float | None) -> tuple[int, str]:
+    """The brightest value of an image, and why it is broken; empty where it is not."""
+    try:
+        return int(decode(path, white_level).max()), ""
+    except BrokenImageError as error:
+        return 0, error.reason
+
+
+def _collect(count: int, check: Any) -> list[dict[str, Any]]:
+    """The rows that ``check`` returns for chunks of a set's images, in the order of ``index``."""
     starts = range(0, count, CHUNK)
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in starts]
     checked = ray.data.from_items(chunks, override_num_blocks=len(chunks)).map_batches(check, batch_size=1)
-    return sorted((int(row["index"]), str(row["reason"])) for row in checked.iter_rows())
+    return sorted(checked.iter_rows(), key=lambda row: row["index"])
 
 
 def _write_arrays(
@@ -151,13 +179,28 @@ def _name(loaded: ArrayImages | FileImages, index: int) -> str:
 
 
 def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> str:
-    lines = [f"  {_name(loaded, index)}: {reason}" for index, reason in broken[:SHOWN]]
-    more = [f"  and {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
     return "\n".join(
         [
-            f"{len(broken)} of {len(loaded.labels)} images are broken:",
-            *lines,
-            *more,
+            *_broken_lines(loaded, broken),
             "Mend or remove them, or set dataset.skip_broken=true to leave them out.",
         ]
     )
+
+
+def _emptied_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]], lost: list[str]) -> str:
+    return "\n".join(
+        [
+            "dataset.skip_broken leaves too little of the data:",
+            *(f"  {line}" for line in lost),
+            *_broken_lines(loaded, broken),
+            "Mend or replace them, or take a class that has no other images out of the data set.",
+        ]
+    )
+
+
+def _broken_lines(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> list[str]:
+    """The count, and each broken image by its path from the data set's root, up to ``SHOWN`` of them."""
+    root = f" below {loaded.root}" if isinstance(loaded, FileImages) else ""
+    lines = [f"  {_name(loaded, index)}: {reason}" for index, reason in broken[:SHOWN]]
+    more = [f"  and {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
+    return [f"{len(broken)} of {len(loaded.labels)} images{root} are broken:", *lines, *more]

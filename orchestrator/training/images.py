@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from orchestrator.datasets.image_folder import decode
+from orchestrator.datasets.decoding import decode
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION
 from orchestrator.training.transfer import to_device
 from orchestrator.training.views import crop_box, crop_indices
@@ -70,7 +70,7 @@ def load(
         paths = json.loads((folder / "paths.json").read_text())
         images = ImageFiles(
             [str(Path(root) / path) for path in paths], about["image_size"], mean, std,
-            augmentation, views_seed, device, decoders,
+            augmentation, views_seed, device, decoders, about.get("white_level"),
         )  # fmt: skip
     return TrainingData(
         images=images,
@@ -134,8 +134,9 @@ class ImageFiles:
 
     def __init__(
         self, paths: list[str], size: int, mean: Sequence[float], std: Sequence[float], augmentation: str, seed: int,
-        device: torch.device, decoders: int,
+        device: torch.device, decoders: int, white_level: float | None = None,
     ) -> None:  # fmt: skip
+        self.white_level = white_level
         self.paths, self.size, self.augmentation, self.seed, self.device = paths, size, augmentation, seed, device
         self.mean = torch.tensor(mean, device=device).view(1, 1, 3, 1, 1)
         self.std = torch.tensor(std, device=device).view(1, 1, 3, 1, 1)
@@ -148,7 +149,7 @@ class ImageFiles:
 
     def _crops(self, image: int, numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Views of one photo, decoded once: (len(numbers), size, size, 3)."""
-        photo = Image.fromarray(decode(self.paths[image]))
+        photo = Image.fromarray(decode(self.paths[image], self.white_level))
         crops = []
         for number in numbers:
             chosen = -1 if self.augmentation == "none" else number

@@ -1,4 +1,4 @@
-"""Folders of photos: both layouts, what is wrong with the others, and broken files."""
+"""Folders of photos: both layouts, what is wrong with the others, and what is left out."""
 
 import errno
 import os
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from orchestrator.datasets import (
     TEST,
@@ -18,10 +17,10 @@ from orchestrator.datasets import (
     DatasetRecipe,
     FileImages,
     check_present,
+    decoding,
     describe,
     load,
 )
-from orchestrator.datasets.image_folder import decode, probe
 from tests.datasets.conftest import MakeFolder
 
 TRAINING = {"train/cat": 6, "train/dog": 4}
@@ -72,15 +71,83 @@ def test_labels_number_the_training_folders_in_order(make_image_folder: MakeFold
     assert [loaded.class_names[label] for label in loaded.labels] == [path.split("/")[1] for path in loaded.paths]
 
 
-def test_extensions_may_be_in_capitals_and_other_files_are_passed_over(make_image_folder: MakeFolder) -> None:
-    root = make_image_folder({**TRAINING, "val/cat": 1})
+def held_out(root: Path) -> list[str]:
+    return [path.removeprefix("val/") for path in load_files(root).paths if path.startswith("val/")]
+
+
+def test_endings_may_be_in_capitals_and_files_that_are_left_out_are_counted(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder({**TRAINING, "val/cat": 1, "val/dog": 1})
     photo = root / "val" / "cat" / "0.jpg"
-    for name in ("A.JPEG", "b.Png", "c.webp", "d.BMP", "notes.txt", "._e.jpg"):
+    images = ("A.JPEG", "b.Png", "c.webp", "d.BMP", "e.tif", "f.jfif", "g.gif", "h.ppm", "i.avif")
+    for name in (*images, "notes.txt", "x.heic", "y.HEIC", "plain", ".hidden.jpg", "._e.jpg", ".DS_Store"):
         shutil.copy(photo, photo.with_name(name))
-    loaded = load_files(root)
-    assert [path for path in loaded.paths if path.startswith("val")] == [
-        f"val/cat/{name}" for name in ("0.jpg", "A.JPEG", "b.Png", "c.webp", "d.BMP")
-    ]
+    assert held_out(root) == [f"cat/{name}" for name in sorted(("0.jpg", *images))] + ["dog/0.jpg"]
+    assert info(root).notes == (
+        "files left out for their ending: 2 .heic, 1 without one, 1 .txt",
+        "images left out since they or their folders are hidden: 1",
+    )
+
+
+def test_subfolders_belong_to_their_class_but_for_hidden_ones_and_thumbnails(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(
+        {
+            **TRAINING,
+            "val/cat": 1,
+            "val/cat/day": 1,
+            "val/cat/day/noon": 1,
+            "val/cat/.ipynb_checkpoints": 2,
+            "val/dog": 1,
+        }
+    )
+    shutil.copytree(root / "val" / "dog", root / "val" / "dog" / "@eaDir")
+    shutil.copytree(root / "val" / "dog", root / "val" / "__MACOSX")
+    assert held_out(root) == ["cat/0.jpg", "cat/day/0.jpg", "cat/day/noon/0.jpg", "dog/0.jpg"]
+    assert info(root).notes == ("images left out since they or their folders are hidden: 2",)
+
+
+def test_images_beside_the_class_folders_are_counted(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder({**TRAINING, "val": 3, "val/cat": 1, "val/dog": 1})
+    assert held_out(root) == ["cat/0.jpg", "dog/0.jpg"]
+    assert info(root).notes == ("images left out that lie in val/ itself: 3",)
+
+
+def test_classes_without_test_or_validation_images_are_named(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder({"train/ant": 1, **TRAINING, "val/cat": 1, "val/dog": 0})
+    assert info(root).notes == (
+        "classes without validation images: ant (1 of 3)",
+        "classes without test images: ant, dog (2 of 3)",
+    )
+
+
+@pytest.mark.parametrize("name", ["train/bird", "val/bird", "train/cat/more", "val"])
+def test_a_link_to_a_folder_that_is_not_there_is_refused(name: str, make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(
+        {**TRAINING, "test/cat": 1, "val/cat": 1} if name != "val" else {**TRAINING, "test/cat": 1}
+    )
+    os.symlink(root / "nowhere", root / name)
+    with pytest.raises(
+        DatasetError, match=rf"{name}: a link that leads nowhere \(to .*nowhere\); mend it or remove it"
+    ):
+        load_files(root)
+
+
+def test_a_link_back_to_a_folder_above_is_refused_and_another_link_is_followed(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder({**TRAINING, "val/cat": 1})
+    os.symlink(root / "train" / "dog", root / "val" / "dog")
+    assert held_out(root) == ["cat/0.jpg", *(f"dog/{number}.jpg" for number in range(4))]
+    os.symlink(root / "val" / "cat", root / "val" / "cat" / "again")
+    with pytest.raises(DatasetError, match="cat/again: a link that leads back to a folder above it"):
+        load_files(root)
+
+
+def test_a_pipe_is_left_out_and_an_image_whose_link_leads_nowhere_is_kept_as_broken(
+    make_image_folder: MakeFolder,
+) -> None:
+    root = make_image_folder({**TRAINING, "val/cat": 1, "val/dog": 1})
+    os.mkfifo(root / "val" / "cat" / "pipe.jpg")  # opening it would wait for ever
+    os.symlink(root / "nowhere.jpg", root / "val" / "cat" / "link.jpg")
+    assert held_out(root) == ["cat/0.jpg", "cat/link.jpg", "dog/0.jpg"]
+    assert info(root).notes == ("pipes, sockets and devices left out: 1",)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +161,7 @@ def test_extensions_may_be_in_capitals_and_other_files_are_passed_over(make_imag
         ({"train/cat": 3, "val/cat": 1}, "1 class folders found"),
         ({**TRAINING, "train/empty": 0, "val/cat": 1}, "train/empty: no image in this class folder"),
         ({**TRAINING, "val/cat": 0}, "val: no image in its class folders"),
+        ({"train": 3, "val/cat": 1}, "train: 0 class folders found, and 3 images in train/ itself"),
     ],
 )
 def test_a_layout_that_cannot_be_used_is_an_error_that_names_it(
@@ -147,48 +215,16 @@ def test_the_fingerprint_changes_with_the_files(change: str, make_image_folder: 
     assert info(root).fingerprint != before
 
 
+def test_the_fingerprint_changes_with_what_decoding_makes_of_the_files(
+    make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_image_folder({**TRAINING, "val/cat": 1})
+    before = info(root).fingerprint
+    monkeypatch.setattr(decoding, "VERSION", decoding.VERSION + 1)
+    assert info(root).fingerprint != before
+
+
 def test_the_networks_see_224_pixels_unless_the_recipe_says_otherwise(make_image_folder: MakeFolder) -> None:
     recipe = folder_recipe(make_image_folder({**TRAINING, "val/cat": 1}))
     assert describe(recipe).image_shape == (3, 224, 224)
     assert describe(recipe.model_copy(update={"image_size": 64})).image_shape == (3, 64, 64)
-
-
-def test_probe_gives_width_and_height(make_image_folder: MakeFolder) -> None:
-    root = make_image_folder({"train/cat": 1})
-    assert probe(root / "train" / "cat" / "0.jpg") == (24, 20)
-
-
-@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "bmp"])
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
-def test_a_truncated_file_is_named(extension: str, share: float, tmp_path: Path) -> None:
-    photo = tmp_path / f"photo.{extension}"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(photo)
-    content = photo.read_bytes()
-    photo.write_bytes(content[: int(share * len(content))])
-    for ask in (probe, decode):
-        with pytest.raises(DatasetError, match=rf"photo\.{extension}: not a whole image .*dataset\.skip_broken"):
-            ask(photo)
-
-
-def test_a_file_of_another_kind_and_a_link_that_leads_nowhere_are_named(make_image_folder: MakeFolder) -> None:
-    root = make_image_folder({**TRAINING, "val/cat": 1})
-    (root / "val" / "cat" / "text.jpg").write_text("no photo")
-    os.symlink(root / "nowhere.jpg", root / "val" / "cat" / "link.jpg")
-    loaded = load_files(root)
-    broken = []
-    for path in loaded.paths:
-        try:
-            probe(Path(loaded.root, path))
-        except DatasetError:
-            broken.append(path)
-    assert broken == ["val/cat/link.jpg", "val/cat/text.jpg"]
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
-def test_decode_gives_rgb_whatever_the_file_holds(mode: str, tmp_path: Path) -> None:
-    path = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
-    Image.new("RGB", (7, 5), (255, 255, 255)).convert(mode).save(path)
-    pixels = decode(path)
-    assert pixels.shape == (5, 7, 3) and pixels.dtype == np.uint8
-    assert pixels.min() >= 250
-    pixels[0] = 0  # the caller may write into it

@@ -1,5 +1,7 @@
 """The sets that torchvision reads: absent, damaged, tiny, and real where they are at hand."""
 
+import gzip
+import hashlib
 import os
 import pickle
 from dataclasses import replace
@@ -51,6 +53,7 @@ def test_what_we_hold_as_published_is_what_torchvision_checks(name: str) -> None
     else:
         expected = {**dict(theirs.train_list + theirs.test_list), theirs.meta["filename"]: theirs.meta["md5"]}
         assert theirs.base_folder == PUBLISHED[name].folder
+        assert PUBLISHED[name].archives == {theirs.filename: theirs.tgz_md5}
     assert PUBLISHED[name].md5 == expected
 
 
@@ -64,18 +67,79 @@ def test_the_fingerprint_is_the_same_before_and_after_the_files_are_there(tmp_pa
 
 def test_fashion_mnist_of_another_size_is_refused(tmp_path: Path) -> None:
     write_fashion_mnist(tmp_path, 20, 10)
-    with pytest.raises(DatasetError, match=r"expected \[60000, 10000\] .* found \[20, 10\]"):
-        load(DatasetRecipe(name="fashion_mnist", root=str(tmp_path), download=False))
+    words = (
+        r"train-images-idx3-ubyte: damaged, or not a file of FashionMNIST: 15,696 bytes, published is 47,040,016 bytes"
+    )
+    for ask in (check_present, load):
+        with pytest.raises(DatasetError, match=words):
+            ask(DatasetRecipe(name="fashion_mnist", root=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_damaged_cifar_files_are_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("download", [True, False])
+def test_files_with_another_checksum_are_named_before_anything_is_downloaded(
+    name: str, download: bool, tmp_path: Path
+) -> None:
     folder = tmp_path / PUBLISHED[name].folder
     folder.mkdir()
     for file in PUBLISHED[name].files:
         (folder / file).write_bytes(b"not a batch")
-    with pytest.raises(DatasetError, match=r"files are damaged.*remove the folder"):
-        load(DatasetRecipe(name=name, root=str(tmp_path), download=False))
+    first = PUBLISHED[name].files[0]
+    published = PUBLISHED[name].md5[first]
+    words = rf"{first}: damaged, or not a file of CIFAR.*: MD5 \w+, published is MD5 {published}; remove it"
+    for ask in (check_present, load):
+        with pytest.raises(DatasetError, match=words):
+            ask(DatasetRecipe(name=name, root=str(tmp_path), download=download))
+
+
+def test_a_file_that_is_still_packed_under_its_own_name_is_told_as_such(tmp_path: Path) -> None:
+    folder = tmp_path / PUBLISHED["fashion_mnist"].folder
+    folder.mkdir(parents=True)
+    (folder / "train-images-idx3-ubyte").write_bytes(gzip.compress(b"pixels"))
+    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte: .*; it is packed by gzip: unpack it"):
+        check_present(DatasetRecipe(name="fashion_mnist", root=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_archives_are_unpacked_where_a_download_is_allowed_and_else_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = PUBLISHED[name]
+    archive = tmp_path / published.packed_in / next(iter(published.archives))
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(b"half of it")
+    allowed, offline = (DatasetRecipe(name=name, root=str(tmp_path), download=download) for download in (True, False))
+    for recipe in (allowed, offline):
+        with pytest.raises(DatasetError, match=rf"{archive.name}: damaged, or not .*: MD5 \w+, published is MD5 \w+"):
+            check_present(recipe)
+    whole = hashlib.md5(b"half of it", usedforsecurity=False).hexdigest()
+    monkeypatch.setitem(PUBLISHED, name, replace(published, archives={archive.name: whole}))
+    check_present(allowed)
+    with pytest.raises(DatasetError, match=f"{archive.name}: still packed, and dataset.download is false; unpack it"):
+        check_present(offline)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("download", [True, False])
+def test_files_that_lie_in_another_folder_are_found(name: str, download: bool, tmp_path: Path) -> None:
+    published = PUBLISHED[name]
+
+    def asked(root: Path, file: Path) -> str:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"something")
+        with pytest.raises(DatasetError) as caught:
+            check_present(DatasetRecipe(name=name, root=str(root), download=download))
+        return str(caught.value)
+
+    right = tmp_path / "a" / published.folder
+    deep = asked(right, right / published.files[0])
+    assert f"lie in {right} ({published.files[0]})" in deep and f"set dataset.root to {tmp_path / 'a'}" in deep
+    flat = tmp_path / "b"
+    assert f"move them to {flat / published.folder}" in asked(flat, flat / published.files[0])
+    archive = next(iter(published.archives))
+    lost = tmp_path / "c" / published.folder.split("/")[0]
+    moved = asked(tmp_path / "c", lost / archive)
+    assert archive in moved and f"move them to {tmp_path / 'c' / published.packed_in}" in moved
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
@@ -96,7 +160,10 @@ def test_cifar_planes_become_images_and_fine_labels_are_the_classes(
     names_key = "label_names" if name == "cifar10" else "fine_label_names"
     (folder / published.files[-1]).write_bytes(pickle.dumps({names_key: class_names}))
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5=None: True)
-    tiny = replace(published, train_images=per_batch * (len(batches) - 1), test_images=per_batch)
+    sums = {
+        file: hashlib.md5((folder / file).read_bytes(), usedforsecurity=False).hexdigest() for file in published.md5
+    }
+    tiny = replace(published, train_images=per_batch * (len(batches) - 1), test_images=per_batch, md5=sums)
     monkeypatch.setitem(PUBLISHED, name, tiny)
 
     loaded = load(DatasetRecipe(name=name, root=str(tmp_path), download=False))

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from orchestrator.export.__main__ import main
 from orchestrator.export.finding import Chosen, Run
 from orchestrator.report.text import percent
+from orchestrator.training.images import ImageFiles
+from orchestrator.training.views import CLEAN
 from tests.export.conftest import CASES, FORMATS
 from tests.orchestration.reports import rows_of
 from tests.test_structure import ROOT
@@ -126,6 +129,31 @@ def test_its_code_works_as_it_stands(case: str, exported: Exports) -> None:
     for block in blocks[1:]:
         label = int(re.sub(r"\D", "", run_code(block, folder).removeprefix("tensor")))
         assert 0 <= label < chosen.network.classes
+
+
+@pytest.mark.parametrize("kind", ["EXIF", "transparent", "16 bits", "palette", "rotated 16-bit TIFF", "float"])
+def test_its_code_reads_a_photo_as_the_run_did(kind: str, exported: Exports, tmp_path: Path) -> None:
+    _, chosen, folder = exported("torchvision student, photos")
+    draw, exif, size = np.random.default_rng(0), Image.Exif(), chosen.network.image_size
+    exif[274] = 6  # orientation
+    colour = Image.fromarray(draw.integers(0, 256, (50, 40, 4), dtype=np.uint8))
+    grey = draw.integers(0, 65536, (50, 40)).astype(np.uint16)
+    kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+        "EXIF": (colour.convert("RGB"), "PNG", {"exif": exif}),
+        "transparent": (colour, "PNG", {}),
+        "16 bits": (Image.fromarray(grey), "PNG", {}),
+        "palette": (colour.convert("RGB").quantize(16), "GIF", {"transparency": 3}),
+        "rotated 16-bit TIFF": (Image.fromarray(grey), "TIFF", {"exif": exif}),
+        "float": (Image.fromarray((grey / 65535).astype(np.float32)), "TIFF", {}),
+    }
+    image, form, options = kinds[kind]
+    image.save(tmp_path / "picture.png", format=form, **options)
+    photos = ImageFiles(
+        [str(tmp_path / "picture.png")], size, [0.0] * 3, [1.0] * 3, "none", 0, torch.device("cpu"), decoders=1
+    )
+    run_code(code_in(card_of(folder))[0] + "\nnumpy.save('images.npy', images)", tmp_path)
+    expected = photos.views(np.array([0]), [CLEAN])[0].numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "images.npy"), expected, atol=1e-6)
 
 
 def test_int8_is_told_with_what_it_cost_and_that_test_images_were_used_again(exported: Exports) -> None:

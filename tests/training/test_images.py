@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from orchestrator.datasets import TEST, TRAIN, VALIDATION
+from orchestrator.datasets.decoding import decode
 from orchestrator.training.images import ImageFiles, Images, ResidentImages, load
 from orchestrator.training.views import CLEAN, uniforms
 from tests.training.examples import CPU
@@ -137,7 +138,7 @@ def test_a_photos_view_is_the_same_from_any_batch(photos: list[str], decoders: i
 
 def test_a_photos_clean_view_is_its_normalised_centre(photos: list[str]) -> None:
     for number, path in enumerate(photos):
-        photo = Image.open(path).convert("RGB")
+        photo = Image.fromarray(decode(path))
         edge = min(photo.size) * 0.875
         left, upper = (photo.width - edge) / 2, (photo.height - edge) / 2
         box = (left, upper, left + edge, upper + edge)
@@ -157,9 +158,9 @@ def test_two_views_of_photos_differ(photos: list[str]) -> None:
     assert not torch.equal(first, second)
 
 
-def write_ingested(folder: Path, layout: str, count: int) -> None:
+def write_ingested(folder: Path, layout: str, count: int, white_level: float | None = None) -> None:
     """The part of an ingest artifact that both layouts have; image i has label i mod 3."""
-    about = {"layout": layout, "classes": 3, "mean": MEAN, "std": STD, "image_size": SIZE}
+    about = {"layout": layout, "classes": 3, "mean": MEAN, "std": STD, "image_size": SIZE, "white_level": white_level}
     (folder / "dataset.json").write_text(json.dumps(about))
     np.save(folder / "labels.npy", np.arange(count) % 3)
     np.save(folder / "subset.npy", np.resize(np.array([TRAIN, TEST, TRAIN, VALIDATION], np.uint8), count))
@@ -185,3 +186,11 @@ def test_an_ingested_set_of_files_opens_relative_to_its_root(tmp_path: Path, pho
     data = load(tmp_path, root=str(tmp_path), augmentation="resized_crop_flip", views_seed=SEED, device=CPU)
     everything = np.arange(len(photos))
     assert torch.equal(data.images.views(everything, [2]), from_files(photos).views(everything, [2]))
+
+
+def test_files_are_read_with_the_white_level_that_they_were_ingested_with(tmp_path: Path) -> None:
+    Image.fromarray(np.full((SIZE, SIZE), 4095, np.uint16)).save(tmp_path / "0.png")
+    write_ingested(tmp_path, "files", 1, white_level=4095)
+    (tmp_path / "paths.json").write_text('["0.png"]')
+    data = load(tmp_path, root=str(tmp_path), augmentation="none", views_seed=SEED, device=CPU, normalised=False)
+    assert data.images.views(np.array([0]), [CLEAN]).min() == 1

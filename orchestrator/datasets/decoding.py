@@ -1,0 +1,186 @@
+"""Image files as 8-bit RGB: the one place that decides how a file's pixels are read.
+
+Training, scoring, evaluation, export and the report's examples all read photos through ``decode``.
+
+- A rotation noted in the metadata (EXIF) is applied, so that a network sees a photo as a person does.
+- Transparent pixels are composited on white, the background that cut-out pictures and scans are made for. What lies in
+  the colour channels behind them is arbitrary.
+- Grey images of more than 8 bits are scaled: 0 is black; white is the largest value of 16-bit (and 12-bit) integers,
+  1 for floats, or ``white_level``. 32-bit integers have no usual white and are refused without a ``white_level``.
+- Colour of 16 bits a channel is read by its upper 8 bits, which is all that Pillow reads of it.
+- Of several frames or pages the first is read. Colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.datasets.spec import DatasetError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+VERSION = 2
+"""Raised when any file's pixels come out otherwise than before; part of an image_folder's fingerprint."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+"""Recognised by content, whatever the file is called."""
+
+CONVERTED = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
+TRANSPARENT = ("LA", "PA", "RGBA", "La", "RGBa")
+FLOAT_WHITE = 1.0
+
+_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 274, 258, 262, 339  # numbers of EXIF and TIFF tags
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+
+
+class BrokenImageError(DatasetError):
+    """A file that cannot be read as an image. ``reason`` says why, without the path and without advice."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(
+            f"{os.fspath(path)}: not a usable image ({reason}); replace it, remove it, or set dataset.skip_broken: true"
+        )
+        self.path, self.reason = os.fspath(path), reason
+
+    def __reduce__(self) -> tuple[type[BrokenImageError], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
+class _RefusedError(ValueError):
+    """A whole image that cannot be shown in 8 bits without a guess."""
+
+
+def decode(path: str | os.PathLike[str], white_level: float | None = None) -> NDArray[np.uint8]:
+    """Returns the image as uint8 (height, width, 3), RGB, upright.
+
+    Args:
+        path: the file.
+        white_level: the value that is white in grey images of more than 8 bits; larger ones are white too.
+
+    Raises:
+        BrokenImageError: when the file is damaged, is no image, or has pixels of a kind that is not read.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        # As a stream: Pillow 13 maps a file that it knows by name, and mixes up the pixels of a rotated TIFF then.
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
+            raw = _raw_mode(image)  # forgotten once the pixels are loaded
+            image.load()  # `open` reads the header alone; a truncated file fails here
+            return np.array(_upright(_rgb(image, raw, white_level), _orientation(image)))
+    except MemoryError:  # of this machine, not of the file
+        raise
+    except UnidentifiedImageError as error:
+        raise BrokenImageError(path, f"no image of a known format: {', '.join(FORMATS)}") from error
+    except OSError as error:  # of the file system where it has a number, else Pillow's
+        raise BrokenImageError(path, error.strerror or str(error)) from error
+    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
+        raise BrokenImageError(path, str(error) or type(error).__name__) from error
+
+
+def _rgb(image: Image.Image, raw: str, white_level: float | None) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _eight_bits(image, white_level)
+    if image.mode not in CONVERTED + TRANSPARENT:
+        raise _RefusedError(f"pixels of mode {image.mode}; convert it to RGB")
+    tags = getattr(image, "tag_v2", {})
+    if image.mode == "L" and _first(tags.get(_SAMPLE_FORMAT)) == _SIGNED:
+        raise _RefusedError("signed 8-bit integers; convert it to unsigned ones")
+    wide = ";16" in raw
+    if wide and white_level is not None:
+        raise _RefusedError("16-bit colour, of which only the upper 8 bits are read: dataset.white_level can't apply")
+    if image.mode in CONVERTED and "transparency" in image.info:
+        if wide:
+            raise _RefusedError("16-bit colour with one colour declared transparent; convert it to 8 bits")
+        # PNG declares a transparent grey in the file's own depth, Pillow's pixels have 8 bits.
+        image.info["transparency"] = _in_eight_bits(image.info["transparency"], raw)
+    elif image.mode not in TRANSPARENT:
+        return image.convert("RGB")
+    return _on_white(image)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if image.mode in ("La", "RGBa"):  # premultiplied
+        image = image.convert(image.mode.upper())
+    canvas = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
+
+
+def _eight_bits(image: Image.Image, white_level: float | None) -> Image.Image:
+    """A grey image of more than 8 bits, scaled to RGB of 8 bits: round(255 * value / white)."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float64)
+    tags = getattr(image, "tag_v2", {})
+    lowest, highest = values.min(), values.max()
+    if not np.isfinite(values).all():
+        raise _RefusedError("floats that are not finite")
+    if image.mode == "F":
+        if white_level is None and not 0 <= lowest <= highest <= FLOAT_WHITE:
+            raise _RefusedError(
+                f"floats from {lowest:g} to {highest:g}, where 0 is black and {FLOAT_WHITE:g} white; "
+                "dataset.white_level says otherwise"
+            )
+        white = white_level or FLOAT_WHITE
+    else:
+        if image.mode == "I" and image.format != "PPM" and white_level is None:  # Pillow scales PGM's to 16 bits
+            raise _RefusedError(
+                f"32-bit or signed integers from {lowest:g} to {highest:g}; set dataset.white_level to the value that "
+                "is white"
+            )
+        if lowest < 0:
+            raise _RefusedError(f"integers from {lowest:g} to {highest:g}, where 0 is black")
+        bits = _first(tags.get(_BITS)) or 16
+        white = white_level or (4095 if bits == 12 else 65535)
+    if _first(tags.get(_PHOTOMETRIC)) == _WHITE_IS_ZERO:  # which Pillow undoes for 8 bits and less alone
+        values = white - values
+    grey = np.floor(255 * (values / white).clip(0, 1) + 0.5).astype(np.uint8)
+    if "transparency" in image.info:
+        grey[np.asarray(image) == image.info["transparency"]] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    from PIL import Image
+
+    turn = Image.Transpose
+    turns = {
+        2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE, 6: turn.ROTATE_270,
+        7: turn.TRANSVERSE, 8: turn.ROTATE_90,
+    }  # fmt: skip
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation in the metadata; 1, upright, where there is none or the metadata can't be read."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata say nothing about whole pixels
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the file itself stores pixels, as Pillow names it (``RGB;16B``); empty where its decoder does not say."""
+    tiles = getattr(image, "tile", None)
+    if not tiles:
+        return ""
+    arguments = tiles[0][3]
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
+
+
+def _in_eight_bits(transparent: object, raw: str) -> object:
+    return transparent * {"L;2": 85, "L;4": 17}.get(raw, 1) if isinstance(transparent, int) else transparent
+
+
+def _first(tag: object) -> int | None:
+    value = tag[0] if isinstance(tag, tuple) and tag else tag
+    return value if isinstance(value, int) else None

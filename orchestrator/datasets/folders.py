@@ -1,0 +1,162 @@
+"""The files below a folder of photos: which are images, and a count of what is left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.datasets.spec import DatasetError
+
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".jp2", ".avif",
+)  # fmt: skip
+"""Of files taken for images, in small or capital letters; what a file really holds is found when it is decoded."""
+
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")
+"""Folders of thumbnails and metadata that archives and file servers leave behind."""
+
+BROKEN_LINK = -1
+"""The size of an image whose link leads nowhere; it is kept, to be reported as broken."""
+
+SHOWN = 5  # endings named in a note
+
+
+@dataclass
+class LeftOut:
+    """How many files are not taken for images, and why."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0  # images whose name, or whose folder's, begins with a dot
+    special: int = 0  # pipes, sockets and devices
+    loose: Counter[str] = field(default_factory=Counter)  # images beside the class folders, by folder
+
+    def add(self, other: LeftOut) -> None:
+        """Count what another one has counted."""
+        self.endings += other.endings
+        self.loose += other.loose
+        self.hidden += other.hidden
+        self.special += other.special
+
+    def notes(self) -> list[str]:
+        """A sentence for each reason; none where nothing is left out."""
+        notes = []
+        if self.endings:
+            most = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
+            shown = [f"{count:,} {ending or 'without one'}" for ending, count in most]
+            more = [f"{len(self.endings) - SHOWN} other endings"] if len(self.endings) > SHOWN else []
+            notes.append(f"files left out for their ending: {', '.join(shown + more)}")
+        if self.hidden:
+            notes.append(f"images left out since they or their folders are hidden: {self.hidden:,}")
+        if self.special:
+            notes.append(f"pipes, sockets and devices left out: {self.special:,}")
+        notes += [f"images left out that lie in {name}/ itself: {count:,}" for name, count in self.loose.items()]
+        return notes
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder's own entries, sorted: folders by name, images as (name, size in bytes)."""
+
+    folders: list[str]
+    images: list[tuple[str, int]]
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def read_folder(folder: Path, left_out: LeftOut) -> Folder:
+    """Returns what lies in a folder, hidden and system folders apart; counts what is left out.
+
+    Raises:
+        DatasetError: when it can't be read, or holds a link to a folder that is not there.
+    """
+    found = Folder([], [])
+    with _entries(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name.startswith("."):
+                    left_out.hidden += _images_in(Path(entry.path))
+                elif entry.name not in SYSTEM_FOLDERS:
+                    found.folders.append(entry.name)
+            else:
+                _take_file(entry, found, left_out)
+    found.folders.sort()
+    found.images.sort()
+    return found
+
+
+def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
+    """The images in a folder and its subfolders as (path from the folder, size in bytes), sorted by path.
+
+    Raises:
+        DatasetError: as ``read_folder``, and when a link leads back to a folder above it.
+    """
+    images: list[tuple[str, int]] = []
+    waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ())]
+    while waiting:
+        below, above = waiting.pop()
+        here = folder / below
+        itself = _identity(here)
+        if itself in above:
+            raise DatasetError(f"{here}: a link that leads back to a folder above it; remove the link")
+        found = read_folder(here, left_out)
+        images += [(below + name, size) for name, size in found.images]
+        waiting += [(f"{below}{name}/", (*above, itself)) for name in found.folders]
+    return sorted(images)
+
+
+def _take_file(entry: os.DirEntry[str], found: Folder, left_out: LeftOut) -> None:
+    name, image = entry.name, is_image(entry.name)
+    if name.startswith("."):
+        left_out.hidden += image and not name.startswith("._")  # which macOS writes beside each file it copies
+    elif entry.is_file():
+        if image:
+            found.images.append((name, entry.stat().st_size))
+        else:
+            left_out.endings[os.path.splitext(name)[1].lower()] += 1
+    elif entry.is_symlink() and not os.path.exists(entry.path):
+        if not image:
+            raise DatasetError(
+                f"{entry.path}: a link that leads nowhere (to {os.readlink(entry.path)}); mend it or remove it"
+            )
+        found.images.append((name, BROKEN_LINK))
+    else:
+        left_out.special += 1
+
+
+def _images_in(folder: Path) -> int:
+    """How many images lie in a hidden folder itself; 0 where it can't be read, since it is not needed."""
+    try:
+        return sum(is_image(name) for name in os.listdir(folder))
+    except OSError:
+        return 0
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    with refused_by_name(folder):
+        found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    with refused_by_name(folder), os.scandir(folder) as entries:
+        yield entries
+
+
+@contextmanager
+def refused_by_name(path: Path) -> Iterator[None]:
+    """Turns an error of the file system into a DatasetError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"{error.filename or path}: can't be read ({error.strerror}); see to it, or remove it"
+        ) from error

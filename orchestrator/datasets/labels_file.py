@@ -1,0 +1,123 @@
+"""Labels of images that lie in one folder, from the file that ImageNet and Tiny ImageNet bring for it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.datasets.folders import refused_by_name
+from orchestrator.datasets.spec import DatasetError
+
+DEVKIT = "ILSVRC2012_devkit_t12/data"
+SHOWN = 3  # images or classes named in an error
+
+Reader = Callable[[Path, Sequence[str]], dict[str, str]]
+
+
+def read_labels(folder: Path, root: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Returns the class of each of ``images``, names of files in ``folder``, from the labels file beside them.
+
+    It is looked for in ``folder``, in ``root`` and in the devkit's folder there.
+
+    Raises:
+        DatasetError: when there is none or more than one, or when it does not fit the images or the classes.
+    """
+    places = list(dict.fromkeys((folder, folder.parent, root, root / DEVKIT)))
+    with refused_by_name(folder):
+        found = [place / name for place in places for name in READERS if (place / name).is_file()]
+    if len(found) != 1:
+        raise DatasetError(_without_one(folder, len(images), found))
+    labels = READERS[found[0].name](found[0], images)
+    unlabelled = [name for name in images if name not in labels]
+    if unlabelled:
+        raise DatasetError(
+            f"{found[0]}: no label for {len(unlabelled):,} of {len(images):,} images in {folder} "
+            f"({_some(unlabelled)}); remove those images, or give the labels file that belongs to them"
+        )
+    unknown = sorted({labels[name] for name in images} - set(classes))
+    if unknown:
+        raise DatasetError(
+            f"{found[0]}: classes that train/ lacks: {_some(unknown)}; its class folders must have these names, or "
+            "remove the images of those classes"
+        )
+    return {name: labels[name] for name in images}
+
+
+def _without_one(folder: Path, images: int, found: list[Path]) -> str:
+    lie = f"{folder}: {images:,} images lie in {folder.name}/ itself, not in class folders"
+    if found:
+        return (
+            f"{lie}, and there are {len(found)} labels files: {', '.join(map(str, found))}; keep the one that is right"
+        )
+    return (
+        f"{lie}; sort them into {folder.name}/<class>/, or put their labels file beside them "
+        f"(one of {', '.join(READERS)})"
+    )
+
+
+def _by_tabs(file: Path, images: Sequence[str]) -> dict[str, str]:
+    """Tiny ImageNet's: name, class and box of an image a line, between tabs."""
+    rows = (line.split("\t") for line in _lines(file))
+    return {row[0]: row[1] for row in rows if len(row) > 1}
+
+
+def _by_comma(file: Path, images: Sequence[str]) -> dict[str, str]:
+    """Kaggle's: an image's name without ending, a comma, and class and corners of each box, between spaces."""
+    endings = {Path(name).stem: name for name in images}
+    rows = (row for row in csv.reader(_lines(file)) if len(row) > 1 and row[1].split())
+    return {endings[row[0]]: row[1].split()[0] for row in rows if row[0] in endings}
+
+
+def _by_order(file: Path, images: Sequence[str]) -> dict[str, str]:
+    """A class a line, in the order of the images' names."""
+    lines = [line.strip() for line in _lines(file) if line.strip()]
+    if len(lines) != len(images):
+        raise DatasetError(
+            f"{file}: {len(lines):,} lines for {len(images):,} images; it labels images by their order, so it must "
+            "have a line for each"
+        )
+    return dict(zip(sorted(images), lines, strict=True))
+
+
+def _by_number(file: Path, images: Sequence[str]) -> dict[str, str]:
+    """The devkit's: a class's number a line, in the order of the images' names; meta.mat says which class that is."""
+    names = _numbered_classes(file.with_name("meta.mat"), file)
+    labels = _by_order(file, images)
+    unknown = sorted(set(labels.values()) - set(names))
+    if unknown:
+        raise DatasetError(f"{file}: numbers that meta.mat lacks: {_some(unknown)}; take both from one devkit")
+    return {image: names[number] for image, number in labels.items()}
+
+
+READERS: dict[str, Reader] = {
+    "val_annotations.txt": _by_tabs,
+    "LOC_val_solution.csv": _by_comma,
+    "imagenet_2012_validation_synset_labels.txt": _by_order,
+    "ILSVRC2012_validation_ground_truth.txt": _by_number,
+}
+
+
+def _numbered_classes(meta: Path, labels: Path) -> dict[str, str]:
+    """Class names by their number in ImageNet's devkit, which is not their place in the alphabet."""
+    if not meta.is_file():
+        raise DatasetError(f"{labels}: its numbers mean nothing without the devkit's meta.mat; put that beside it")
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise DatasetError(f"{meta}: reading it needs scipy; run: pip install scipy") from error
+    try:
+        synsets = loadmat(meta, squeeze_me=True, struct_as_record=True)["synsets"]
+        return {str(int(entry["ILSVRC2012_ID"])): str(entry["WNID"]) for entry in synsets}
+    except Exception as error:  # scipy's readers raise many kinds on files that are none of theirs
+        raise DatasetError(f"{meta}: can't be read as the devkit's ({error}); take it from the devkit again") from error
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with refused_by_name(file):
+        return iter(file.read_text(errors="replace").splitlines())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
