@@ -203,7 +203,7 @@ def _check(
     check_own_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
-    sizes = check_networks(recipe, data)
+    sizes = check_networks(recipe, data, view.say)
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     view.say(f"ladder: {shown}")

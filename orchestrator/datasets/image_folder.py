@@ -54,6 +54,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=digest.hexdigest(),
         train_images=train_images,
         test_images=listing.subset.count(TEST),
+        class_names=tuple(listing.class_names),
     )
 
 

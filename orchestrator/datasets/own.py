@@ -28,6 +28,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=_fingerprint(found),
         train_images=int(np.sum(subset == TRAIN)),
         test_images=int(np.sum(subset == TEST)),
+        class_names=tuple(found.class_names),
     )
 
 

@@ -95,7 +95,8 @@ class DatasetInfo:
     `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
     cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
     source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
-    (synthetic). It depends on no path outside the set, time or machine.
+    (synthetic). It depends on no path outside the set, time or machine. `class_names`, in the order of the labels, are
+    empty where the set must be read to know them.
     """
 
     classes: int
@@ -103,6 +104,7 @@ class DatasetInfo:
     fingerprint: str
     train_images: int
     test_images: int
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
