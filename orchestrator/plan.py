@@ -105,7 +105,13 @@ class _Planner:
             stage = Stage(
                 "pretrained",
                 f"pretrained/{entry.name}",
-                PretrainedSpec(network=network, sha256=_file_hash(entry.weights)),
+                PretrainedSpec(
+                    network=network,
+                    sha256=_file_hash(entry.weights),
+                    precision=self.recipe.training.precision,
+                    threads=self.recipe.resources.cpus,
+                ),
+                (("data", self.ingest),),
                 settings={"path": str(Path(entry.weights).expanduser().absolute())},
             )
         else:
@@ -331,7 +337,13 @@ def _role(score: Stage) -> str:
 
 
 def _file_hash(path: str) -> str:
+    place = Path(path).expanduser()
     try:
-        return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
-    except OSError as error:
-        raise RecipeError(f"ladder.networks: weights file {path} can't be read: {error.strerror}") from error
+        if place.exists() and not place.is_file():
+            kind = "a folder" if place.is_dir() else "no plain file"
+            raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")
+        with open(place, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"ladder.networks: weights file {path} can't be read: {reason}") from error
