@@ -125,7 +125,10 @@ def _execute(
 
     names = [network.name for network in recipe.ladder.networks]
     multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
-    progress = Progress(planned.stages, kept, view, multiply_adds, images)
+    progress = Progress(
+        planned.stages, kept, view, multiply_adds, images, lambda made: report.warnings(planned, {**kept, **made})
+    )
+    progress.warn()  # of experts that an earlier run made
 
     warned: set[str] = set()
 

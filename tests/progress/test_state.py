@@ -49,6 +49,15 @@ def test_what_goes_wrong_beside_a_stage_is_a_warning(tmp_path: Path) -> None:
     assert run.view.said == ["student/kd/seed-0: tracking: no longer sent to the server"]
 
 
+def test_what_is_found_wrong_with_what_there_is_is_a_warning_once(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.progress.findings = lambda made: ["an expert guesses"] if made else []
+    run.progress.warn()
+    assert run.view.said == []
+    run.end("ingest", "train/plain_cnn_8")
+    assert [text for text in run.view.said if "guesses" in text] == ["warning: an expert guesses"]
+
+
 def test_a_training_s_time_left_follows_from_its_speed(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(stage for stage in run.plan.stages if stage.kind == "train")
