@@ -203,7 +203,7 @@ class Store:
             info = self.filesystem.get_file_info(path)
             if info.type != pafs.FileType.File or info.size != expected["bytes"]:
                 return name
-            if self.local_root and _sha256(Path(path)) != expected["sha256"]:
+            if self.local_root and file_sha256(Path(path)) != expected["sha256"]:
                 return name
             return None
 
@@ -243,7 +243,7 @@ class Store:
         The record of an artifact that was there goes first: whoever dies in between leaves none that does not fit.
         """
         files = {
-            str(path.relative_to(scratch)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            str(path.relative_to(scratch)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
             for path in sorted(scratch.rglob("*"))
             if path.is_file()
         }
@@ -299,7 +299,7 @@ class Store:
         """Copy a file of the storage here; gives the SHA-256 of what has come."""
         with self.filesystem.open_input_stream(source) as stream, open(target, "wb") as out:
             shutil.copyfileobj(stream, out, CHUNK)
-        return _sha256(target)
+        return file_sha256(target)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -321,7 +321,8 @@ class Store:
             self.filesystem.delete_dir(self.path("checkpoints", identity))
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while chunk := stream.read(CHUNK):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,21 @@ PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.31"}  # as in the e
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
 
 
-def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
-    """Every network exists, gives one logit a class, falls in capacity, and fits the weights that were brought.
+def check_networks(
+    recipe: Recipe, data: DatasetInfo, say: Callable[[str], None] = lambda line: None
+) -> list[dict[str, int]]:
+    """Every network exists, returns one logit a class, falls in capacity, and fits the weights that were brought.
 
-    Gives parameters and multiply-adds of each network of the ladder.
+    Returns parameters and multiply-adds of each network of the ladder. ``say`` is told what weights were changed in to
+    fit.
 
     Raises:
         RecipeError: naming the network, with the numbers.
     """
     from models import registry
     from orchestrator.specs import NetworkSpec
-    from orchestrator.training.networks import load_network
+    from orchestrator.training.networks import open_network
+    from orchestrator.training.weight_files import check_classes
 
     channels, height, _ = data.image_shape
     try:
@@ -40,7 +45,11 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
         for network in recipe.ladder.networks:
             if network.weights:
                 spec = NetworkSpec(name=network.name, classes=data.classes, channels=channels, image_size=height)
-                load_network(spec, Path(network.weights).expanduser())
+                path = Path(network.weights).expanduser()
+                opened = open_network(spec, path)
+                check_classes(path, opened.class_names, data.class_names)
+                for note in opened.notes:
+                    say(f"weights {path}: {note}")
     except ValueError as error:
         raise RecipeError(f"ladder.networks: {str(error).removeprefix('ladder: ')}") from error
     return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]

@@ -232,7 +232,7 @@ def _is_ladder(stage: Stage | Job) -> bool:
 def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     """What the stage's own task asks for. A stage that starts workers, actors or trials asks for nothing itself."""
     resources = recipe.resources
-    if stage.kind == "evaluate" or _is_student(stage):
+    if stage.kind in ("evaluate", "pretrained") or _is_student(stage):
         return {"num_cpus": resources.cpus, "num_gpus": resources.student_gpus}
     return {"num_cpus": 0}
 
@@ -251,7 +251,8 @@ def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artif
 
                 return train.run_ladder(job, upstream)
             job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)), start_up_seconds())
-            if job.kind in ("train", "evaluate"):  # the others say what they begin with, once their workers are there
+            # The others say what they begin with, once their workers are there.
+            if job.kind in ("train", "evaluate", "pretrained"):
                 job.say(doing="opening its inputs")
             return _function(job.kind)(job)
     except BlockedError as error:
@@ -280,9 +281,13 @@ def _function(kind: str) -> Any:
         from orchestrator.stages import evaluate
 
         return evaluate.run
+    if kind == "pretrained":
+        from orchestrator.stages import pretrained
+
+        return pretrained.run
     from orchestrator.stages import train
 
-    return train.run if kind == "train" else train.run_pretrained
+    return train.run
 
 
 def failures_table(failures: list[Failure]) -> str:

@@ -18,7 +18,7 @@ from orchestrator.source import Source
 from orchestrator.specs import NetworkSpec, Spec, TrainSpec
 
 # Raise a kind's version when its code comes to make something else from the same spec.
-FORMATS = {"ingest": 1, "train": 2, "pretrained": 1, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
+FORMATS = {"ingest": 1, "train": 2, "pretrained": 2, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from orchestrator import own_code, source
+from orchestrator.brought_weights import sha256_of_weights
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.graph import Expert, Final, Plan, Stage
 from orchestrator.methods import METHODS, REFERENCE, Dealing, Method
 from orchestrator.precision_choice import PrecisionChoice, resolved
-from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe, RecipeError
+from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe
 from orchestrator.specs import (
     CurriculumSpec,
     EvaluateSpec,
@@ -109,7 +109,13 @@ class _Planner:
             stage = Stage(
                 "pretrained",
                 f"pretrained/{entry.name}",
-                PretrainedSpec(network=network, sha256=_file_hash(entry.weights)),
+                PretrainedSpec(
+                    network=network,
+                    sha256=sha256_of_weights(entry.weights),
+                    precision=self.precision,
+                    threads=self.recipe.resources.cpus,
+                ),
+                (("data", self.ingest),),
                 settings={"path": str(Path(entry.weights).expanduser().absolute())},
             )
         else:
@@ -336,10 +342,3 @@ class _Planner:
 def _role(score: Stage) -> str:
     """A score's role as an input: ``score`` the main one's, ``score:<...>`` another's."""
     return score.name.replace("/", ":")
-
-
-def _file_hash(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
-    except OSError as error:
-        raise RecipeError(f"ladder.networks: weights file {path} can't be read: {error.strerror}") from error

@@ -126,7 +126,10 @@ def _execute(
 
     names = [network.name for network in recipe.ladder.networks]
     multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
-    progress = Progress(planned.stages, kept, view, multiply_adds, images)
+    progress = Progress(
+        planned.stages, kept, view, multiply_adds, images, lambda made: report.warnings(planned, {**kept, **made})
+    )
+    progress.warn()  # of experts that an earlier run made
 
     warned: set[str] = set()
 
@@ -198,7 +201,7 @@ def _check(
     check_own_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
-    sizes = check_networks(recipe, data)
+    sizes = check_networks(recipe, data, view.say)
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     view.say(f"ladder: {shown}")

@@ -164,10 +164,12 @@ class TrainSpec(Spec):
 
 
 class PretrainedSpec(Spec):
-    """A network whose weights a person brought."""
+    """A network whose weights were brought, and how its validation accuracy is measured."""
 
     network: NetworkSpec
     sha256: str
+    precision: Precision
+    threads: int
 
 
 class ScoreSpec(CodedSpec):

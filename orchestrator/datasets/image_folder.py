@@ -47,6 +47,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=_fingerprint(listing),
         train_images=int(np.sum(loaded.subset == TRAIN)),
         test_images=int(np.sum(loaded.subset == TEST)),
+        class_names=tuple(listing.class_names),
         notes=(*listing.left_out.notes(), *class_notes(loaded.labels, loaded.subset, loaded.class_names)),
     )
 

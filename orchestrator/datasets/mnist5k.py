@@ -13,6 +13,7 @@ from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, D
 from orchestrator.datasets.split import cut_validation, draw_by_class, validation_count
 
 IMAGES, TEST_IMAGES, CLASSES, EDGE = 5000, 1000, 10, 28
+CLASS_NAMES = tuple(str(digit) for digit in range(CLASSES))
 
 TEST_SPLIT_SEED = 0
 """Not the recipe's seed: a test image must stay one under every seed."""
@@ -27,6 +28,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=hashlib.sha256(_data_file().read_bytes()).hexdigest(),
         train_images=train_images - validation_count(train_images, CLASSES, recipe.validation),
         test_images=TEST_IMAGES,
+        class_names=CLASS_NAMES,
     )
 
 
@@ -57,7 +59,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
         labels=labels,
         subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
         severity=severity,
-        class_names=tuple(str(digit) for digit in range(CLASSES)),
+        class_names=CLASS_NAMES,
     )
 
 

@@ -29,6 +29,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         train_images=int(np.sum(subset == TRAIN)),
         test_images=int(np.sum(subset == TEST)),
         notes=tuple(class_notes(found.labels, subset, found.class_names)),
+        class_names=tuple(found.class_names),
     )
 
 

@@ -121,8 +121,9 @@ class DatasetInfo:
     `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
     cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
     source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
-    (synthetic). It depends on no path outside the set, time or machine. `notes` are sentences on what is left out of
-    the set or missing from a part of it.
+    (synthetic). It depends on no path outside the set, time or machine. `class_names`, in the order of the labels, are
+    empty where the set must be read to know them. `notes` are sentences on what is left out of the set or missing from
+    a part of it.
     """
 
     classes: int
@@ -131,6 +132,7 @@ class DatasetInfo:
     train_images: int
     test_images: int
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

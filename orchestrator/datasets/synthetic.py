@@ -24,6 +24,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
         fingerprint=hashlib.sha256(f"synthetic {parameters}".encode()).hexdigest(),
         train_images=wanted.images - validation_count(wanted.images, wanted.classes, recipe.validation),
         test_images=wanted.test_images,
+        class_names=_class_names(wanted),
     )
 
 
@@ -42,8 +43,12 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
         labels=labels,
         subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
         severity=severity,
-        class_names=tuple(f"pattern {label}" for label in range(wanted.classes)),
+        class_names=_class_names(wanted),
     )
+
+
+def _class_names(recipe: SyntheticRecipe) -> tuple[str, ...]:
+    return tuple(f"pattern {label}" for label in range(recipe.classes))
 
 
 def generate(recipe: SyntheticRecipe, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]:

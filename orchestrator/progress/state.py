@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -14,6 +14,7 @@ from orchestrator.specs import SearchSpec
 from orchestrator.states import StageState, State
 
 StageGroup = Literal["stage", "student", "evaluation"]
+Findings = Callable[[Mapping[str, Artifact]], Iterable[str]]
 
 
 class View(Protocol):
@@ -87,10 +88,12 @@ class Progress:
         kept: identities of the artifacts that exist already.
         multiply_adds: of one image through each network of the ladder, by its name.
         images: training images.
+        findings: what is wrong with what there is, by the artifacts that were made, a sentence each.
     """
 
     def __init__(
-        self, stages: Iterable[Stage], kept: Iterable[str], view: View, multiply_adds: Mapping[str, int], images: int
+        self, stages: Iterable[Stage], kept: Iterable[str], view: View, multiply_adds: Mapping[str, int], images: int,
+        findings: Findings = lambda made: (),
     ) -> None:  # fmt: skip
         there = set(kept)
         self.stages = {
@@ -98,6 +101,8 @@ class Progress:
         }
         self.view, self.multiply_adds, self.images = view, multiply_adds, images
         self.made: dict[str, Artifact] = {}  # by identity
+        self.findings = findings
+        self.told: set[str] = set()  # findings that the view was warned of
         self.slots = 1.0  # how many students the cluster has room for at once
 
     def status(self, statuses: Mapping[str, dict[str, Any]]) -> None:
@@ -119,6 +124,14 @@ class Progress:
         entry.seconds, entry.words = artifact.end - artifact.start, ended(artifact)
         entry.slot_seconds = artifact.results["cost"]["slot_seconds"]
         self.view.event(f"{artifact.name} done ({entry.seconds:.0f} s{', ' if entry.words else ''}{entry.words})")
+        self.warn()
+
+    def warn(self) -> None:
+        """Show what has been found since the last time."""
+        for text in self.findings(self.made):
+            if text not in self.told:
+                self.told.add(text)
+                self.view.warn(f"warning: {text}")
 
     def failed(self, failure: Failure) -> None:
         """A stage could not be done, for its own error or since another one was not."""

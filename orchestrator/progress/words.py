@@ -47,7 +47,7 @@ def ended(artifact: Artifact) -> str:
     results = artifact.results
     if artifact.kind == "ingest":
         return ", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count)
-    if artifact.kind == "train":
+    if artifact.kind in ("train", "pretrained"):
         return f"validation {results['validation_accuracy']:.1%}"
     if artifact.kind == "evaluate":
         return f"test {results['test_accuracy']:.1%}"

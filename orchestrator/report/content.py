@@ -54,6 +54,7 @@ def build(
         },
         "recipe": recipe,
         "stages": stages,
+        "warnings": warnings(planned, artifacts),
         "networks": _networks(planned, artifacts, sizes),
         "methods": [_final(final, artifacts) for final in planned.finals],
         "search": _search(planned, artifacts, REFERENCE, store),
@@ -117,6 +118,27 @@ def stage_row(
 def slot_seconds(artifact: Artifact | None) -> float | None:
     """What a stage took, added up over its workers; None where it is not there or an old version made it."""
     return artifact.results.get("cost", {}).get("slot_seconds") if artifact else None
+
+
+def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
+    """What is known to be wrong with the experts, a sentence each, as soon as they are there."""
+    data = artifacts.get(planned.stages[0].identity)
+    if data is None:
+        return []
+    experts = [
+        {
+            "name": expert.label,
+            "validation_accuracy": artifact.results.get("validation_accuracy"),
+            "brought": artifact.kind == "pretrained",
+        }
+        for expert in (*planned.ladder, *planned.others)
+        if (artifact := artifacts.get(expert.stage.identity))
+    ]
+    on_labels = [_final(final, artifacts) for final in planned.finals if final.method == "labels"]
+    student = mean(row["validation_accuracy"] for row in on_labels)
+    return findings.expert_warnings(
+        experts, student, data.results["counts"]["validation"], planned.ladder[0].network.classes
+    )
 
 
 def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: list[dict[str, int]]) -> list[dict[str, Any]]:
@@ -205,4 +227,4 @@ def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = N
     lines = ["", f"Student {student}", methods_table(content, width), f"experts' test accuracy (%): {experts}"]
     if findings.baseline_leads(content["methods"]):
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"warning: {text}" for text in warnings(planned, artifacts))])

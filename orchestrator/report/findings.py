@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.methods import BASELINE, REFERENCE
-from orchestrator.report.text import method_rows
+from orchestrator.report.text import method_rows, percent
 
 LEVEL = 0.95
+GUESSING = 0.01  # an expert that guessing does as well as with a greater probability than this knows nothing
 SAME = 1e-9  # differences of accuracies that spread less than this are one number
 
 # Two-sided 95 % quantiles of Student's t distribution for 1 to 10 degrees of freedom.
@@ -93,6 +94,52 @@ def excludes_zero(comparison: dict[str, Any]) -> bool | None:
     if comparison["low"] is None:
         return None
     return bool(comparison["low"] > 0 or comparison["high"] < 0)
+
+
+def guessing_explains(accuracy: float, images: int, classes: int) -> bool:
+    """Whether guessing among the classes would be right on as many images with a probability above ``GUESSING``.
+
+    By the upper tail of the binomial distribution of ``images`` draws at 1 / ``classes``.
+    """
+    right, share = round(accuracy * images), 1 / classes
+    tail = 0.0
+    for count in range(right, images + 1):
+        log = math.lgamma(images + 1) - math.lgamma(count + 1) - math.lgamma(images - count + 1)
+        term = math.exp(log + count * math.log(share) + (images - count) * math.log1p(-share))
+        tail += term
+        if tail > GUESSING or (count > images * share and term < SAME * GUESSING):
+            break
+    return tail > GUESSING
+
+
+def expert_warnings(experts: Sequence[dict[str, Any]], student: float | None, images: int, classes: int) -> list[str]:
+    """What is wrong with experts, a sentence each: no better than guessing, or below the student on labels.
+
+    Args:
+        experts: ``name``, ``validation_accuracy`` and ``brought``, whether its weights were brought.
+        student: mean validation accuracy of the students taught by labels, where it is known.
+        images: the validation images.
+    """
+    said = []
+    for expert in experts:
+        accuracy = expert["validation_accuracy"]
+        if accuracy is None:
+            continue
+        shown = f"expert {expert['name']} is right on {percent(accuracy)} % of {images:,} validation images"
+        if guessing_explains(accuracy, images, classes):
+            look = (
+                "compare the order of its classes with the data's, and the normalisation and image size that it was "
+                "trained with with this run's, and see whether the file holds trained weights"
+                if expert["brought"]
+                else "look at its steps, its learning rate and the labels"
+            )
+            said.append(f"{shown}, which is no better than guessing ({percent(1 / classes)} %): {look}")
+        elif student is not None and accuracy < student:
+            said.append(
+                f"{shown}, fewer than the student on labels ({percent(student)} %): it has little to teach; train it "
+                "longer or leave it out of the ladder"
+            )
+    return said
 
 
 def at_first_rung(trials: Sequence[dict[str, Any]]) -> tuple[int | None, list[tuple[dict[str, Any], float]]]:

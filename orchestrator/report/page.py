@@ -15,12 +15,20 @@ from orchestrator.report.markup import Html, join, single, tag
 from orchestrator.report.scored import scored
 from orchestrator.report.sections.experts import experts_section
 from orchestrator.report.sections.results import capacity_section, methods_section
-from orchestrator.report.sections.run import again_section, cost_section, headline, status_section, timeline_section
+from orchestrator.report.sections.run import (
+    again_section,
+    cost_section,
+    headline,
+    status_section,
+    timeline_section,
+    warnings_section,
+)
 from orchestrator.report.sections.schedule import schedule_section, search_section, space_of
 
 NAMES = {
-    "status": "State", "answers": "Answers", "methods": "Methods", "schedule": "Schedule", "search": "Search",
-    "experts": "Experts", "capacity": "Capacity", "timeline": "Timeline", "cost": "Cost", "again": "Again",
+    "status": "State", "warnings": "Warnings", "answers": "Answers", "methods": "Methods", "schedule": "Schedule",
+    "search": "Search", "experts": "Experts", "capacity": "Capacity", "timeline": "Timeline", "cost": "Cost",
+    "again": "Again",
 }  # fmt: skip
 
 
@@ -31,6 +39,7 @@ def page_of(content: dict[str, Any], store: Store) -> str:
     matters = importances(content["search"]["trials"], space_of(content, REFERENCE))
     parts = {
         "status": status_section(content),
+        "warnings": warnings_section(content),
         "answers": answers(content, found, matters),
         "methods": methods_section(content, store),
         "schedule": schedule_section(content),

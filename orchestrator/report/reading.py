@@ -56,6 +56,7 @@ def runs(store: Store) -> list[str]:
 
 def _completed(content: dict[str, Any], store: Store) -> dict[str, Any]:
     """A report of an earlier version of the program, with the fields that were added since."""
+    content.setdefault("warnings", [])
     content["run"].setdefault("live", False)
     content["run"].setdefault("command", again.command(content["recipe"]))
     for row in content["stages"]:

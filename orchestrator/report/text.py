@@ -102,6 +102,8 @@ def markdown(content: dict[str, Any]) -> str:
     parts.append(
         f"# {run['name']}\n\nRun `{run['id']}`{'' if run['complete'] else ' (not complete: some stages failed)'}."
     )
+    if content["warnings"]:
+        parts.append("## Warnings\n\n" + "\n".join(f"- {text}." for text in content["warnings"]))
     parts.append(
         "## Methods\n\nTest accuracy of the final student, in per cent: mean over seeds, sample standard deviation "
         "over seeds, each seed's value. Validation accuracy chose the weights; the test set was used once for each "

@@ -6,16 +6,20 @@ import time
 
 from orchestrator.artifacts import Artifact
 from orchestrator.specs import EvaluateSpec
-from orchestrator.stages.job import Job
+from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
-from orchestrator.training.evaluation import evaluate
+from orchestrator.training.evaluation import NotFiniteError, evaluate_finite
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.process import set_up_process
 
 
 def run(job: Job) -> Artifact:
-    """Test (and validation) accuracy of the input network, without augmentation."""
+    """Test (and validation) accuracy of the input network, without augmentation.
+
+    Raises:
+        StageError: when its logits are not finite.
+    """
     start = time.time()
     spec = EvaluateSpec.from_plain(job.spec)
     set_up_process(spec.threads)
@@ -27,8 +31,11 @@ def run(job: Job) -> Artifact:
     )  # fmt: skip
     network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
     bf16 = spec.precision == "bf16"
-    test_accuracy, test_loss = evaluate(network, data, data.test, bf16)
-    validation_accuracy, _ = evaluate(network, data, data.validation, bf16)
+    try:
+        validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
+        test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
+    except NotFiniteError as error:
+        raise StageError(str(error)) from error
     results = {
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,

@@ -25,9 +25,10 @@ from orchestrator import own_code
 from orchestrator.artifacts import Artifact
 from orchestrator.full_disk import reserve
 from orchestrator.specs import NetworkSpec, ScoreSpec
-from orchestrator.stages.job import Job
+from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.stages.train import single_device
+from orchestrator.training.evaluation import not_finite
 from orchestrator.training.folds import folds_of
 from orchestrator.training.images import load
 from orchestrator.training.inference import ready_to_teach
@@ -45,7 +46,11 @@ Rows = dict[str, npt.NDArray[Any]]
 
 
 def run(job: Job) -> Artifact:
-    """Score the training images with the input experts."""
+    """Score the training images with the input experts.
+
+    Raises:
+        StageError: naming an expert whose logits are not finite, or too large for the fp16 of stored views.
+    """
     start = time.time()
     spec = ScoreSpec.from_plain(job.spec)
     folders = job.folders()
@@ -62,6 +67,7 @@ def run(job: Job) -> Artifact:
         done, worker_seconds, pace = 0, 0.0, Pace(count)
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
+            check_finite(spec, rows)
             for expert in range(len(spec.experts)):
                 clean[expert][numbers] = rows["clean"][:, expert]
                 if spec.views:
@@ -81,6 +87,23 @@ def run(job: Job) -> Artifact:
         (scratch / SCORE).write_text(json.dumps({"experts": spec.experts, "ladder": spec.ladder, "views": spec.views}))
         seconds = worker_seconds + job.processor_seconds()
         return job.commit(scratch, start, results, seconds, _workers(job, count))
+
+
+def check_finite(spec: ScoreSpec, rows: Rows) -> None:
+    """Raise StageError for logits that nobody can be taught by."""
+    for number, expert in enumerate(spec.experts):
+        clean = rows["clean"][:, number]
+        if not np.isfinite(clean).all():
+            image = rows["number"][~np.isfinite(clean).all(axis=1)][0]
+            raise StageError(not_finite(expert, f", on training image {image} for one"))
+        if spec.views and not np.isfinite(rows["views"][:, number]).all():
+            raise StageError(
+                f"the logits of {expert} are too large for fp16, in which views are stored: {np.abs(clean).max():.3g} "
+                f"without augmentation, where {np.finfo(np.float16).max:,.0f} is the most; look at its weights and the "
+                "normalisation that they were made for, or set distillation.source=online"
+            )
+    if spec.folds and not np.isfinite(rows["folds"]).all():
+        raise StageError(not_finite("a held-out fold's network"))
 
 
 def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
@@ -157,7 +180,8 @@ class Scorer:
         rows["clean"] = np.stack([self._logits(expert, shown[0]) for expert in self.experts], axis=1)
         if self.spec.views:
             every = [np.stack([self._logits(expert, view) for view in shown[1:]], axis=1) for expert in self.experts]
-            rows["views"] = np.stack(every, axis=1).astype(np.float16)
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+                rows["views"] = np.stack(every, axis=1).astype(np.float16)
         if self.folds:
             rows["folds"] = np.stack([self._logits(fold, shown[0]) for fold in self.folds], axis=1)
         seconds = self.start_up + time.monotonic() - start

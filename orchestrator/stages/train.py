@@ -9,28 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from orchestrator.artifacts import Artifact
-from orchestrator.specs import PretrainedSpec, TrainSpec, apply_choice
+from orchestrator.specs import TrainSpec, apply_choice
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
 from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.stages.start_up import start_up_seconds
 from orchestrator.training.images import load
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
-from orchestrator.training.networks import WEIGHTS, load_network, new_network
+from orchestrator.training.networks import WEIGHTS, new_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.teaching import open_guidance
+from orchestrator.training.weight_files import write_safetensors
 from orchestrator.training.world import World
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
@@ -110,7 +108,8 @@ def _commit(
     job: Job, spec: TrainSpec, trained: Trained, world: World, start: float, slot_seconds: float | None = None
 ) -> Artifact:
     with job.store.scratch() as scratch:
-        safetensors.torch.save_file(trained.weights, scratch / WEIGHTS)
+        about = json.loads((job.folders()["data"] / "dataset.json").read_text())
+        write_safetensors(scratch / WEIGHTS, trained.weights, about["class_names"])
         (scratch / "history.json").write_text(json.dumps(trained.history))
         np.save(scratch / "taught.npy", trained.taught)
         if trained.learned_step is not None:
@@ -251,21 +250,3 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
         if not said:
             raise
         return {"error": said[0]}
-
-
-def run_pretrained(job: Job) -> Artifact:
-    """Take a network's weights from a file that a person brought.
-
-    Raises:
-        StageError: when the weights do not fit the network.
-    """
-    start = time.time()
-    spec = PretrainedSpec.from_plain(job.spec)
-    path = Path(job.settings["path"])
-    try:
-        load_network(spec.network, path)
-    except ValueError as error:
-        raise StageError(f"ladder.networks: {error}") from error
-    with job.store.scratch() as scratch:
-        shutil.copyfile(path, scratch / WEIGHTS)
-        return job.commit(scratch, start, {"weights_sha256": spec.sha256})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +17,10 @@ from orchestrator.training.views import CLEAN
 from orchestrator.training.world import World
 
 BATCH = 512
+
+
+class NotFiniteError(ValueError):
+    """A network's logits are NaN or infinite; the message names the network."""
 
 
 @torch.inference_mode()
@@ -40,3 +46,25 @@ def evaluate(
     world.sum_(sums)
     correct, loss = (sums / len(images)).tolist()
     return correct, loss
+
+
+def evaluate_finite(
+    name: str, network: nn.Module, data: TrainingData, images: npt.NDArray[np.int64], bf16: bool
+) -> tuple[float, float]:
+    """``evaluate``, for the network of a name.
+
+    Raises:
+        NotFiniteError: when a logit is NaN or infinite, of which no accuracy is to be told.
+    """
+    accuracy, loss = evaluate(network, data, images, bf16)
+    if not math.isfinite(loss):
+        raise NotFiniteError(not_finite(name))
+    return accuracy, loss
+
+
+def not_finite(name: str, where: str = "") -> str:
+    """The sentence on a network whose logits are not finite, and what to look at."""
+    return (
+        f"the logits of {name} are not finite{where}: look at its weights, and whether they were made for images that "
+        "are normalised as these are; take other weights, or leave it out of the ladder"
+    )

@@ -25,7 +25,7 @@ from orchestrator.specs import TrainSpec
 from orchestrator.training import losses, optim
 from orchestrator.training.batches import Batch, BatchPlan
 from orchestrator.training.clock import Clock
-from orchestrator.training.evaluation import evaluate
+from orchestrator.training.evaluation import evaluate, not_finite
 from orchestrator.training.folds import training_images
 from orchestrator.training.guidance import Guidance, Shown
 from orchestrator.training.images import TrainingData
@@ -93,7 +93,8 @@ def train(
     """Train ``network`` (already initialised from the seed) as ``spec`` says.
 
     Raises:
-        TrainingDivergedError: with the step, its learning rate and the last checkpoint's step.
+        TrainingDivergedError: with the step, its learning rate and the last checkpoint's step; or with the expert
+            whose logits are not finite.
     """
     return _Loop(spec, network, data, guidance, device, observer, world or World()).run()
 
@@ -295,6 +296,9 @@ class _Loop:
         self.clock.begin_stretch()
 
     def _diverged(self, step: int) -> None:
+        expert = self._expert_not_finite(step)
+        if expert:
+            raise TrainingDivergedError(not_finite(expert, f" on the images of step {step}"))
         saved = self.saved_step
         last = "no checkpoint was written" if saved is None else f"the last good checkpoint is that of step {saved}"
         raise TrainingDivergedError(
@@ -302,6 +306,18 @@ class _Loop:
             f"learning rate {optim.learning_rate(self.spec.optimizer, step, self.spec.steps):.4g}; {last}. "
             "Lower training.optimizer.learning_rate (or this network's learning_rate), or lengthen its warmup."
         )
+
+    def _expert_not_finite(self, step: int) -> str | None:
+        """The first expert whose logits on a step's images are not finite; every worker learns of it."""
+        experts = self.guidance.experts
+        if experts is None:
+            return None
+        shown = self.loader.group(step).shown
+        for number, name in enumerate(self.spec.guidance.experts):
+            bad = not bool(torch.isfinite(experts.one(number, shown)).all())
+            if self.world.any(bad, self.device):
+                return name
+        return None
 
     def _result(self) -> Trained:
         last = self.history[-1]

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from models import registry
 from orchestrator.specs import NetworkSpec
+from orchestrator.training.fitting import fit
+from orchestrator.training.weight_files import Weights, WeightsError, read_safetensors
 
 WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network with the weights of a file, on the CPU.
+
+    ``notes`` say what was changed in the weights so that they fit; ``class_names`` are those that the file has.
+    """
+
+    network: nn.Module
+    notes: tuple[str, ...]
+    class_names: tuple[str, ...] | None
 
 
 def new_network(spec: NetworkSpec, seed: int) -> nn.Module:
@@ -22,21 +34,31 @@ def new_network(spec: NetworkSpec, seed: int) -> nn.Module:
     return registry.create(spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size)
 
 
-def load_network(spec: NetworkSpec, weights: Path) -> nn.Module:
-    """A network with the weights of a safetensors file, on the CPU.
+def open_network(spec: NetworkSpec, path: Path) -> Opened:
+    """A network with the weights of a safetensors file.
 
     Raises:
-        ValueError: naming file and network, when the weights do not fit.
+        WeightsError: naming file and network, when the weights can't be read, do not fit or are not finite.
+    """
+    return fill(spec, read_safetensors(path), path)
+
+
+def load_network(spec: NetworkSpec, path: Path) -> nn.Module:
+    """``open_network`` for the network alone."""
+    return open_network(spec, path).network
+
+
+def fill(spec: NetworkSpec, weights: Weights, path: Path) -> Opened:
+    """A new network with the weights that were read from ``path``.
+
+    Raises:
+        WeightsError: as ``open_network``.
     """
     network = new_network(spec, seed=0)
     try:
-        network.load_state_dict(safetensors.torch.load_file(weights))
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"weights {weights} can't be read as safetensors: {error}") from error
-    except RuntimeError as error:
-        differences = re.sub(r"\s+", " ", str(error).split(":", 1)[-1]).strip()
-        raise ValueError(
-            f"weights {weights} do not fit {spec.name} with {spec.classes} classes, {spec.channels} channels "
-            f"at {spec.image_size} pixels: {differences[:400]}"
+        return Opened(network, fit(network, weights.tensors), weights.class_names)
+    except WeightsError as error:
+        raise WeightsError(
+            f"weights {path} can't be loaded into {spec.name} with {spec.classes} classes, {spec.channels} channels "
+            f"at {spec.image_size} pixels: {error}"
         ) from error
-    return network

@@ -103,8 +103,8 @@ def test_brought_weights_of_another_class_count_are_refused_with_both_numbers(tm
     message = refused(
         tmp_path, TINY, "ladder.networks=[plain_cnn_8, {name: plain_cnn_4, weights: seven.safetensors}, plain_cnn_2]"
     )
-    assert message.startswith("ladder.networks: weights seven.safetensors do not fit plain_cnn_4 with 4 classes")
-    assert "torch.Size([7" in message and "torch.Size([4" in message
+    assert message.startswith("ladder.networks: weights seven.safetensors can't be loaded into plain_cnn_4 with 4 ")
+    assert "(7,) in the file, (4,) in the network" in message
 
 
 def test_a_finished_run_answers_without_torch_ray_or_data(tmp_path: Path) -> None:

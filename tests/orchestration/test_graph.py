@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,18 @@ def test_brought_weights_are_one_stage_in_every_topology(tmp_path: Path) -> None
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=f"ladder.networks: weights file {tmp_path}/gone can't be read: No such file"):
         planned(brought(tmp_path / "gone"))
+
+
+def test_weights_that_are_no_plain_file_are_refused_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, said in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is no plain file")):
+        with pytest.raises(RecipeError, match=f"ladder.networks: weights {path} {said}; name a .safetensors file"):
+            planned(brought(path))
+
+
+def test_brought_weights_are_measured_on_the_run_s_own_data(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    assert [role for role, _ in stage(planned(brought(tmp_path / "a")), "pretrained/plain_cnn_6").inputs] == ["data"]
 
 
 # -- what is still to do -----------------------------------------------------------------------------------------

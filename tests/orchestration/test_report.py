@@ -83,7 +83,17 @@ def test_report_json_holds_what_is_promised(whole: Made) -> None:
         assert all(isinstance(trial[name], kinds) for name, kinds in TRIAL.items())
     for found in content["sensitivity"].values():
         assert {name: type(value) for name, value in found.items()} == SENSITIVITY
-    more = {"version", "recipe", "coinciding", "searches", "difficulty", "versions", "schedule", "sensitivity"}
+    more = {
+        "version",
+        "recipe",
+        "coinciding",
+        "searches",
+        "difficulty",
+        "versions",
+        "schedule",
+        "sensitivity",
+        "warnings",
+    }
     assert content.keys() == {*PROMISED, *more}
 
 
@@ -96,7 +106,7 @@ def test_report_json_holds_the_same_fields_when_nothing_was_made(tmp_path: Path)
 
 def test_every_field_is_described_in_the_documents() -> None:
     described = set(re.findall(r"`([a-z_0-9]+)`", (ROOT / "docs/report.md").read_text()))
-    names = {"version", "recipe", "coinciding", "searches", "difficulty", "versions", *PROMISED, *TRIAL}
+    names = {"version", "recipe", "coinciding", "searches", "difficulty", "versions", "warnings", *PROMISED, *TRIAL}
     assert names | {name for part in PROMISED.values() for name in part} <= described
 
 

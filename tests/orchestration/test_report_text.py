@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ def test_report_md_shows_every_network_trial_and_stage(whole: Made) -> None:
 def test_report_md_shows_who_taught_each_stratum(whole: Made) -> None:
     rows = rows_of(written(*whole)[1], "Experts by stratum")
     assert rows["1 (easiest)"] == ["100.0", "0.0", "0.0"] and rows["3 (hardest)"] == ["0.0", "0.0", "100.0"]
+
+
+def test_an_expert_that_guesses_is_named_in_the_report_and_in_the_summary(tmp_path: Path) -> None:
+    chosen, store = planned(), Store(str(tmp_path))
+    artifacts = make_artifacts(chosen, store)
+    teacher = chosen.ladder[0].stage.identity
+    guessing = dataclasses.replace(artifacts[teacher], results={"validation_accuracy": 0.25, "steps": 30})
+    content, text = written(chosen, store, {**artifacts, teacher: guessing})
+    (said,) = content["warnings"]
+    assert "plain_cnn_8 is right on 25.00 % of 64 validation images" in said
+    assert f"## Warnings\n\n- {said}." in text
+    assert f"warning: {said}" in report.summary(chosen, {**artifacts, teacher: guessing})
+    assert written(chosen, store, artifacts)[0]["warnings"] == []
 
 
 # -- runs that are not complete ----------------------------------------------------------------------------------

@@ -50,6 +50,15 @@ def test_what_goes_wrong_beside_a_stage_is_a_warning(tmp_path: Path) -> None:
     assert run.view.said == ["student/kd/seed-0: tracking: no longer sent to the server"]
 
 
+def test_what_is_found_wrong_with_what_there_is_is_a_warning_once(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.progress.findings = lambda made: ["an expert guesses"] if made else []
+    run.progress.warn()
+    assert run.view.said == []
+    run.end("ingest", "train/plain_cnn_8")
+    assert [text for text in run.view.said if "guesses" in text] == ["warning: an expert guesses"]
+
+
 def test_a_stage_says_its_time_left_itself_once_it_knows_its_pace(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(entry for entry in run.progress.stages.values() if entry.stage.kind == "train")

@@ -12,6 +12,8 @@ from orchestrator.report.findings import (
     baseline_leads,
     comparisons,
     excludes_zero,
+    expert_warnings,
+    guessing_explains,
     paired,
     ranking,
     sensitivity,
@@ -106,3 +108,46 @@ def test_sensitivity_sets_the_trials_range_and_quartiles_beside_the_spread_over_
     assert (found["low"], *quartiles, found["high"]) == pytest.approx((0.5, 0.52, 0.54, 0.56, 0.58))
     assert found["seed_spread"] == pytest.approx(0.04) and (found["trials"], found["steps"]) == (5, 10)
     assert sensitivity([], []) is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "classes", "explained"),
+    [
+        (0.25, 32, 4, True),
+        (0.0, 32, 4, True),  # another order of the classes can do worse than guessing
+        (14 / 32, 32, 4, True),  # 1.6 % of those who guess are as good
+        (16 / 32, 32, 4, False),
+        (0.28, 5000, 4, False),  # little, but no luck
+        (0.11, 500, 10, True),
+        (0.15, 500, 10, False),
+        (0.001, 50_000, 1000, True),
+        (0.002, 50_000, 1000, False),
+        (1.0, 1, 2, True),  # one image says nothing
+        (1.0, 10, 2, False),
+        (0.0, 0, 2, True),
+    ],
+)
+def test_an_accuracy_is_held_against_guessing_by_the_number_of_images(
+    accuracy: float, images: int, classes: int, explained: bool
+) -> None:
+    assert guessing_explains(accuracy, images, classes) is explained
+
+
+def expert(name: str, accuracy: float | None, brought: bool = False) -> dict[str, Any]:
+    return {"name": name, "validation_accuracy": accuracy, "brought": brought}
+
+
+def test_an_expert_that_guesses_is_named_with_what_to_look_at() -> None:
+    brought, trained = expert_warnings([expert("a", 0.1, brought=True), expert("b", 0.11)], None, 500, 10)
+    assert (
+        brought.startswith("expert a is right on 10.00 % of 500 validation images") and "guessing (10.00 %)" in brought
+    )
+    assert all(part in brought for part in ("order of its classes", "normalisation", "trained weights"))
+    assert "expert b" in trained and "learning rate" in trained
+
+
+def test_an_expert_below_the_student_on_labels_is_named_once_that_is_known() -> None:
+    ladder = [expert("a", 0.9), expert("b", 0.7), expert("c", None)]
+    assert expert_warnings(ladder, None, 500, 10) == []
+    (said,) = expert_warnings(ladder, 0.75, 500, 10)
+    assert "expert b is right on 70.00 %" in said and "the student on labels (75.00 %)" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from orchestrator.training.evaluation import evaluate
+from orchestrator.training.evaluation import NotFiniteError, evaluate, evaluate_finite
 from orchestrator.training.networks import new_network
 from orchestrator.training.views import CLEAN
 from tests.training.examples import data, training
@@ -30,3 +30,12 @@ def test_validation_is_accuracy_and_mean_cross_entropy_of_the_clean_images() -> 
     accuracy, loss = evaluate(network, whole, whole.train, bf16=False)
     assert accuracy == pytest.approx(float((logits.argmax(dim=1) == labels).float().mean()))
     assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_have_no_accuracy(value: float) -> None:
+    network, whole = new_network(training().network, 0), data()
+    with torch.no_grad():
+        list(network.parameters())[-1][0] = value
+    with pytest.raises(NotFiniteError, match="the logits of teacher are not finite: look at its weights"):
+        evaluate_finite("teacher", network, whole, whole.validation, bf16=False)

@@ -19,12 +19,15 @@ from orchestrator.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.folds import folds_of, training_images
+from orchestrator.training.guidance import OnlineExperts
 from orchestrator.training.images import Images
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
 from orchestrator.training.views import CLEAN
 from tests.training.examples import (
     BATCH,
+    CPU,
+    LADDER,
     PASS,
     TRAINING_IMAGES,
     Keeper,
@@ -33,6 +36,8 @@ from tests.training.examples import (
     assert_same_training,
     curriculum_of,
     data,
+    expert_network,
+    guidance_of,
     learn,
     optimizer,
     pacing,
@@ -237,6 +242,26 @@ class TestDivergence:
         keeper = Keeper()
         self.failure(keeper, evaluate_every=1)
         assert all(math.isfinite(row[loss]) for row in keeper.rows for loss in ("training_loss", "validation_loss"))
+
+
+@pytest.mark.parametrize("kind", ["single", "dense", "selected"])
+def test_an_expert_whose_logits_are_not_finite_is_named_and_not_the_learning_rate(kind: str) -> None:
+    networks = [expert_network(name) for name in LADDER]
+    for network in networks[:1]:
+        next(network.parameters()).data[0] = float("nan")
+    spec = training(guidance=teaching(kind), curriculum=pacing("static") if kind == "selected" else None)
+    guidance = guidance_of(spec)
+    guidance.experts = OnlineExperts(networks[: len(spec.guidance.experts)], CPU, bf16=False)
+    with pytest.raises(TrainingDivergedError) as raised:
+        learn(spec, guidance=guidance)
+    assert f"logits of {next(iter(LADDER))} are not finite" in str(raised.value)
+    assert "learning_rate" not in str(raised.value)
+
+
+def test_a_student_that_diverges_by_itself_is_told_of_its_learning_rate_though_it_is_taught() -> None:
+    spec = training(guidance=teaching("single"), optimizer=optimizer(learning_rate=1e12))
+    with pytest.raises(TrainingDivergedError, match="learning_rate"):
+        learn(spec)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -226,5 +226,5 @@ class TestOpenGuidance:
 
     def test_an_experts_weights_that_do_not_fit_are_named(self, folders: dict[str, Path]) -> None:
         networks = self.NETWORKS | {"large": network_spec("plain_cnn_2")}
-        with pytest.raises(ValueError, match=r"large/weights\.safetensors do not fit plain_cnn_2"):
+        with pytest.raises(ValueError, match=r"large/weights\.safetensors can't be loaded into plain_cnn_2"):
             open_guidance(training(guidance=teaching("dense")), folders, networks, CPU)

@@ -47,6 +47,13 @@ def status_section(content: dict[str, Any]) -> Html:
     return tag("section", *parts, id="status", class_="status failed" if failed else "status")
 
 
+def warnings_section(content: dict[str, Any]) -> Html:
+    """What is known to be wrong with the experts; nothing in most runs."""
+    texts = content["warnings"]
+    items = [tag("li", words(f"{text}.")) for text in texts]
+    return tag("section", tag("h2", "Warnings"), tag("ul", *items), id="warnings") if texts else Html("")
+
+
 def _since(stage: dict[str, Any]) -> Html:
     return tag("span", "-", data_since=stage["since"]) if stage["since"] else Html("-")
 

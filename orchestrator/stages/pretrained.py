@@ -1,0 +1,58 @@
+"""pretrained: an expert whose weights were brought, and how well it does on validation images.
+
+Files of the artifact: ``weights.safetensors``, as the network holds them, with the names of the classes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from orchestrator.artifacts import Artifact, file_sha256
+from orchestrator.specs import PretrainedSpec
+from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.train import single_device
+from orchestrator.training.evaluation import evaluate_finite
+from orchestrator.training.images import load
+from orchestrator.training.networks import WEIGHTS, open_network
+from orchestrator.training.process import set_up_process
+from orchestrator.training.weight_files import check_classes, write_safetensors
+
+
+def run(job: Job) -> Artifact:
+    """Take a network's weights from the file that was brought.
+
+    Raises:
+        StageError: when the file has changed since the run was planned, the weights do not fit the network or its
+            classes, or its logits are not finite.
+    """
+    start = time.time()
+    spec = PretrainedSpec.from_plain(job.spec)
+    set_up_process(spec.threads)
+    device, folder, path = single_device(job), job.folders()["data"], Path(job.settings["path"])
+    class_names = json.loads((folder / "dataset.json").read_text())["class_names"]
+    try:
+        if file_sha256(path) != spec.sha256:
+            raise StageError(f"ladder.networks: weights {path} have changed since the run was planned; start it anew")
+        opened = open_network(spec.network, path)
+        check_classes(path, opened.class_names, class_names)
+        data = load(
+            folder, root=job.dataset_root, augmentation="none", views_seed=0, device=device,
+            decoders=max(2, job.resources.cpus),
+        )  # fmt: skip
+        bf16 = spec.precision == "bf16"
+        weights = {name: value.clone().contiguous() for name, value in opened.network.state_dict().items()}
+        accuracy, loss = evaluate_finite(spec.network.name, opened.network.to(device), data, data.validation, bf16)
+    except (ValueError, OSError) as error:
+        raise StageError(f"ladder.networks: {error}") from error
+    with job.store.scratch() as scratch:
+        write_safetensors(scratch / WEIGHTS, weights, class_names)
+        results = {
+            "validation_accuracy": accuracy,
+            "validation_loss": loss,
+            "brought_sha256": spec.sha256,
+            "weights_sha256": file_sha256(scratch / WEIGHTS),
+            "notes": list(opened.notes),
+        }
+        return job.commit(scratch, start, results)
