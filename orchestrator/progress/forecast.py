@@ -15,7 +15,7 @@ from orchestrator.progress.state import Progress, StageProgress
 from orchestrator.progress.words import duration
 from orchestrator.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
 
-ALL = ("", "")  # the kind and the network of every stage
+ALL = ("", "")  # the kind and the networks of every stage
 DOUBT_SECONDS = 20.0  # of work, that a pace known from other stages is worth beside a stage's own
 BACKWARD = 2  # a training step is a forward pass and about two more for the gradients
 
@@ -128,6 +128,9 @@ class _Paces:
 
 
 def _keys(stage: Stage) -> tuple[tuple[str, str], ...]:
-    """Stages that are about as quick as each other (one kind, one network), those of a kind, and all."""
-    network = getattr(stage.spec, "network", None)
-    return (stage.kind, network.name if network else ""), (stage.kind, ""), ALL
+    """Stages that are about as quick as each other (one kind, the same networks at work), those of a kind, and all."""
+    spec = stage.spec
+    names = [spec.network.name] if isinstance(spec, TrainSpec | EvaluateSpec) else []
+    if isinstance(spec, TrainSpec) and spec.guidance.source == "online":
+        names += spec.guidance.experts
+    return (stage.kind, " ".join(names)), (stage.kind, ""), ALL

@@ -72,6 +72,13 @@ def test_a_pace_that_is_new_is_believed_the_more_the_more_of_it_has_been_seen(tm
     assert found[2] == pytest.approx(100, rel=0.1) and found[3] == 0.0
 
 
+def test_students_that_run_their_expert_are_not_taken_to_be_as_quick_as_those_on_labels(tmp_path: Path) -> None:
+    for method in ("labels", "kd"):  # each of their students took 2 seconds, but kd does more in them
+        run = Run(tmp_path, "methods=[labels, kd]", "seeds=[0, 1]", "distillation.source=online")
+        run.end_all_but(f"student/{method}/seed-1")
+        assert seconds_left(run.progress) == pytest.approx(2.0)
+
+
 def test_work_that_several_workers_share_takes_the_less_time(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels]", "seeds=[0]", "resources.workers=2")
     teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
