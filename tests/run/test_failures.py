@@ -67,7 +67,8 @@ def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_o
     )
     stopped = place.run(address=ray_address)
     assert stopped.code == 2
-    assert "train/bright/3.jpg" in stopped.err and "dataset.skip_broken=true" in stopped.err
+    assert stopped.err.count("train/bright/3.jpg") == stopped.err.count("skip_broken") == 1
+    assert f"1 of 56 images below {place.folder / 'photos'} are broken:" in stopped.err
 
     finished = place.run("dataset.skip_broken=true", address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
