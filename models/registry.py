@@ -139,9 +139,8 @@ def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: i
         except ValueError:
             raise
         except Exception as error:  # a network of a person's own may raise anything
-            why = (
-                " ".join(str(error).split()) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
-            )
+            why = " ".join(str(error).partition("Exception raised from")[0].split())  # PyTorch's frames follow that
+            why = why if isinstance(error, RuntimeError) else f"{type(error).__name__}: {why}"
             raise ValueError(
                 f"network {name!r} fails on an image of {in_channels} x {image_size} x {image_size}: {why}; "
                 "choose another image_size, in_channels or network"

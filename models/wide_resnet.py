@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from models.registry import register_family
 
 BASE_WIDTHS = (16, 32, 64)
+DEEPEST = 202  # deeper ones than anybody trains are slow to build
 USUAL = ("wrn_16_1", "wrn_16_2", "wrn_28_2", "wrn_40_1", "wrn_40_2", "wrn_28_10")
 
 
@@ -37,13 +38,15 @@ class PreActivationBlock(nn.Module):
 class WideResNet(nn.Module):
     """A wide ResNet: images (batch, in_channels, H, W) of any size -> logits (batch, num_classes).
 
-    Raises ValueError unless depth = 6 n + 4 with n >= 1 and width >= 1.
+    Raises ValueError unless depth = 6 n + 4 with n >= 1, up to 202, and width >= 1.
     """
 
     def __init__(self, depth: int, width: int, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
-        if depth < 10 or depth % 6 != 4:
-            raise ValueError(f"depth: found {depth} in wrn_{depth}_{width}; take one of 10, 16, 22, 28, 34, 40, ...")
+        if not 10 <= depth <= DEEPEST or depth % 6 != 4:
+            raise ValueError(
+                f"depth: found {depth} in wrn_{depth}_{width}; take one of 10, 16, 22, 28, 34, 40, ... {DEEPEST}"
+            )
         if width < 1:
             raise ValueError(f"width: found {width} in wrn_{depth}_{width}; take at least 1")
         channels = BASE_WIDTHS[0]

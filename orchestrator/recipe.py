@@ -45,7 +45,10 @@ class Ladder(Section):
     """All networks by falling capacity: the teacher, the teacher assistants, the student at the foot."""
 
     networks: tuple[LadderNetwork, ...] = Field(
-        strict=False, min_length=2, description="teacher first, student last; names, or mappings with the fields below"
+        strict=False,
+        min_length=2,
+        max_length=64,
+        description="teacher first, student last; names, or mappings with the fields below",
     )
     topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
         "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
@@ -103,7 +106,7 @@ class Difficulty(Section):
     scorer: Scorer = Field("held_out_loss", description="the difficulty that orders images: see docs/choices.md")
     balanced: bool = Field(False, description="rank images within their class, so that every stratum has the same mix")
     held_out_folds: int = Field(
-        0, ge=0, description="folds of the held-out loss, 2 or more; 0: none, or 3 where it is the scorer"
+        0, ge=0, le=100, description="folds of the held-out loss, 2 or more; 0: none, or 3 where it is the scorer"
     )
 
 
@@ -202,7 +205,9 @@ class Recipe(Section):
     methods: tuple[MethodName, ...] = Field(
         ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="how the final students are taught"
     )
-    seeds: tuple[Seed, ...] = Field((0, 1, 2), strict=False, min_length=1, description="seeds of the final students")
+    seeds: tuple[Seed, ...] = Field(
+        (0, 1, 2), strict=False, min_length=1, max_length=256, description="seeds of the final students"
+    )
     resources: Resources = Field(Resources(), description="what the work asks Ray for")
     tracking: Literal["none", "mlflow", "wandb"] = Field(
         "none",

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -26,12 +26,16 @@ INTRODUCTION = f"""# Every field of a recipe
 
 A recipe is a YAML file. This page is made from the schema that checks it, so it lists every field there is; the option
 `-h` prints the same. A field that the schema does not know is refused, and so is a value of another type or out of
-bounds. On the command line a field has its dotted name, `field=value`, and a section or a list is set as a whole in
-YAML's short form:
+bounds. On the command line a field has its dotted name, `field=value`. A section or a list is set as a whole in YAML's
+short form, or one entry of a list by its number, from 0:
 
 ```sh
-python -m orchestrator.run mnist5k training.steps=500 'seeds=[0, 1]' --dry-run
+python -m orchestrator.run mnist5k training.steps=500 'seeds=[0, 1]' 'ladder.networks[0].steps=700' --dry-run
 ```
+
+Numbers are those of YAML 1.2. Values that versions of YAML read differently are refused: `010`, `1:30`, `1_000` and
+dates need quotes where text is meant, and so do `yes` and `no`. A field may stand once, and tags are not read. In a
+path, `~` is the home folder; `dataset.root` and `weights` are paths on a mounted file system, not URIs.
 
 This is all that a recipe must have; the rest has the defaults below:
 
@@ -122,14 +126,16 @@ def _table(rows: list[Described]) -> str:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """The limits of a value, or of each entry of a list, and a list's least length."""
+    """The limits of a value, or of each entry of a list, and a list's length."""
     limits = list(info.metadata)
     for argument in typing.get_args(info.annotation):
         if typing.get_origin(argument) is Annotated:
             limits += [limit for item in typing.get_args(argument)[1:] for limit in getattr(item, "metadata", [item])]
     low = next((limit for limit in limits if isinstance(limit, (Ge, Gt))), None)
     high = next((limit for limit in limits if isinstance(limit, (Le, Lt))), None)
-    length = next((f"{limit.min_length} or more entries" for limit in limits if isinstance(limit, MinLen)), "")
+    least = next((limit.min_length for limit in limits if isinstance(limit, MinLen)), None)
+    most = next((limit.max_length for limit in limits if isinstance(limit, MaxLen)), None)
+    length = "" if least is None else f"{least} {'or more' if most is None else f'to {most}'} entries"
     return ", ".join(part for part in (_interval(low, high), length) if part)
 
 

@@ -34,6 +34,7 @@ _GIVE = {
     "less_than_equal": "a number of at most {le}",
     "literal_error": "one of {expected}",
     "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
     "string_pattern_mismatch": "letters, digits, '_', '.' and '-', beginning with a letter or digit",
     "string_too_long": "text of at most {max_length} characters",
 }

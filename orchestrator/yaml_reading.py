@@ -7,6 +7,7 @@ that stands twice, tags, characters that can't be shown, and files far larger or
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 LARGEST, DEEPEST, MOST_VALUES = 1 << 18, 50, 10_000  # bytes, levels, values with those that anchors repeat
+LONGEST_NUMBER = 400  # characters; Python reads no whole number of thousands of digits
 
 Path = tuple[str | int, ...]
 
@@ -189,12 +191,10 @@ class _Builder:
             return self.text(node, path)
         for tag, pattern, construct in _PLAIN:
             if node.tag == tag and isinstance(node, ScalarNode) and pattern.fullmatch(node.value):
-                try:
-                    return construct(node.value)
-                except ValueError:  # more digits than Python reads
-                    raise self.refusal(
-                        node, path, f"a number of {len(node.value)} digits; give a smaller one"
-                    ) from None
+                value = construct(node.value) if len(node.value) <= LONGEST_NUMBER else math.inf
+                if tag.endswith(":int") and not -(2**63) <= value < 2**63:
+                    raise self.refusal(node, path, "found a whole number that 64 bits do not hold; give a smaller one")
+                return value
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         raise self.refusal(node, path, f"found the tag {tag!r}, which can't be read here; leave it out")
 

@@ -112,3 +112,9 @@ def test_exceeds_is_a_strict_partial_order(first: Capacity, second: Capacity, th
     assert not first.exceeds(first)
     assert not (first.exceeds(second) and second.exceeds(first))
     assert first.exceeds(third) or not (first.exceeds(second) and second.exceeds(third))
+
+
+def test_a_network_too_wide_to_measure_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"network 'wrn_10_1000+' fails on an image of 3 x 32 x 32") as refused:
+        models.capacity(f"wrn_10_1{'0' * 20}", num_classes=10)
+    assert "\n" not in str(refused.value)

@@ -142,6 +142,12 @@ def test_a_depth_outside_the_family_is_refused(factory: models.registry.Factory,
         factory(depth, num_classes=10)
 
 
+@pytest.mark.parametrize("depth", [208, 1_000_000_000])
+def test_a_wide_resnet_deeper_than_any_that_is_trained_is_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match=rf"depth: found {depth} in wrn_{depth}_1; take one of .* 202"):
+        models.create(f"wrn_{depth}_1", num_classes=10)
+
+
 @given(depth=st.integers(0, 60), width=st.integers(0, 3))
 def test_wide_resnets_exist_exactly_for_depth_6n_plus_4(depth: int, width: int) -> None:
     name = f"wrn_{depth}_{width}"

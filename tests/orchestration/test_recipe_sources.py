@@ -215,7 +215,7 @@ def test_fields_gives_every_field_with_its_type_its_default_and_a_description() 
         ("training.steps", "whole number; above 0; required"),
         ("training.optimizer.momentum", "number; [0, 1); default 0.9"),
         ("training.optimizer.milestones", "list of number; [0, 1]; default [0.5, 0.75]"),
-        ("seeds", "list of whole number; [0, 2^63), 1 or more entries; default [0, 1, 2]"),
+        ("seeds", "list of whole number; [0, 2^63), 1 to 256 entries; default [0, 1, 2]"),
         ("dataset.image_size", "whole number or nothing; 8 or more; default null"),
         ("search.space.kd_weight", "number or [low, high]; default [0.05, 1.0]"),
     ],
