@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import ray_connection, recipe_reference, report
 from orchestrator import recipe as recipes
-from orchestrator import recipe_reference, report
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
+from orchestrator.full_disk import says_full_disk
 from orchestrator.graph import Plan, needed
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
 from orchestrator.plan import plan
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
+from orchestrator.ray_address import Cluster
 from orchestrator.recipe import Recipe, RecipeError
 from orchestrator.schedule import schedule
 from orchestrator.states import StageState
@@ -58,6 +60,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged)
+    cluster = ray_connection.find(options.address) if missing and not options.dry_run else None
     sizes = _check(recipe, data, planned, store, kept, view) if missing else None
     if options.dry_run:
         return 0
@@ -69,12 +72,16 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     if missing:
         assert sizes is not None
         interruption.check()
-        done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption)
+        done = _execute(options, cluster, planned, store, kept, sizes, data.train_images, view, interruption)
     else:
         view.say("nothing left to do: every stage's artifact exists")
-    folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(report.summary(planned, done.artifacts, width))
+    print(report.summary(planned, done.artifacts, width), flush=True)
+    try:
+        folder = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
+    except StorageError as error:
+        print(f"error: the report could not be written: {error}", file=sys.stderr)
+        return done.code or FAILED
     print(f"report: {folder}/report.html")
     return done.code
 
@@ -90,8 +97,8 @@ class _Executed:
 
 
 def _execute(
-    options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
-    images: int, view: View, interruption: Interruption,
+    options: argparse.Namespace, cluster: Cluster | None, planned: Plan, store: Store, kept: dict[str, Artifact],
+    sizes: list[dict[str, int]], images: int, view: View, interruption: Interruption,
 ) -> _Executed:  # fmt: skip
     """Make what is missing."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
@@ -99,7 +106,6 @@ def _execute(
     if tracking:
         view.say(prepare(tracking))
     view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
-    from orchestrator import ray_connection
     from orchestrator.checks import check_cluster, student_slots
 
     names = [network.name for network in recipe.ladder.networks]
@@ -113,21 +119,21 @@ def _execute(
             states = progress.snapshot() if going_on else None
             report.write(planned, store, kept | progress.made, set(kept), sizes, states=states)
         except Exception as error:  # whatever it is, a run of days should not end for it; the last report says it too
-            said = f"the report could not be made: {type(error).__name__}: {error}"
+            kind = "" if isinstance(error, StorageError) else f"{type(error).__name__}: "
+            said = f"the report could not be made: {kind}{error}"
             if said not in warned:
                 warned.add(said)
                 view.warn(said)
 
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
-        cluster = ray_connection.find(options.address, view.warn)  # may set what Ray reads when it is imported
-        import ray
-
-        from orchestrator import executor
-
         try:
             with interruption.held():
-                ray_connection.connect(cluster, options.verbose)
+                ray_connection.connect(cluster, view.warn, options.verbose)
+            import ray
+
+            from orchestrator import executor
+
             has = ray.cluster_resources()
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             check_cluster(recipe, nodes)
@@ -144,13 +150,16 @@ def _execute(
             raise
         finally:
             view.close()
-            ray.shutdown()
+            ray_connection.disconnect()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
         print(f"Next: mend what failed first; the same command then goes on:\n  {options.command}", file=sys.stderr)
     timing = schedule(planned.stages, progress.made, outcome.seconds, progress.slots)
     # Broken images are bad input as well.
-    bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
+    bad_input = any(
+        failure.error and failure.stage == "ingest" and not says_full_disk(failure.error)
+        for failure in outcome.failures
+    )
     code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
     return _Executed(kept | progress.made, timing, progress.snapshot(), code)
 
