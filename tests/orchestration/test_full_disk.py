@@ -6,6 +6,7 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on, the temporary files that the store writes lie on a device that is always full."""
     make = tempfile.mkstemp
 
-    def on_a_full_disk(**options: str) -> tuple[int, str]:
+    def on_a_full_disk(**options: Any) -> tuple[int, str]:
         handle, path = make(**options)
         os.close(handle)
         return os.open("/dev/full", os.O_WRONLY), path
