@@ -128,7 +128,7 @@ def local_ray() -> Iterator[None]:
 
     from orchestrator.ray_connection import connect
 
-    connect(None)
+    connect(None, print)
     try:
         yield
     finally:

@@ -21,7 +21,12 @@ ROOM = 1 << 20  # bytes; a disk with less than this free is called full
 
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error, or one that it came from, says that a disk or a quota is full."""
-    return any(getattr(item, "errno", None) in CODES or WORDS.search(str(item)) for item in _causes(error))
+    return any(getattr(item, "errno", None) in CODES or says_full_disk(str(item)) for item in _causes(error))
+
+
+def says_full_disk(message: str) -> bool:
+    """Whether a message says that a disk or a quota is full."""
+    return bool(WORDS.search(message))
 
 
 def full_disk_message(storage: str) -> str:

@@ -63,12 +63,13 @@ def find_cluster(option: str | None, variables: MutableMapping[str, str] = os.en
         if "auto" not in (option, asked):
             return None
         running = _running_here()
-        if running is None:
+        if len(running) != 1:
+            there = f"processes of several run: {', '.join(running)}" if running else "no process of Ray's runs"
             raise RecipeError(
-                f"--address auto: this machine is part of no Ray cluster ({path} is not there, and no process of Ray's "
-                "runs); give HOST:PORT, or local to start Ray here"
+                f"--address auto: which Ray cluster this machine is part of is not known ({path} is not there, and "
+                f"{there}); give HOST:PORT, or local to start Ray here"
             ) from None
-        return Cluster(running, "from a process of Ray's that runs here", "give another one with --address")
+        return Cluster(running[0], "from a process of Ray's that runs here", "give another one with --address")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{path}, which names the Ray cluster of this machine, can't be read: {error}; give --address local to "
@@ -132,8 +133,9 @@ def _ask(address: str, token: str | None) -> str | None:
             time.sleep(RETRY_SECONDS)  # a head that has just been started may need a moment
 
 
-def _running_here() -> str | None:
-    """The address of a cluster that a raylet on this machine belongs to, which `ray start --temp-dir` put elsewhere."""
+def _running_here() -> list[str]:
+    """Addresses of the clusters that raylets on this machine belong to: `ray start --temp-dir` puts the file there."""
+    found = set()
     for path in sorted(Path("/proc").glob("[0-9]*/cmdline")):
         try:
             words = path.read_bytes().split(b"\0")
@@ -142,8 +144,8 @@ def _running_here() -> str | None:
         if b"raylet" in os.path.basename(words[0]):
             for word in words:
                 if word.startswith(GCS_FLAG):
-                    return word.removeprefix(GCS_FLAG).decode()
-    return None
+                    found.add(word.removeprefix(GCS_FLAG).decode())
+    return sorted(found)
 
 
 def _temporary(variables: MutableMapping[str, str]) -> Path:

@@ -25,33 +25,37 @@ LONGEST_REASON = 300  # characters
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def find(address: str | None, say: Callable[[str], None]) -> Cluster | None:
-    """The cluster to use, which answers; None when Ray is to be started here, for which all is made ready.
-
-    Called before ray is imported, since it sets variables that are read then.
+def find(address: str | None) -> Cluster | None:
+    """The cluster to use, which answers; None when Ray is to be started here.
 
     Raises:
-        RecipeError: when the cluster can't be used, or this machine can't run Ray.
+        RecipeError: when the cluster can't be used.
     """
     cluster = find_cluster(address)
     if cluster:
         check_answers(cluster)
-        return cluster
-    # Read by a Ray that is started here, and by no other.
-    os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
-    prepare_token()
-    line = prepare_folder()
-    if line:
-        say(line)
-    return None
+    return cluster
 
 
-def connect(cluster: Cluster | None, verbose: bool = False) -> None:
+def connect(cluster: Cluster | None, say: Callable[[str], None], verbose: bool = False) -> None:
     """Connect to the cluster that ``find`` returned, else start Ray here.
 
+    Called before ray is imported elsewhere, since variables that ray reads then are set here and by ``find``.
+
+    Args:
+        cluster: the cluster, or None.
+        say: is given a line about Ray's files, where they do not lie in the usual place.
+        verbose: show what Ray says.
+
     Raises:
-        RecipeError: when that fails, with Ray's reason and a file with all that Ray said.
+        RecipeError: when that fails, with Ray's reason and a file with all that Ray said, or this machine can't run it.
     """
+    if cluster is None:
+        os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
+        prepare_token()
+        line = prepare_folder()
+        if line:
+            say(line)
     import ray
 
     # Nobody takes this machine away with a warning; each network's watcher for that would be one more process to start.
@@ -74,6 +78,13 @@ def connect(cluster: Cluster | None, verbose: bool = False) -> None:
         f"Ray can't be started here: {_reason(failure)}; {details}. Check the variables that begin with RAY_, and "
         "that ports, memory and room in the temporary folder are free; or give a running cluster with --address"
     ) from failure
+
+
+def disconnect() -> None:
+    """Leave the cluster, or end a Ray that was started here; nothing happens where there is no connection."""
+    ray = sys.modules.get("ray")
+    if ray:
+        ray.shutdown()
 
 
 def _reason(error: BaseException) -> str:

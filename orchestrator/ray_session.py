@@ -10,6 +10,7 @@ from types import TracebackType
 from orchestrator import ray_connection
 from orchestrator.interruption import Interruption
 from orchestrator.progress.state import View
+from orchestrator.ray_address import Cluster
 
 
 class RaySession:
@@ -18,6 +19,7 @@ class RaySession:
     def __init__(self, address: str | None, verbose: bool, view: View, interruption: Interruption) -> None:
         self.address, self.verbose, self.view, self.interruption = address, verbose, view, interruption
         self.nodes: list[dict[str, float]] = []
+        self.cluster: Cluster | None = None
         self._opened = contextlib.ExitStack()
         self._is_open = False
 
@@ -29,11 +31,19 @@ class RaySession:
     ) -> None:
         self._opened.close()
 
-    def open(self) -> None:
-        """Connect to the cluster, or start Ray here.
+    def find(self) -> None:
+        """Find the cluster to use, if there is one, so that one that does not answer is known before anything else.
 
         Raises:
-            RecipeError: when neither is possible.
+            RecipeError: when the cluster can't be used.
+        """
+        self.cluster = ray_connection.find(self.address)
+
+    def open(self) -> None:
+        """Connect to the cluster that ``find`` has found, else start Ray here.
+
+        Raises:
+            RecipeError: when that fails.
         """
         if self._is_open:
             return
@@ -43,12 +53,11 @@ class RaySession:
             # before.
             nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
             self._opened.enter_context(contextlib.redirect_stdout(nowhere))
-        cluster = ray_connection.find(self.address, self.view.warn)  # may set what Ray reads when it is imported
-        import ray
-
-        self._opened.callback(ray.shutdown)
+        self._opened.callback(ray_connection.disconnect)
         with self.interruption.held():
-            ray_connection.connect(cluster, self.verbose)
+            ray_connection.connect(self.cluster, self.view.warn, self.verbose)
+        import ray  # for which all has been made ready
+
         has = ray.cluster_resources()
         self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes)} node(s)"

@@ -38,8 +38,9 @@ def find_token(variables: MutableMapping[str, str] = os.environ) -> str | None:
         if not token:
             raise RecipeError(f"{TOKEN_PATH} is '{named}', which is empty; put the token there, or unset it")
         return token
+    folder = _default_folder(variables)
     try:
-        return (_default_folder(variables) / "auth_token").read_text().strip() or None
+        return (folder / "auth_token").read_text().strip() or None if folder else None
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -57,6 +58,8 @@ def prepare_token(variables: MutableMapping[str, str] = os.environ) -> None:
         return
     folder = _default_folder(variables)
     try:
+        if folder is None:
+            raise FileNotFoundError("HOME is not set")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"token")
@@ -64,6 +67,7 @@ def prepare_token(variables: MutableMapping[str, str] = os.environ) -> None:
         variables[TOKEN] = secrets.token_hex(32)
 
 
-def _default_folder(variables: MutableMapping[str, str]) -> Path:
+def _default_folder(variables: MutableMapping[str, str]) -> Path | None:
+    """Where Ray keeps the token of a user who has a home."""
     home = variables.get("HOME")
-    return Path(home or "/nonexistent") / ".ray"  # a user without a home has no token there
+    return Path(home) / ".ray" if home else None

@@ -16,6 +16,7 @@ from orchestrator import recipe_loading as recipes
 from orchestrator.addresses import address
 from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
+from orchestrator.full_disk import says_full_disk
 from orchestrator.graph import Plan, needed
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
@@ -61,6 +62,9 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged, precision_choice.is_open(recipe, choice))
+    session = RaySession(options.address, options.verbose, view, interruption)
+    if missing and not options.dry_run:
+        session.find()
     sizes = _check(recipe, data, planned, store, kept, view) if missing else None
     if options.dry_run:
         return 0
@@ -69,7 +73,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     if missing:
         assert sizes is not None
         interruption.check()
-        with RaySession(options.address, options.verbose, view, interruption) as session:
+        with session:
             if precision_choice.is_open(recipe, choice):
                 session.open()
                 choice = _measure_precision(recipe, planned, store, view, interruption)
@@ -82,9 +86,13 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
             done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption, session)
     else:
         view.say("nothing left to do: every stage's artifact exists")
-    page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(report.summary(planned, done.artifacts, width))
+    print(report.summary(planned, done.artifacts, width), flush=True)
+    try:
+        page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
+    except StorageError as error:
+        print(f"error: the report could not be written: {error}", file=sys.stderr)
+        return done.code or FAILED
     print(f"report: {page}")
     return done.code
 
@@ -138,7 +146,8 @@ def _execute(
             states = progress.snapshot() if going_on else None
             report.write(planned, store, kept | progress.made, set(kept), sizes, states=states)
         except Exception as error:  # whatever it is, a run of days should not end for it; the last report says it too
-            said = f"the report could not be made: {type(error).__name__}: {error}"
+            kind = "" if isinstance(error, StorageError) else f"{type(error).__name__}: "
+            said = f"the report could not be made: {kind}{error}"
             if said not in warned:
                 warned.add(said)
                 view.warn(said)
@@ -164,7 +173,10 @@ def _execute(
         print(f"Next: mend what failed first; the same command then goes on:\n  {options.command}", file=sys.stderr)
     timing = schedule(planned.stages, progress.made, outcome.seconds, progress.slots)
     # Broken images are bad input as well.
-    bad_input = any(failure.error and failure.stage == "ingest" for failure in outcome.failures)
+    bad_input = any(
+        failure.error and failure.stage == "ingest" and not says_full_disk(failure.error)
+        for failure in outcome.failures
+    )
     code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
     return _Executed(kept | progress.made, timing, progress.snapshot(), code)
 

@@ -50,6 +50,8 @@ def run(job: Job) -> Artifact:
     trials = Trials(job, spec)
     if not trials.all_stored():
         _run_trials(job, spec, trials)
+    if trials.storage_fault:
+        raise StageError(trials.storage_fault)
     if trials.lost:
         raise StageError(
             f"the process of trial {', '.join(map(str, trials.lost))} died {SYSTEM_RETRIES + 1} times (was it out of "
@@ -92,6 +94,7 @@ class Trials(Searcher):
         self.proposals = Proposals(spec, self._find, _earlier(job, spec))
         self.running: dict[str, Attempt] = {}  # by Tune's trial id
         self.lost: list[int] = []  # trials that ended without saying why
+        self.storage_fault: str | None = None  # ends the search
         self.slot_seconds = 0.0
         self.ahead: Attempt | None = None
 
@@ -113,6 +116,8 @@ class Trials(Searcher):
     # -- what Tune calls -----------------------------------------------------------------------------------------
 
     def suggest(self, trial_id: str) -> Any:
+        if self.storage_fault:
+            return Searcher.FINISHED
         attempt, self.ahead = self.ahead or self.proposals.next(), None
         if attempt is None:
             return Searcher.FINISHED if self.proposals.done else None
@@ -130,10 +135,18 @@ class Trials(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         attempt = self.running.pop(trial_id)
+        if result is not None and result.get("of_storage"):  # it says nothing of the trial
+            self.storage_fault = result["failure"]
+            return
+        try:
+            self._take(attempt, result, error)
+        except StorageError as fault:  # raised here, it would end in an error of Tune's
+            self.storage_fault = str(fault)
+
+    def _take(self, attempt: Attempt, result: dict[str, Any] | None, error: bool) -> None:
+        """Store what came of an attempt."""
         self.slot_seconds += (result or {}).get("slot_seconds", 0.0)
         number, config = attempt.number, self.proposals.points[attempt.number]
-        if result is not None and result.get("of_storage"):  # it says nothing of the trial: the search ends
-            raise StorageError(result["failure"])
         if error or result is None or "failure" in result:
             why = (result or {}).get("failure")
             if why is None:

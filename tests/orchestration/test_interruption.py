@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
 
-from orchestrator.interruption import Interruption
+from orchestrator.interruption import INTERRUPTED, Interruption
+from tests.orchestration.examples import ROOT
 
 STOPS = [signal.SIGINT, signal.SIGTERM]
 
@@ -66,3 +69,32 @@ def test_handlers_are_given_back() -> None:
     with Interruption():
         assert [signal.getsignal(stop) for stop in STOPS] != before
     assert [signal.getsignal(stop) for stop in STOPS] == before
+
+
+BLOCKED = """
+import ctypes, signal, sys
+from orchestrator import interruption
+interruption.REACTION_SECONDS = interruption.CLEAN_UP_SECONDS = 0.3
+with interruption.Interruption("what is finished is kept"):
+    mutex = ctypes.create_string_buffer(128)
+    ctypes.CDLL(None).pthread_mutex_lock(mutex)
+    try:
+        print("ready", flush=True)
+        if sys.argv[1] == "blocked":
+            ctypes.CDLL(None).pthread_mutex_lock(mutex)  # no signal ends this
+        signal.pause()
+    finally:
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)  # as the closing of a connection may wait
+"""
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("where", ["blocked", "cleaning up"])
+def test_a_stop_ends_a_program_that_waits_outside_python(stop: signal.Signals, where: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BLOCKED, where], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED and "what is finished is kept" in said and "Traceback" not in said
