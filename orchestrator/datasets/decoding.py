@@ -76,11 +76,26 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
     except MemoryError:  # of this machine, not of the file
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError(path, f"no image of a known format: {', '.join(FORMATS)}") from error
+        raise BrokenImageError(path, _kind_of(path)) from error
     except OSError as error:  # of the file system where it has a number, else Pillow's
         raise BrokenImageError(path, error.strerror or str(error)) from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
         raise BrokenImageError(path, str(error) or type(error).__name__) from error
+
+
+def _kind_of(path: str | os.PathLike[str]) -> str:
+    """Words for a file that Pillow does not know, by how it begins."""
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if not start:
+        return "the file is empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the image itself: run git lfs pull"
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
+        return "a HEIC image; convert it to JPEG"
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "a TIFF that is damaged, or has pixels of a kind that is not read, such as 64-bit or 16-bit floats"
+    return f"no image of a known format: {', '.join(FORMATS)}"
 
 
 def _rgb(image: Image.Image, raw: str, white_level: float | None) -> Image.Image:

@@ -47,7 +47,7 @@ class LeftOut:
         notes = []
         if self.endings:
             most = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
-            shown = [f"{count:,} {ending or 'without one'}" for ending, count in most]
+            shown = [f"{count:,} {printable(ending) or 'without one'}" for ending, count in most]
             more = [f"{len(self.endings) - SHOWN} other endings"] if len(self.endings) > SHOWN else []
             notes.append(f"files left out for their ending: {', '.join(shown + more)}")
         if self.hidden:
@@ -69,6 +69,11 @@ class Folder:
 def is_image(name: str) -> bool:
     """Whether a file of this name is taken for an image."""
     return name.lower().endswith(EXTENSIONS)
+
+
+def printable(name: str) -> str:
+    """A file's name with bytes that are no UTF-8 as escapes: neither a terminal nor a report takes them as they are."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_folder(folder: Path, left_out: LeftOut) -> Folder:
@@ -96,7 +101,7 @@ def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
     """The images in a folder and its subfolders as (path from the folder, size in bytes), sorted by path.
 
     Raises:
-        DatasetError: as ``read_folder``, and when a link leads back to a folder above it.
+        DatasetError: as ``read_folder``, and when a link leads back to a folder above.
     """
     images: list[tuple[str, int]] = []
     waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ())]
@@ -105,7 +110,7 @@ def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
         here = folder / below
         itself = _identity(here)
         if itself in above:
-            raise DatasetError(f"{here}: a link that leads back to a folder above it; remove the link")
+            raise DatasetError(f"{here}: the same folder as one above it, by way of a link; remove the link")
         found = read_folder(here, left_out)
         images += [(below + name, size) for name, size in found.images]
         waiting += [(f"{below}{name}/", (*above, itself)) for name in found.folders]

@@ -14,7 +14,15 @@ import numpy as np
 from orchestrator.datasets import decoding
 from orchestrator.datasets.checks import class_notes
 from orchestrator.datasets.decoding import decode as decode  # how the images of the set are read
-from orchestrator.datasets.folders import EXTENSIONS, Folder, LeftOut, images_below, read_folder, refused_by_name
+from orchestrator.datasets.folders import (
+    EXTENSIONS,
+    Folder,
+    LeftOut,
+    images_below,
+    printable,
+    read_folder,
+    refused_by_name,
+)
 from orchestrator.datasets.labels_file import read_labels
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import (
@@ -180,9 +188,11 @@ def _find_folders(root: str) -> dict[str, int]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a folder is there. A link that leads nowhere is no absence: the set would be cut in another way."""
+    """Whether a folder is there. Something else of its name is no absence: the set would be cut in another way."""
     if path.is_symlink() and not path.exists():
         raise DatasetError(f"{path}: a link that leads nowhere (to {path.readlink()}); mend it or remove it")
+    if path.exists() and not path.is_dir():
+        raise DatasetError(f"{path}: not a folder; rename the file, or put a folder of class folders in its place")
     return path.is_dir()
 
 
@@ -192,6 +202,9 @@ def _check_classes(folder: Path, found: list[str], known: list[str], loose: int)
         raise DatasetError(
             f"{folder}: {len(known)} class folders found{lie}; at least 2 are needed, as <class>/<image>"
         )
+    unprintable = [name for name in known if printable(name) != name]
+    if unprintable:
+        raise DatasetError(f"{folder}: a class folder's name is not UTF-8 ({printable(unprintable[0])}); rename it")
     unknown = sorted(set(found) - set(known))
     if unknown:
         raise DatasetError(

@@ -21,12 +21,13 @@ from orchestrator import datasets
 from orchestrator.artifacts import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode
+from orchestrator.datasets.folders import printable
 from orchestrator.stages.job import Job, StageError
 
 CHUNK = 1024
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
-DARK = 16  # of 255: 12-bit images taken for 16-bit ones are all darker
+DARK = 16  # of 255: what white becomes where 12-bit images are taken for 16-bit ones
 
 
 def run(job: Job) -> Artifact:
@@ -123,9 +124,9 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     rows = _collect(len(loaded.labels), check)
     broken = [(int(row["index"]), str(row["reason"])) for row in rows if row["reason"]]
     brightest = max(int(row["brightest"]) for row in rows)
-    if brightest < DARK and len(broken) < len(rows):
+    if brightest <= DARK and len(broken) < len(rows):
         raise StageError(
-            f"no image has a pixel brighter than {brightest} of 255. If these are grey images of more than 8 bits, set "
+            f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
             "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
         )
     return broken
@@ -175,7 +176,7 @@ def _write_files(scratch: Path, loaded: FileImages, keep: npt.NDArray[np.bool_])
 
 
 def _name(loaded: ArrayImages | FileImages, index: int) -> str:
-    return loaded.paths[index] if isinstance(loaded, FileImages) else f"image {index}"
+    return printable(loaded.paths[index]) if isinstance(loaded, FileImages) else f"image {index}"
 
 
 def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> str:

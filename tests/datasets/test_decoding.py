@@ -220,6 +220,22 @@ def test_a_files_content_counts_and_not_its_ending(tmp_path: Path) -> None:
         decode(tmp_path / "y.jpg")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer, .*: run git lfs pull"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image; convert it to JPEG"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "a TIFF that is damaged, or has pixels of a kind that is not read"),
+        (b"<svg/>", "no image of a known format: JPEG, PNG"),
+    ],
+)
+def test_a_file_that_is_no_image_is_told_for_what_it_is(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(content)
+    with pytest.raises(BrokenImageError, match=words):
+        decode(tmp_path / "x.jpg")
+
+
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp", "bmp", "tif", "gif", "ppm", "jp2"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
 def test_a_truncated_file_is_named_once_with_the_reason_and_the_advice(

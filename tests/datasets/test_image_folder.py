@@ -136,7 +136,18 @@ def test_a_link_back_to_a_folder_above_is_refused_and_another_link_is_followed(m
     os.symlink(root / "train" / "dog", root / "val" / "dog")
     assert held_out(root) == ["cat/0.jpg", *(f"dog/{number}.jpg" for number in range(4))]
     os.symlink(root / "val" / "cat", root / "val" / "cat" / "again")
-    with pytest.raises(DatasetError, match="cat/again: a link that leads back to a folder above it"):
+    with pytest.raises(DatasetError, match="cat/again: the same folder as one above it, by way of a link"):
+        load_files(root)
+
+
+def test_a_file_in_place_of_a_part_and_a_class_whose_name_is_no_text_are_refused(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder({**TRAINING, "test/cat": 1})
+    (root / "val").write_text("../elsewhere/val")  # what becomes of a link in some archives
+    with pytest.raises(DatasetError, match="val: not a folder; rename the file"):
+        load_files(root)
+    (root / "val").unlink()
+    os.mkdir(os.fsencode(root / "train") + b"/caf\xe9")
+    with pytest.raises(DatasetError, match=r"train: a class folder's name is not UTF-8 \(caf.udce9\); rename it"):
         load_files(root)
 
 
