@@ -63,7 +63,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
         ["ladder.networks: weights file gone.safetensors can't be read: No such file"],
     ),
     "storage in a file": (["--storage", "own.py"], ["storage 'own.py' can't be", "--storage"]),
-    "storage without a bucket": (["--storage", "s3://"], ["storage 's3://' names no bucket"]),
+    "storage without a bucket": (["--storage", "s3://"], ["storage 's3://' can't be opened: it names no bucket"]),
     # The rest needs the networks, and so torch.
     "unknown network": (
         ["ladder.networks=[plain_cnn_8, plain_cnn_x, plain_cnn_2]"],
