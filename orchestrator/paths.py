@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 LONGEST_PATH, LONGEST_NAME, LONGEST_URI = 4095, 255, 1024  # bytes: Linux's limits, and that of an object store's key
+ROOM = 512  # bytes for the paths of what is stored below a folder
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SLASH_MISSING = re.compile(  # `name:rest` is also the name of a file, so without any slash only known schemes count
@@ -46,9 +47,14 @@ def folder_or_uri(given: str) -> str:
     """Returns a URI as it is, and anything else as ``local_path`` does.
 
     Raises:
-        PathError: as ``local_path``, and for URIs that would be read as another place than they name.
+        PathError: as ``local_path``, for a folder whose path leaves no room for what is stored in it, and for a URI
+            that would be read as another place than it names.
     """
-    return checked_uri(given) if _URI.match(given) else local_path(given)
+    if _URI.match(given):
+        return checked_uri(given)
+    path = local_path(given)
+    _check_length(given, len(os.fsencode(os.path.abspath(path))), LONGEST_PATH - ROOM)
+    return path
 
 
 def checked_uri(given: str) -> str:

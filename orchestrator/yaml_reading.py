@@ -100,6 +100,8 @@ def read(text: str | bytes, path: Path | None = None) -> Document:
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark and path is None else ""
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         raise YamlError(f"{before}not valid YAML{where}: {problem}") from error
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"{before}not valid YAML: {' '.join(str(error).split())}; save it as UTF-8 text") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # also plain ones, for "\UFFFFFFFF"
         raise YamlError(f"{before}not valid YAML: {' '.join(str(error).split())}") from error
     document = Document()
@@ -151,7 +153,9 @@ class _Builder:
         if self.values > MOST_VALUES:
             raise YamlError(f"more than {MOST_VALUES:,} values, those that anchors repeat included; write fewer")
         if len(path) > DEEPEST:
-            raise self.refusal(node, path, f"nested more than {DEEPEST} levels deep, or an anchor that holds itself")
+            raise self.refusal(
+                node, path[:3], f"nested more than {DEEPEST} levels deep, or an anchor that holds itself"
+            )
         if isinstance(node, MappingNode) and node.tag == _COLLECTIONS[MappingNode]:
             found: Any = self.mapping(node, path)
         elif isinstance(node, SequenceNode) and node.tag == _COLLECTIONS[SequenceNode]:
