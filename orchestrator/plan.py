@@ -339,11 +339,11 @@ def _role(score: Stage) -> str:
 def _file_hash(path: str) -> str:
     place = Path(path).expanduser()
     try:
-        if place.exists() and not place.is_file():
-            kind = "a folder" if place.is_dir() else "no plain file"
-            raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")
-        with open(place, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if place.is_file() or not place.exists():
+            with open(place, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
         reason = getattr(error, "strerror", None) or error
         raise RecipeError(f"ladder.networks: weights file {path} can't be read: {reason}") from error
+    kind = "a folder" if place.is_dir() else "no plain file"  # to read a pipe would wait without end
+    raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")

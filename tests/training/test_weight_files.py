@@ -102,7 +102,8 @@ def test_values_that_are_not_finite_are_refused_with_the_tensor_and_their_number
 def test_values_too_large_for_the_network_s_type_are_refused(tmp_path: Path) -> None:
     large = tensors()
     large["0.weight"] = large["0.weight"].double() * 1e300
-    assert "tensor '0.weight' holds" in refusal(saved(tmp_path, large))
+    message = refusal(saved(tmp_path, large))
+    assert "tensor '0.weight' holds" in message and "too large for the network's type" in message
 
 
 def test_quantised_weights_are_refused_by_name(tmp_path: Path) -> None:
@@ -188,7 +189,8 @@ def npy() -> bytes:
         (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "a web page"),
         (lambda: b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5"),
         (lambda: b"GGUF" + bytes(64), "GGUF"),
-        (lambda: b"\x1f\x8b" + bytes(64), "compressed archive; unpack it"),
+        (lambda: b"\x1f\x8b" + bytes(64), "an archive; unpack it"),
+        (lambda: bytes(257) + b"ustar" + bytes(250), "an archive; unpack it"),
         (lambda: b"", "it is empty"),
         (lambda: b"no weights at all", "no file of weights"),
         (lambda: bytes(range(256)), "no file of weights"),
