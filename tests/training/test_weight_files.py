@@ -81,7 +81,15 @@ def test_old_files_without_batch_norm_s_counters_fit(tmp_path: Path) -> None:
     assert open_network(SPEC, saved(tmp_path, old)).notes == ()
 
 
-@pytest.mark.parametrize(("kind", "word"), [(torch.float16, "fp16"), (torch.bfloat16, "bf16"), (torch.float64, "fp64")])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (torch.float16, "fp16"),
+        (torch.bfloat16, "bf16"),
+        (torch.float64, "fp64"),
+        (torch.float8_e4m3fn, "float8_e4m3fn"),
+    ],
+)
 def test_other_floating_point_types_are_converted_and_said(kind: torch.dtype, word: str, tmp_path: Path) -> None:
     other = {name: value.to(kind) if value.is_floating_point() else value for name, value in tensors().items()}
     opened = open_network(SPEC, saved(tmp_path, other))
@@ -97,6 +105,12 @@ def test_values_that_are_not_finite_are_refused_with_the_tensor_and_their_number
     bad = tensors()
     bad["0.weight"].view(-1)[:3] = value
     assert "tensor '0.weight' holds 3 values that are NaN or infinite" in refusal(saved(tmp_path, bad))
+
+
+def test_infinite_values_that_the_network_has_itself_are_no_fault() -> None:
+    network = nn.Linear(2, 2)
+    network.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+    assert fit(network, {name: value.clone() for name, value in network.state_dict().items()}) == ()
 
 
 def test_values_too_large_for_the_network_s_type_are_refused(tmp_path: Path) -> None:
