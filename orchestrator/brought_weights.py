@@ -16,12 +16,10 @@ def sha256_of_weights(path: str) -> str:
     """
     place = Path(path).expanduser()
     try:
-        if place.exists() and not place.is_file():
-            kind = "a folder" if place.is_dir() else "no plain file"
-            raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")
-        return file_sha256(place)
+        if place.is_file() or not place.exists():
+            return file_sha256(place)
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-        if isinstance(error, RecipeError):
-            raise
         reason = getattr(error, "strerror", None) or error
         raise RecipeError(f"ladder.networks: weights file {path} can't be read: {reason}") from error
+    kind = "a folder" if place.is_dir() else "no plain file"  # to read a pipe would wait without end
+    raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")

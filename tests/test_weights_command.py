@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -120,6 +121,14 @@ def test_tied_tensors_are_written_each_on_its_own(capsys: pytest.CaptureFixture[
     torch.save({"a": whole, "b": whole, "c": whole[::2]}, "a.pth")
     said(capsys, "a.pth", "--out", "a.safetensors")
     assert_same_weights(read_safetensors(Path("a.safetensors")).tensors, {"a": whole, "b": whole, "c": whole[::2]})
+
+
+def test_settings_and_numbers_of_training_scripts_are_no_obstacle(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(
+        {"model": tensors(), "args": argparse.Namespace(data=Path("data")), "best": np.float64(0.5), "n": np.int64(3)},
+        "a.pth",
+    )
+    assert "took state dict 'model'" in said(capsys, "a.pth")
 
 
 class Opaque:

@@ -134,8 +134,10 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
         for expert in (*planned.ladder, *planned.others)
         if (artifact := artifacts.get(expert.stage.identity))
     ]
-    on_labels = [_final(final, artifacts) for final in planned.finals if final.method == "labels"]
-    student = mean(row["validation_accuracy"] for row in on_labels)
+    on_labels = [
+        _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == "labels"
+    ]
+    student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
     return findings.expert_warnings(
         experts, student, data.results["counts"]["validation"], planned.ladder[0].network.classes
     )

@@ -12,13 +12,14 @@ from orchestrator.training.evaluation import NotFiniteError, evaluate_finite
 from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.process import set_up_process
+from orchestrator.training.weight_files import WeightsError
 
 
 def run(job: Job) -> Artifact:
     """Test (and validation) accuracy of the input network, without augmentation.
 
     Raises:
-        StageError: when its logits are not finite.
+        StageError: when its weights or logits are not finite.
     """
     start = time.time()
     spec = EvaluateSpec.from_plain(job.spec)
@@ -29,12 +30,12 @@ def run(job: Job) -> Artifact:
         folders["data"], root=job.dataset_root, augmentation="none", views_seed=0, device=device,
         decoders=max(2, job.resources.cpus),
     )  # fmt: skip
-    network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
     bf16 = spec.precision == "bf16"
     try:
+        network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
         validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
         test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
-    except NotFiniteError as error:
+    except (NotFiniteError, WeightsError) as error:
         raise StageError(str(error)) from error
     results = {
         "test_accuracy": test_accuracy,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,8 +22,16 @@ PREFERRED = (WHOLE, "state_dict", "model_state_dict", "model_state", "model", "n
 AVERAGED = ("ema", "average", "swa")
 DEEPEST = 3  # mappings within mappings that are looked into
 CLASS_FIELDS = ("class_names", "classes")  # lists of names that a checkpoint may have beside its tensors
-# Plain holders of settings that training scripts leave in checkpoints; to make one runs nothing else.
-HARMLESS: list[Any] = [argparse.Namespace]
+# Settings and numbers that training scripts leave in checkpoints; to make one runs nothing else.
+_SCALAR = np.float64(0).__reduce__()[0]  # makes a NumPy number
+HARMLESS: list[Any] = [
+    argparse.Namespace,
+    pathlib.PosixPath,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+    (_SCALAR, "numpy.core.multiarray.scalar"),  # before NumPy 2
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+]
 
 
 @dataclass(frozen=True)
@@ -97,8 +107,8 @@ def _read(path: Path) -> Any:
 def _classes_in(path: Path) -> list[str]:
     """Names of the classes that a checkpoint's pickle refers to and that are not read; none where it can't be told."""
     try:
-        harmless = {f"{kind.__module__}.{kind.__qualname__}" for kind in HARMLESS}
-        names = [name for name in torch.serialization.get_unsafe_globals_in_checkpoint(path) if name not in harmless]
+        with torch.serialization.safe_globals(HARMLESS):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # it looks into a pickle that may be damaged in any way
         return []
     return [*sorted(names)[:3], *(["..."] if len(names) > 3 else [])]

@@ -39,7 +39,10 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     if prefix:
         notes.append(f"the prefix '{prefix}' of all its names is stripped")
     converted, types = _converted(tensors, wanted)
-    check_finite(converted)
+    # A network may have infinite values of its own, such as a mask's.
+    learned = [name for name, value in converted.items() if not torch.equal(value, wanted[name])]
+    check_finite({name: tensors[name] for name in learned})
+    check_finite({name: converted[name] for name in learned}, "too large for the network's type")
     try:
         network.load_state_dict(converted)
     except RuntimeError as error:  # a user-defined network may ask for more than its own state
@@ -47,15 +50,20 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     return (*notes, *types)
 
 
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise WeightsError, naming the tensors, where a value is NaN or infinite."""
-    bad = {name: int((~torch.isfinite(value)).sum()) for name, value in tensors.items() if value.is_floating_point()}
-    bad = {name: count for name, count in bad.items() if count}
+def check_finite(tensors: Mapping[str, Tensor], what: str = "NaN or infinite") -> None:
+    """Raise WeightsError, naming the tensors, where a value is not finite; ``what`` says what such values are."""
+    floating = {name: value for name, value in tensors.items() if value.is_floating_point()}
+    bad = {
+        name: count
+        for name, value in floating.items()
+        # torch can't tell it of every type of one byte
+        if (count := int((~torch.isfinite(value.float() if value.element_size() == 1 else value)).sum()))
+    }
     if bad:
         first, count = next(iter(bad.items()))
         others = f", and {_examples(list(bad)[1:], 'tensor')} are like it" if len(bad) > 1 else ""
         raise WeightsError(
-            f"tensor '{first}' holds {count:,} values that are NaN or infinite, of {tensors[first].numel():,}{others}; "
+            f"tensor '{first}' holds {count:,} values that are {what}, of {tensors[first].numel():,}{others}; "
             "take weights from before their training diverged"
         )
 

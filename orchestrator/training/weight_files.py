@@ -33,7 +33,7 @@ _WORDS: dict[Kind, str] = {
     "html": "it is a web page, such as a login or error page that was downloaded in place of the weights",
     "hdf5": f"it is an HDF5 file, as Keras writes it; {_ANEW}",
     "gguf": "it is a GGUF file, which holds a quantised language model",
-    "compressed": "it is a compressed archive; unpack it, and name the file of weights in it",
+    "compressed": "it is an archive; unpack it, and name the file of weights in it",
     "empty": "it is empty; copy or download it again",
     "unknown": "it is no file of weights that is known here; a .safetensors file is needed",
 }
@@ -79,6 +79,8 @@ def kind_of(path: Path) -> Kind:
     for signature, kind in _STARTS:
         if start.startswith(signature):
             return kind
+    if start[257:262] == b"ustar":
+        return "compressed"
     text = start.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "html"
@@ -122,7 +124,7 @@ def check_is_file(path: Path) -> None:
             return
         path.stat()
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-        found = f"can't be read as safetensors: {getattr(error, 'strerror', None) or error}; check the path"
+        found = f"can't be read: {getattr(error, 'strerror', None) or error}; check the path"
     raise WeightsError(f"weights {path} {found}")
 
 

@@ -244,7 +244,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
 def test_weights_that_are_no_plain_file_are_refused_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, said in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is no plain file")):
-        with pytest.raises(RecipeError, match=f"ladder.networks: weights {path} {said}; name a .safetensors file"):
+        with pytest.raises(RecipeError, match=f"^ladder.networks: weights {path} {said}; name a .safetensors file"):
             planned(brought(path))
 
 

@@ -81,7 +81,15 @@ def test_old_files_without_batch_norm_s_counters_fit(tmp_path: Path) -> None:
     assert open_network(SPEC, saved(tmp_path, old)).notes == ()
 
 
-@pytest.mark.parametrize(("kind", "word"), [(torch.float16, "fp16"), (torch.bfloat16, "bf16"), (torch.float64, "fp64")])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (torch.float16, "fp16"),
+        (torch.bfloat16, "bf16"),
+        (torch.float64, "fp64"),
+        (torch.float8_e4m3fn, "float8_e4m3fn"),
+    ],
+)
 def test_other_floating_point_types_are_converted_and_said(kind: torch.dtype, word: str, tmp_path: Path) -> None:
     other = {name: value.to(kind) if value.is_floating_point() else value for name, value in tensors().items()}
     opened = open_network(SPEC, saved(tmp_path, other))
@@ -99,10 +107,17 @@ def test_values_that_are_not_finite_are_refused_with_the_tensor_and_their_number
     assert "tensor '0.weight' holds 3 values that are NaN or infinite" in refusal(saved(tmp_path, bad))
 
 
+def test_infinite_values_that_the_network_has_itself_are_no_fault() -> None:
+    network = nn.Linear(2, 2)
+    network.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+    assert fit(network, {name: value.clone() for name, value in network.state_dict().items()}) == ()
+
+
 def test_values_too_large_for_the_network_s_type_are_refused(tmp_path: Path) -> None:
     large = tensors()
     large["0.weight"] = large["0.weight"].double() * 1e300
-    assert "tensor '0.weight' holds" in refusal(saved(tmp_path, large))
+    message = refusal(saved(tmp_path, large))
+    assert "tensor '0.weight' holds" in message and "too large for the network's type" in message
 
 
 def test_quantised_weights_are_refused_by_name(tmp_path: Path) -> None:
@@ -188,7 +203,8 @@ def npy() -> bytes:
         (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "a web page"),
         (lambda: b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5"),
         (lambda: b"GGUF" + bytes(64), "GGUF"),
-        (lambda: b"\x1f\x8b" + bytes(64), "compressed archive; unpack it"),
+        (lambda: b"\x1f\x8b" + bytes(64), "an archive; unpack it"),
+        (lambda: bytes(257) + b"ustar" + bytes(250), "an archive; unpack it"),
         (lambda: b"", "it is empty"),
         (lambda: b"no weights at all", "no file of weights"),
         (lambda: bytes(range(256)), "no file of weights"),
