@@ -128,8 +128,7 @@ def _execute(
     # Ray prints its own warnings on the driver's standard output whatever its log level; ours was opened before.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if options.verbose else nowhere):
         try:
-            with interruption.held():
-                ray_connection.connect(cluster, view.warn, options.verbose)
+            ray_connection.connect(cluster, interruption, view.warn, options.verbose)
             import ray
 
             from orchestrator import executor
