@@ -126,9 +126,10 @@ def local_ray() -> Iterator[None]:
     """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
     import ray
 
+    from orchestrator.interruption import Interruption
     from orchestrator.ray_connection import connect
 
-    connect(None, print)
+    connect(None, Interruption(), print)
     try:
         yield
     finally:

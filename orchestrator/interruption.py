@@ -7,9 +7,10 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
+from typing import Any
 
 INTERRUPTED = 130  # the exit code
 REACTION_SECONDS = 5.0  # from a stop to the KeyboardInterrupt: code outside Python may keep it from being raised
@@ -35,14 +36,17 @@ class Interruption:
         self._asked = False
         self._held = False
         self._raised = False
+        self.stderr = 2  # a descriptor of standard error as it was at first: Ray's start redirects it
+        self._before: dict[int, Any] = {}
+        self.before_end: Callable[[], None] = lambda: None  # called by the thread before it ends the process
 
     def __enter__(self) -> Interruption:
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        with suppress(OSError):  # standard error may be closed
-            self._stderr = os.dup(2)  # that which Ray's start redirects is not for this
+        with suppress(OSError):  # it may be closed
+            self.stderr = os.dup(2)
         self._watcher = threading.Thread(target=self._watch, name="interruption", daemon=True)
         self._watcher.start()
         self._listen()
@@ -57,8 +61,9 @@ class Interruption:
         os.close(self._writer)  # ends the watcher
         self._watcher.join()
         os.close(self._reader)
-        if hasattr(self, "_stderr"):
-            os.close(self._stderr)
+        if self.stderr != 2:
+            os.close(self.stderr)
+            self.stderr = 2
 
     def check(self) -> None:
         """Raise what a handler raised before, if it was lost."""
@@ -111,7 +116,8 @@ class Interruption:
 
     def _end(self) -> None:
         with suppress(OSError):
+            self.before_end()
             if os.isatty(1):
                 os.write(1, SHOW_CURSOR)
-            os.write(self._stderr, f"\n{self.farewell}\n".encode())
+            os.write(self.stderr, f"\n{self.farewell}\n".encode())
         os._exit(INTERRUPTED)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
+from orchestrator.interruption import Interruption
 from orchestrator.last_resort import keep_details
 from orchestrator.ray_address import Cluster, check_answers, find_cluster
 from orchestrator.ray_folder import prepare_folder
@@ -22,6 +24,15 @@ from orchestrator.recipe import RecipeError
 # new process would import torch again.
 SPARE_PROCESSES = 4
 LONGEST_REASON = 300  # characters
+# Of the last lines, those of a stack trace left out; the file is gone when this ends.
+TELL = (
+    r"""read word || { echo "$0"; grep -v "StackTrace\|^/\|^ *$" "$1" | tail -n 2 | cut -c 1-400; """
+    r"""echo "$2"; rm -f "$1"; }"""
+)
+ADVICE = (
+    "Check the variables that begin with RAY_, and that ports, memory and room in the temporary folder are free; "
+    "--verbose shows all that Ray says"
+)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -37,13 +48,16 @@ def find(address: str | None) -> Cluster | None:
     return cluster
 
 
-def connect(cluster: Cluster | None, say: Callable[[str], None], verbose: bool = False) -> None:
+def connect(
+    cluster: Cluster | None, interruption: Interruption, say: Callable[[str], None], verbose: bool = False
+) -> None:
     """Connect to the cluster that ``find`` returned, else start Ray here.
 
     Called before ray is imported elsewhere, since variables that ray reads then are set here and by ``find``.
 
     Args:
         cluster: the cluster, or None.
+        interruption: held meanwhile.
         say: is given a line about Ray's files, where they do not lie in the usual place.
         verbose: show what Ray says.
 
@@ -56,28 +70,23 @@ def connect(cluster: Cluster | None, say: Callable[[str], None], verbose: bool =
         line = prepare_folder()
         if line:
             say(line)
-    import ray
-
     # Nobody takes this machine away with a warning; each network's watcher for that would be one more process to start.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     level = logging.INFO if verbose else logging.ERROR
     address = cluster.address if cluster else "local"
-    with _standard_error(shown=verbose) as kept:
+    what = f"Ray cluster {cluster} can't be used" if cluster else "Ray can't be started here"
+    with interruption.held(), _output(verbose) as kept, _messenger(what, kept.name, interruption):
         try:
+            import ray  # reads variables of its own in C++
+
             ray.init(address=address, log_to_driver=verbose, logging_level=level, configure_logging=True)
             return
         except Exception as error:  # of any class: Ray starts a dozen processes
             failure = error
-            said = "".join(traceback.format_exception(error))
         kept.seek(0)
-        said += kept.read()
-    details = keep_details(said)
-    if cluster:
-        raise RecipeError(f"Ray cluster {cluster} can't be used: {_reason(failure)}; {details}") from failure
-    raise RecipeError(
-        f"Ray can't be started here: {_reason(failure)}; {details}. Check the variables that begin with RAY_, and "
-        "that ports, memory and room in the temporary folder are free; or give a running cluster with --address"
-    ) from failure
+        details = keep_details("".join(traceback.format_exception(failure)) + kept.read())
+    advice = "" if cluster else f". {ADVICE}"
+    raise RecipeError(f"{what}: {_reason(failure)}; {details}{advice}") from failure
 
 
 def disconnect() -> None:
@@ -96,18 +105,51 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _standard_error(shown: bool) -> Iterator[IO[str]]:
-    """A file that holds what the process, its C++ parts among it, writes to standard error meanwhile."""
-    with tempfile.TemporaryFile("w+", errors="replace") as kept:
+def _output(shown: bool) -> Iterator[IO[str]]:
+    """A file that holds what the process, its C++ parts among it, writes to its output and errors meanwhile."""
+    with tempfile.NamedTemporaryFile("w+", prefix="orchestrator-ray-", suffix=".txt", errors="replace") as kept:
         if shown:
             yield kept
             return
-        sys.stderr.flush()
-        before = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        before = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for descriptor in before:
+            os.dup2(kept.fileno(), descriptor)
         try:
             yield kept
         finally:
-            sys.stderr.flush()
-            os.dup2(before, 2)
-            os.close(before)
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            for descriptor, original in before.items():
+                os.dup2(original, descriptor)
+                os.close(original)
+
+
+@contextmanager
+def _messenger(what: str, kept: str, interruption: Interruption) -> Iterator[None]:
+    """A process that tells the end of this one: Ray's C++ code ends it without a word to Python.
+
+    It tells nothing once this process has said that it goes on, or that it ends by itself.
+    """
+    message = f"error: {what}: Ray ended the program meanwhile; the end of what it said:"
+    descriptor = os.dup(interruption.stderr)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", TELL, message, kept, ADVICE], stdin=subprocess.PIPE, stdout=descriptor,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(descriptor)
+        assert process.stdin is not None
+        pipe = process.stdin
+
+        def go_on() -> None:
+            with suppress(OSError, ValueError):
+                pipe.write(b"on\n")
+                pipe.flush()
+
+        interruption.before_end = go_on
+        try:
+            yield
+        finally:
+            go_on()
+            interruption.before_end = lambda: None

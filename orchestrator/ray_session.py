@@ -54,8 +54,7 @@ class RaySession:
             nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
             self._opened.enter_context(contextlib.redirect_stdout(nowhere))
         self._opened.callback(ray_connection.disconnect)
-        with self.interruption.held():
-            ray_connection.connect(self.cluster, self.view.warn, self.verbose)
+        ray_connection.connect(self.cluster, self.interruption, self.view.warn, self.verbose)
         import ray  # for which all has been made ready
 
         has = ray.cluster_resources()

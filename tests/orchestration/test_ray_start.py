@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from orchestrator.ray_connection import _reason, _standard_error
+from orchestrator.interruption import Interruption
+from orchestrator.ray_connection import _messenger, _output, _reason
 from orchestrator.ray_folder import prepare_folder
 from orchestrator.ray_token import find_token, prepare_token
 from orchestrator.recipe import RecipeError
+from tests.orchestration.examples import ROOT
 
 OTHER = f"/tmp/ray-{os.getuid()}"
 
@@ -109,13 +114,37 @@ def test_settings_that_would_end_ray_are_refused(variables: dict[str, str], word
 # -- what it says ------------------------------------------------------------------------------------------------
 
 
-def test_what_c_code_writes_to_standard_error_is_kept_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    with _standard_error(shown=False) as kept:
+def test_what_c_code_writes_is_kept_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with _output(shown=False) as kept:
+        os.write(1, b"E 00:00 redis_context.cc: an error\n")
         os.write(2, b"W 00:00 gcs_rpc_client.cc: a warning\n")
         kept.seek(0)
-        assert "a warning" in kept.read()
+        assert kept.read().count("\n") == 2
     os.write(2, b"after\n")
-    assert capfd.readouterr().err == "after\n"
+    assert capfd.readouterr() == ("", "after\n")
+
+
+DYING = """
+import os, signal
+from orchestrator.interruption import Interruption
+from orchestrator.ray_connection import _messenger, _output
+with Interruption() as stop, _output(False) as kept, _messenger("Ray can't be started", kept.name, stop):
+    os.write(2, b"C 00:00 redis_store_client.cc: no Redis\\n/lib/libc.so.6 abort()\\n")
+    os.abort()
+"""
+
+
+def test_when_ray_ends_the_program_that_is_told_with_its_last_words() -> None:
+    done = subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGABRT
+    assert "error: Ray can't be started: Ray ended the program meanwhile" in done.stderr
+    assert "redis_store_client.cc: no Redis" in done.stderr and "libc" not in done.stderr
+
+
+def test_a_connection_that_is_made_is_told_by_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with Interruption() as interruption, _output(False) as kept, _messenger("x", kept.name, interruption):
+        pass
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_reason_is_the_first_cause_on_one_line() -> None:
