@@ -14,10 +14,10 @@ import time
 from benchmarks import workload
 from benchmarks.measure import Spread, seconds
 from benchmarks.train_path import job_of
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.export.quiet import quietly
-from orchestrator.report.text import table
-from orchestrator.specs import SearchSpec, SpaceSpec
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.specs import SearchSpec, SpaceSpec
+from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 
 TINY = (

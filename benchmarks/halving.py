@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.measure import Spread
 from curricula.difficulty import spearman
-from orchestrator.report.text import table
+from orchestrator.report.markdown import table
 
 RECIPE = ("mnist5k", "methods=[ces_kd]", "search.sampler=random", "search.rungs=[0.25]")
 METRIC = "validation_accuracy"

@@ -39,8 +39,8 @@ from torchvision import transforms
 from benchmarks import workload
 from benchmarks.epoch import CPU, _floor, _ours
 from benchmarks.measure import interleave, ratios
-from orchestrator.report.text import table
-from orchestrator.training.guidance import CachedExperts, OnlineExperts
+from orchestrator.report.markdown import table
+from orchestrator.training.guidance.guidance import CachedExperts, OnlineExperts
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 

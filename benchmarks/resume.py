@@ -9,10 +9,10 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import interleave, ratios
-from orchestrator.report.text import table
-from orchestrator.specs import TrainSpec
-from orchestrator.training.guidance import Guidance
-from orchestrator.training.images import TrainingData
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.report.markdown import table
+from orchestrator.training.data.images import TrainingData
+from orchestrator.training.guidance.guidance import Guidance
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process

@@ -21,14 +21,14 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import Spread
-from orchestrator.artifacts import Store
-from orchestrator.export.quiet import quietly
-from orchestrator.recipe import Resources
-from orchestrator.report.text import table
-from orchestrator.specs import ScoreSpec
+from orchestrator.artifacts.store import Store
+from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.specs import ScoreSpec
+from orchestrator.recipe.schema import Resources
+from orchestrator.report.markdown import table
 from orchestrator.stages import score
 from orchestrator.stages.job import Job
-from orchestrator.training.inference import ready_to_teach
+from orchestrator.training.guidance.inference import ready_to_teach
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 

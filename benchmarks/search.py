@@ -14,11 +14,11 @@ from pathlib import Path
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.export.quiet import quietly
-from orchestrator.recipe import Resources
-from orchestrator.report.text import table
-from orchestrator.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
+from orchestrator.recipe.schema import Resources
+from orchestrator.report.markdown import table
 from orchestrator.stages import search
 from orchestrator.stages.job import Job
 from orchestrator.training.networks import new_network

@@ -18,15 +18,15 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import Spread
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.export.quiet import quietly
-from orchestrator.recipe import Resources
-from orchestrator.report.text import table
-from orchestrator.specs import SearchSpec, SpaceSpec, TrainSpec
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.specs import SearchSpec, SpaceSpec, TrainSpec
+from orchestrator.recipe.schema import Resources
+from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
-from orchestrator.training.guidance import Guidance
-from orchestrator.training.images import load
+from orchestrator.training.data.images import load
+from orchestrator.training.guidance.guidance import Guidance
 from orchestrator.training.loop import train as loop
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process

@@ -18,12 +18,12 @@ import torch
 from benchmarks.floor import MEAN, STD
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
-from orchestrator.training.images import ResidentImages, TrainingData
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
+from orchestrator.training.data.images import ResidentImages, TrainingData
+from orchestrator.training.guidance.opening import DIFFICULTY, SCORE
 from orchestrator.training.networks import WEIGHTS, new_network
 from orchestrator.training.pace import Timing
-from orchestrator.training.teaching import DIFFICULTY, SCORE
 
 STUDENT = "resnet8"
 EXPERTS = ("resnet14", "resnet20", "resnet32", "resnet56")  # smallest first
@@ -126,8 +126,8 @@ def local_ray() -> Iterator[None]:
     """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
     import ray
 
+    from orchestrator.execution.ray_connection import connect
     from orchestrator.interruption import Interruption
-    from orchestrator.ray_connection import connect
 
     connect(None, Interruption(), print)
     try:

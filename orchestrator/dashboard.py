@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from orchestrator.artifacts import StorageError, Store, short
+from orchestrator.artifacts.store import StorageError, Store, short
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
-from orchestrator.methods import REFERENCE
+from orchestrator.recipe.methods import REFERENCE
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"

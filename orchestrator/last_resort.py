@@ -16,8 +16,8 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from orchestrator.artifacts import StorageError
-from orchestrator.full_disk import is_full_disk
+from orchestrator.artifacts.full_disk import is_full_disk
+from orchestrator.artifacts.store import StorageError
 from orchestrator.interruption import INTERRUPTED, Interruption
 
 BAD_INPUT, FAILED, UNREAD = 2, 1, 141

@@ -11,25 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import precision_choice, recipe_reference, report
-from orchestrator import recipe_loading as recipes
-from orchestrator.addresses import address
-from orchestrator.artifacts import RECORD, Artifact, StorageError, Store
+from orchestrator import report
+from orchestrator.artifacts.addresses import address
+from orchestrator.artifacts.full_disk import says_full_disk
+from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
-from orchestrator.full_disk import says_full_disk
-from orchestrator.graph import Plan, needed
+from orchestrator.execution.ray_session import RaySession
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
-from orchestrator.methods import METHODS
-from orchestrator.plan import plan
-from orchestrator.precision_choice import PrecisionChoice
+from orchestrator.pipeline import precision_choice
+from orchestrator.pipeline.graph import Plan, needed
+from orchestrator.pipeline.plan import plan
+from orchestrator.pipeline.precision_choice import PrecisionChoice
+from orchestrator.pipeline.stage_state import StageState
 from orchestrator.progress import view_for
 from orchestrator.progress.state import Progress, View
-from orchestrator.ray_session import RaySession
-from orchestrator.recipe import Recipe, RecipeError
-from orchestrator.schedule import schedule
-from orchestrator.states import StageState
-from orchestrator.tracking import prepare, tracking_of
+from orchestrator.recipe import loading as recipes
+from orchestrator.recipe import reference
+from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.schema import Recipe, RecipeError
+from orchestrator.report.content.makespan import schedule
+from orchestrator.tracking.settings import prepare, tracking_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +103,7 @@ def _measure_precision(
     recipe: Recipe, planned: Plan, store: Store, view: View, interruption: Interruption
 ) -> PrecisionChoice:
     """Measure which precision is faster and store the choice; Ray is up."""
-    from orchestrator import executor
+    from orchestrator.execution import executor
 
     view.say("precision auto: timing steps of the student in fp32 and bf16")
     choice = executor.measure_precision(planned, interruption)
@@ -130,7 +132,7 @@ def _execute(
     if tracking:
         view.say(prepare(tracking))
     view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
-    from orchestrator.checks import check_cluster, student_slots
+    from orchestrator.execution.preflight import check_cluster, student_slots
 
     names = [network.name for network in recipe.ladder.networks]
     multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
@@ -154,7 +156,7 @@ def _execute(
 
     try:
         session.open()
-        from orchestrator import executor  # it imports ray, for which the session has made all ready
+        from orchestrator.execution import executor
 
         check_cluster(recipe, session.nodes)
         progress.slots = student_slots(recipe, session.nodes)
@@ -203,8 +205,8 @@ def _check(
     recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], view: View
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
-    from orchestrator.checks import check_networks, check_tracking, check_warm_start
-    from orchestrator.own_checks import check_own_curriculum
+    from orchestrator.execution.preflight import check_networks, check_tracking, check_warm_start
+    from orchestrator.execution.user_code_checks import check_own_curriculum
 
     for note in data.notes:
         view.warn(f"dataset: {note}")
@@ -242,7 +244,7 @@ class _FullHelp(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
         parser.print_help()
         print("\nfields of a recipe (dotted names, as in field=value):\n")
-        for field in recipe_reference.fields():
+        for field in reference.fields():
             print(f"  {field.name}  ({field.summary})")
             print(textwrap.fill(field.text, 100, initial_indent="      ", subsequent_indent="      "))
         parser.exit()

@@ -13,11 +13,11 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
-from orchestrator.specs import NetworkSpec
-from orchestrator.training.checkpoints import read_checkpoint, weights_of
-from orchestrator.training.fitting import check_finite, type_name
+from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.networks import fill
-from orchestrator.training.weight_files import Weights, WeightsError, check_is_file, write_safetensors
+from orchestrator.training.weights.checkpoints import read_checkpoint, weights_of
+from orchestrator.training.weights.files import Weights, WeightsError, check_is_file, write_safetensors
+from orchestrator.training.weights.fitting import check_finite, type_name
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 SUFFIX = ".safetensors"

@@ -6,10 +6,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from orchestrator.artifacts.store import Store
+from tests.artifacts.stores import store
+from tests.examples import make_artifacts, planned
+from tests.report.written import Made
 from tests.run.conftest import Finished, Place, environment
+
+__all__ = ["store"]
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and every process that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,3 +51,10 @@ def undisturbed(make_place: Callable[[], Place]) -> tuple[Place, Finished]:
     place = make_place()
     place.recipe()
     return place, place.run()
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Made:
+    """The small recipe's plan with every artifact of it."""
+    chosen, store = planned(), Store(str(tmp_path))
+    return chosen, store, make_artifacts(chosen, store)

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from orchestrator import recipe_loading as recipes
-from orchestrator.checks import CLUSTER_FILE, check_cluster
-from orchestrator.recipe import RecipeError
+from orchestrator.execution.preflight import CLUSTER_FILE, check_cluster
+from orchestrator.recipe import loading as recipes
+from orchestrator.recipe.schema import RecipeError
 
 PROJECT = Path(__file__).parent.parent
 WRITTEN: dict[str, Any] = yaml.safe_load((PROJECT / "cluster.yaml").read_text())

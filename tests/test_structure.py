@@ -120,7 +120,7 @@ def test_stages_are_imported_by_the_executor_and_by_each_other_alone() -> None:
 
 
 def test_the_executor_is_imported_by_the_command_line_alone() -> None:
-    assert set(offenders(FILES, "orchestrator.executor")) == {"orchestrator/run.py"}
+    assert set(offenders(FILES, "orchestrator.execution.executor")) == {"orchestrator/run.py"}
 
 
 def test_ray_is_called_by_stages_and_what_starts_them_alone() -> None:

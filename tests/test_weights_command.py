@@ -15,7 +15,7 @@ from torch import Tensor
 
 from orchestrator import weights
 from orchestrator.training.networks import new_network, open_network
-from orchestrator.training.weight_files import read_safetensors
+from orchestrator.training.weights.files import read_safetensors
 from tests.training.examples import assert_same_weights, network_spec
 
 SPEC = network_spec("plain_cnn_2")

@@ -4,7 +4,7 @@ Importing this package imports neither torch nor torchvision, so that a run with
 """
 
 # Each family registers itself when it is imported.
-from orchestrator.datasets import image_folder, mnist5k, own, synthetic, torchvision_sets
+from orchestrator.datasets import image_folder, mnist5k, synthetic, torchvision_sets, user_set
 from orchestrator.datasets.checks import check_arrays, emptied
 from orchestrator.datasets.registry import check_present, describe, load, names
 from orchestrator.datasets.spec import (
@@ -39,7 +39,7 @@ __all__ = [
     "load",
     "mnist5k",
     "names",
-    "own",
     "synthetic",
     "torchvision_sets",
+    "user_set",
 ]

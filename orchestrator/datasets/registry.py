@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.datasets.spec import ArrayImages, DatasetError, DatasetInfo, DatasetRecipe, FileImages
-from orchestrator.own_code import is_own
+from orchestrator.user_code import is_own
 
 OWN = "module:callable"
 """The entry for data sets of a person's own; their names have a colon."""

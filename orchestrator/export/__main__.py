@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.artifacts import StorageError, Store
-from orchestrator.export.finding import ExportError, default_folder, find_expert, find_student, open_run
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.export.options import chosen_formats
+from orchestrator.export.selection import ExportError, default_folder, find_expert, find_student, open_run
 from orchestrator.last_resort import FAILED, run_command
 from orchestrator.paths import PathError, local_path
 
@@ -41,8 +41,8 @@ def _export(options: argparse.Namespace) -> int:
     who = f"expert {chosen.name}" if chosen.method is None else f"{chosen.name} by {chosen.method}, seed {chosen.seed}"
     print(f"run {run.id}: {who} ({chosen.why})", flush=True)
 
+    from orchestrator.export.exporting import CARD, export
     from orchestrator.export.formats import ExportFailedError
-    from orchestrator.export.making import CARD, export
 
     folder = Path(out) if out else default_folder(run, chosen)
     try:

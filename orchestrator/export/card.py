@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from orchestrator.export import card_parts as parts
-from orchestrator.export.exported import Exported
+from orchestrator.export.results import Exported
 
 LICENSE = "license: unknown  # fill this in before you publish: nobody has chosen a license for these weights yet"
 

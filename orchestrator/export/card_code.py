@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from orchestrator.export.exported import Exported, File
 from orchestrator.export.formats import create_words
+from orchestrator.export.results import Exported, File
 
 TORCH_EXPORT = """\
 import torch

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.export.card_code import code_of, from_image_file
-from orchestrator.export.exported import Exported
-from orchestrator.export.finding import counted, method_words
 from orchestrator.export.latency import processor
-from orchestrator.report.text import mean, percent, table
-from orchestrator.specs import TrainSpec
+from orchestrator.export.results import Exported
+from orchestrator.export.selection import counted, method_words
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.report.markdown import mean, percent, table
 
 FORM_WORDS = {
     "safetensors": "the weights as they were trained; needs the network's definition",

@@ -11,20 +11,13 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 
-from orchestrator.export import outside
-from orchestrator.export.deployable import (
-    Deployable,
-    IntArray,
-    RunImages,
-    as_runner,
-    original,
-    trained_network,
-)
-from orchestrator.export.finding import Chosen, Run
+from orchestrator.export import standalone
+from orchestrator.export.deployable import Deployable, IntArray, RunImages, as_runner, original, trained_network
 from orchestrator.export.formats import ExportFailedError
 from orchestrator.export.options import Format
-from orchestrator.export.outside import FloatArray
 from orchestrator.export.reasons import reason_in
+from orchestrator.export.selection import Chosen, Run
+from orchestrator.export.standalone import FloatArray
 from orchestrator.training.networks import new_network
 
 TOLERANCE = 1e-4  # of the largest logit: fp32 sums taken in another order
@@ -81,7 +74,7 @@ def check_int8(path: Path, images: RunImages) -> Agreement:
         ExportFailedError: as ``check``.
     """
     pixels = [images.pixels(batch) for batch in _batches(images.plain.validation)]
-    runner = outside.open_onnx(path)
+    runner = standalone.open_onnx(path)
     return agreement(path.name, run_outside("onnx", path, pixels), [runner(batch) for batch in pixels])
 
 
@@ -113,7 +106,7 @@ def run_outside(form: Format, path: Path, batches: list[FloatArray]) -> list[Flo
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(inputs, **{str(number): batch for number, batch in enumerate(batches)})  # type: ignore[arg-type]
         done = subprocess.run(
-            [sys.executable, "-I", outside.__file__, form, str(path.absolute()), inputs, outputs, *REFUSED[form]],
+            [sys.executable, "-I", standalone.__file__, form, str(path.absolute()), inputs, outputs, *REFUSED[form]],
             cwd=folder, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from orchestrator.export.finding import Chosen, ExportError, Run
-from orchestrator.export.outside import FloatArray, Runner
-from orchestrator.training.images import Images, TrainingData, load
-from orchestrator.training.inference import fold_batch_norm
+from orchestrator.export.selection import Chosen, ExportError, Run
+from orchestrator.export.standalone import FloatArray, Runner
+from orchestrator.training.data.images import Images, TrainingData, load
+from orchestrator.training.data.views import CLEAN
+from orchestrator.training.guidance.inference import fold_batch_norm
 from orchestrator.training.networks import WEIGHTS, load_network
-from orchestrator.training.views import CLEAN
 
 IntArray = npt.NDArray[np.int64]
 CPU = torch.device("cpu")

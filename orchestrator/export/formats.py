@@ -15,10 +15,10 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from orchestrator.export.deployable import Deployable, deployable, weights_file
-from orchestrator.export.finding import Chosen, Run
 from orchestrator.export.options import Format
-from orchestrator.export.quiet import quietly
 from orchestrator.export.reasons import reason_of
+from orchestrator.export.selection import Chosen, Run
+from orchestrator.export.warnings import quietly
 
 
 class ExportFailedError(RuntimeError):

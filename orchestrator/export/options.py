@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from orchestrator.export.finding import ExportError
-from orchestrator.wording import nearest
+from orchestrator.export.selection import ExportError
+from orchestrator.recipe.messages import nearest
 
 Format = Literal["safetensors", "torch-export", "onnx"]
 FORMATS: tuple[Format, ...] = get_args(Format)

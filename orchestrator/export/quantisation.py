@@ -16,9 +16,9 @@ import numpy as np
 
 from orchestrator.export.deployable import IntArray, RunImages
 from orchestrator.export.formats import ExportFailedError, check_onnx
-from orchestrator.export.outside import Runner
-from orchestrator.export.quiet import quietly
 from orchestrator.export.reasons import reason_of
+from orchestrator.export.standalone import Runner
+from orchestrator.export.warnings import quietly
 from orchestrator.training.evaluation import BATCH
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 32

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.graph import Stage, longest_chain
+from orchestrator.pipeline.graph import Stage, longest_chain
+from orchestrator.pipeline.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
 from orchestrator.progress.state import Progress, StageProgress
 from orchestrator.progress.words import duration
-from orchestrator.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
 
 ALL = ("", "")  # the kind and the networks of every stage
 DOUBT_SECONDS = 20.0  # of work, that a pace known from other stages is worth beside a stage's own

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from orchestrator.artifacts import Artifact
-from orchestrator.graph import Failure, Stage
+from orchestrator.artifacts.store import Artifact
+from orchestrator.pipeline.graph import Failure, Stage
+from orchestrator.pipeline.specs import SearchSpec
+from orchestrator.pipeline.stage_state import StageState, State
 from orchestrator.progress.words import describe, ended
-from orchestrator.specs import SearchSpec
-from orchestrator.states import StageState, State
 
 StageGroup = Literal["stage", "student", "evaluation"]
 Findings = Callable[[Mapping[str, Artifact]], Iterable[str]]

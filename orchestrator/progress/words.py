@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.artifacts import Artifact
+from orchestrator.artifacts.store import Artifact
 
 
 def describe(status: Mapping[str, Any], seconds_left: float | None = None) -> str:

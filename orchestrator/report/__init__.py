@@ -8,7 +8,7 @@
 Imports neither torch nor ray; plotly, optuna and Pillow only when a page is made.
 """
 
-from orchestrator.report.content import build, summary, warnings
-from orchestrator.report.writing import write
+from orchestrator.report.content.build import build, summary, warnings
+from orchestrator.report.storage import write
 
 __all__ = ["build", "summary", "warnings", "write"]

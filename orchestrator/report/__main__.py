@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from orchestrator.addresses import address
-from orchestrator.artifacts import StorageError, Store
+from orchestrator.artifacts.addresses import address
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.last_resort import run_command
-from orchestrator.report import serve, writing
+from orchestrator.report import serve, storage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,11 +23,11 @@ def _do(options: argparse.Namespace) -> int:
     if options.compare:
         if options.run:
             raise StorageError(f"run '{options.run}' stands before --compare; give every run after it")
-        from orchestrator.report.compare import compare
+        from orchestrator.report.page.compare import compare
 
         page = compare(store, options.compare)
     else:
-        page = writing.rebuild(store, options.run)
+        page = storage.rebuild(store, options.run)
     print(page)
     if options.serve is None:
         return 0

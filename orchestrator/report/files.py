@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 
 MOST_FETCHED = 256 << 20  # bytes of one file that are read from storage that is not mounted
 

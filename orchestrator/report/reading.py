@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from orchestrator.addresses import address
-from orchestrator.artifacts import StorageError, Store
+from orchestrator.artifacts.addresses import address
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.paths import PathError, folder_name
-from orchestrator.report import again
-from orchestrator.report.content import derived, slot_seconds
-from orchestrator.wording import nearest
+from orchestrator.recipe.messages import nearest
+from orchestrator.report.content import reproduce
+from orchestrator.report.content.build import derived, slot_seconds
 
 
 def read(store: Store, run_id: str | None = None) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _completed(content: dict[str, Any], store: Store) -> dict[str, Any]:
     """A report of an earlier version of the program, with the fields that were added since."""
     content.setdefault("warnings", [])
     content["run"].setdefault("live", False)
-    content["run"].setdefault("command", again.command(content["recipe"]))
+    content["run"].setdefault("command", reproduce.command(content["recipe"]))
     for row in content["stages"]:
         if "slot_seconds" not in row:
             row["slot_seconds"] = slot_seconds(store.find(row["id"]))

@@ -6,7 +6,7 @@ import functools
 import http.server
 from pathlib import Path
 
-from orchestrator.artifacts import StorageError, Store
+from orchestrator.artifacts.store import StorageError, Store
 
 HOST = "127.0.0.1"
 PORT = 8765

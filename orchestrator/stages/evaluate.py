@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from orchestrator.artifacts import Artifact
-from orchestrator.specs import EvaluateSpec
+from orchestrator.artifacts.store import Artifact
+from orchestrator.pipeline.specs import EvaluateSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
+from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import NotFiniteError, evaluate_finite
-from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.process import set_up_process
-from orchestrator.training.weight_files import WeightsError
+from orchestrator.training.weights.files import WeightsError
 
 
 def run(job: Job) -> Artifact:

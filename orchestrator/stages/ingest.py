@@ -18,7 +18,7 @@ import ray
 import ray.data
 
 from orchestrator import datasets
-from orchestrator.artifacts import Artifact
+from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode
 from orchestrator.datasets.folders import printable

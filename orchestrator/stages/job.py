@@ -14,12 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.artifacts import Artifact, StorageError, Store, short
-from orchestrator.full_disk import full_disk_message, is_full_disk
-from orchestrator.graph import Failure
-from orchestrator.recipe import Resources
-from orchestrator.specs import NetworkSpec
-from orchestrator.tracking import Tracking
+from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
+from orchestrator.artifacts.store import Artifact, StorageError, Store, short
+from orchestrator.pipeline.graph import Failure
+from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.recipe.schema import Resources
+from orchestrator.tracking.settings import Tracking
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 

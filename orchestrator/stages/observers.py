@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.stages.job import Job
-from orchestrator.stages.logbook import Logbook
+from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.pace import Timing
 
 CHECKPOINT = "state.safetensors"

@@ -7,8 +7,8 @@ from typing import Any
 import ray
 import torch
 
-from orchestrator.precision_choice import PrecisionChoice
-from orchestrator.specs import TrainSpec
+from orchestrator.pipeline.precision_choice import PrecisionChoice
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.precision import kind_of_machine, measure
 from orchestrator.training.process import set_up_process
 

@@ -9,15 +9,15 @@ import json
 import time
 from pathlib import Path
 
-from orchestrator.artifacts import Artifact, file_sha256
-from orchestrator.specs import PretrainedSpec
+from orchestrator.artifacts.store import Artifact, file_sha256
+from orchestrator.pipeline.specs import PretrainedSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
+from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import evaluate_finite
-from orchestrator.training.images import load
 from orchestrator.training.networks import WEIGHTS, open_network
 from orchestrator.training.process import set_up_process
-from orchestrator.training.weight_files import check_classes, write_safetensors
+from orchestrator.training.weights.files import check_classes, write_safetensors
 
 
 def run(job: Job) -> Artifact:

@@ -21,23 +21,23 @@ import ray.data
 import torch
 
 from curricula.difficulty import Evidence, available, score, spearman
-from orchestrator import own_code
-from orchestrator.artifacts import Artifact
-from orchestrator.full_disk import reserve
-from orchestrator.specs import NetworkSpec, ScoreSpec
+from orchestrator import user_code
+from orchestrator.artifacts.full_disk import reserve
+from orchestrator.artifacts.store import Artifact
+from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job, StageError
-from orchestrator.stages.start_up import start_up_seconds
+from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import single_device
+from orchestrator.training.data.folds import folds_of
+from orchestrator.training.data.images import load
+from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import not_finite
-from orchestrator.training.folds import folds_of
-from orchestrator.training.images import load
-from orchestrator.training.inference import ready_to_teach
+from orchestrator.training.guidance.inference import ready_to_teach
+from orchestrator.training.guidance.opening import DIFFICULTY, SCORE, Scores
 from orchestrator.training.networks import WEIGHTS, load_network
 from orchestrator.training.pace import Pace
 from orchestrator.training.precision import autocast
 from orchestrator.training.process import set_up_process
-from orchestrator.training.teaching import DIFFICULTY, SCORE, Scores
-from orchestrator.training.views import CLEAN
 
 FOLDS = "folds.npy"  # logits of the held-out folds, a file while they are gathered: at ImageNet's size some 15 GB
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
@@ -217,7 +217,7 @@ def _write_difficulty(
     if evidence.fold is not None:
         columns["fold"] = np.asarray(evidence.fold)
     scores = {name: score(name, evidence) for name in available(evidence)}
-    scores |= {name: score(own_code.load(name), evidence) for name in spec.code}
+    scores |= {name: score(user_code.load(name), evidence) for name in spec.code}
     columns |= scores
     severity_file = folders["data"] / "severity.npy"
     found: dict[str, Any] = {"difficulties": sorted(scores)}

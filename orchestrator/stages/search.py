@@ -20,16 +20,16 @@ import ray.tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.search import Searcher
 
-from orchestrator.artifacts import Artifact, StorageError, Store
-from orchestrator.full_disk import is_full_disk
-from orchestrator.graph import trial_identity
-from orchestrator.specs import SearchSpec, TrainSpec
+from orchestrator.artifacts.full_disk import is_full_disk
+from orchestrator.artifacts.store import Artifact, StorageError, Store
+from orchestrator.pipeline.graph import trial_identity
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec
+from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults, with_place
-from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
-from orchestrator.stages.proposals import METRIC, Attempt, Proposals, Record, best_of
-from orchestrator.stages.start_up import start_up_seconds
+from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import results_of, single_device, train_here
+from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.pace import Timing
 from orchestrator.training.world import World
 

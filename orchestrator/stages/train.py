@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from orchestrator.artifacts import Artifact
-from orchestrator.specs import TrainSpec, apply_choice
+from orchestrator.artifacts.store import Artifact
+from orchestrator.pipeline.specs import TrainSpec, apply_choice
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
-from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
-from orchestrator.stages.start_up import start_up_seconds
-from orchestrator.training.images import load
+from orchestrator.stages.startup_cost import start_up_seconds
+from orchestrator.tracking.logbook import Logbook
+from orchestrator.training.data.images import load
+from orchestrator.training.guidance.opening import open_guidance
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
 from orchestrator.training.networks import WEIGHTS, new_network
 from orchestrator.training.process import set_up_process
-from orchestrator.training.teaching import open_guidance
-from orchestrator.training.weight_files import write_safetensors
+from orchestrator.training.weights.files import write_safetensors
 from orchestrator.training.world import World
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
@@ -219,7 +219,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import WorkerGroupError
 
-    from orchestrator.stages.leading import Leading
+    from orchestrator.stages.controller_cost import Leading
 
     resources = job.resources
     trainer = TorchTrainer(

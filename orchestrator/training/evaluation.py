@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from orchestrator.training.images import TrainingData
+from orchestrator.training.data.images import TrainingData
+from orchestrator.training.data.views import CLEAN
+from orchestrator.training.device import to_device
 from orchestrator.training.precision import autocast
-from orchestrator.training.transfer import to_device
-from orchestrator.training.views import CLEAN
 from orchestrator.training.world import World
 
 BATCH = 512

@@ -21,21 +21,22 @@ import torch
 from torch import Tensor, nn
 
 from curricula.difficulty import LearnedStepRecorder
-from orchestrator.specs import TrainSpec
-from orchestrator.training import losses, optim
-from orchestrator.training.batches import Batch, BatchPlan
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.training import optim
 from orchestrator.training.clock import Clock
+from orchestrator.training.data.batches import Batch, BatchPlan
+from orchestrator.training.data.folds import training_images
+from orchestrator.training.data.images import TrainingData
+from orchestrator.training.data.loader import Loader, StepGroup
+from orchestrator.training.device import to_device
 from orchestrator.training.evaluation import evaluate, not_finite
-from orchestrator.training.folds import training_images
-from orchestrator.training.guidance import Guidance, Shown
-from orchestrator.training.images import TrainingData
-from orchestrator.training.loader import Loader, StepGroup
-from orchestrator.training.measured import measured
+from orchestrator.training.guidance import losses
+from orchestrator.training.guidance.guidance import Guidance, Shown
 from orchestrator.training.pace import Pace, Timing
 from orchestrator.training.precision import autocast
+from orchestrator.training.running_metrics import Sums
 from orchestrator.training.state import TrainingState
-from orchestrator.training.sums import Sums
-from orchestrator.training.transfer import to_device
+from orchestrator.training.telemetry import measured
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from models import registry
-from orchestrator.specs import NetworkSpec
-from orchestrator.training.fitting import fit
-from orchestrator.training.weight_files import Weights, WeightsError, read_safetensors
+from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.training.weights.files import Weights, WeightsError, read_safetensors
+from orchestrator.training.weights.fitting import fit
 
 WEIGHTS = "weights.safetensors"
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from orchestrator.specs import OptimizerSpec
+from orchestrator.pipeline.specs import OptimizerSpec
 
 
 def learning_rate(spec: OptimizerSpec, step: int, steps: int) -> float:

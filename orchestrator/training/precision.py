@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from orchestrator.specs import NetworkSpec, OptimizerSpec, Precision
+from orchestrator.pipeline.specs import NetworkSpec, OptimizerSpec, Precision
 from orchestrator.training import optim
 from orchestrator.training.networks import new_network
 

@@ -65,7 +65,7 @@ def recipe_that_runs_here(tmp_path: Path, make_image_folder: MakeFolder) -> Call
                 pytest.skip(f"torchvision reads none but the real files; {variable} names no folder that holds them")
             return DatasetRecipe(name=name, root=os.environ[variable], download=False)
         elif name == OWN:
-            return DatasetRecipe(name="tests.datasets.own_sets:noise")
+            return DatasetRecipe(name="tests.datasets.user_sets:noise")
         return DatasetRecipe(name=name)
 
     return recipe

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import recipe_loading as recipes
-from orchestrator import run, yaml_reading
-from orchestrator.recipe import Recipe, RecipeError
+from orchestrator import run
+from orchestrator.recipe import loading as recipes
+from orchestrator.recipe import yaml_reading
+from orchestrator.recipe.schema import Recipe, RecipeError
 from tests.docs.conftest import PROGRAM, Workplace, words_of
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
 

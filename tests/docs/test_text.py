@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import recipe_loading as recipes
-from orchestrator.methods import METHODS
-from orchestrator.recipe_reference import COMMAND, fields, page
+from orchestrator.recipe import loading as recipes
+from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.reference import COMMAND, fields, page
 from tests.docs.pages import ROOT, pages, prose
 
 EACH_PAGE = pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))

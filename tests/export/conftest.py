@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
-from orchestrator.export.finding import Chosen, Run, find_expert, find_student, open_run
+from orchestrator.export.selection import Chosen, Run, find_expert, find_student, open_run
 from tests.export import runs
 
 # Each kind of network that is exported: the run that it is of, and what the command is told to find it.

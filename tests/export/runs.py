@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from orchestrator import datasets, report
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.checks import check_networks
+from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.datasets import ArrayImages
-from orchestrator.graph import Plan, Stage
-from orchestrator.plan import plan
-from orchestrator.recipe import Recipe
+from orchestrator.execution.preflight import check_networks
+from orchestrator.pipeline.graph import Plan, Stage
+from orchestrator.pipeline.plan import plan
+from orchestrator.recipe.schema import Recipe
 from orchestrator.stages import evaluate, ingest, train
 from orchestrator.stages.job import Job
 

@@ -17,12 +17,12 @@ import yaml
 from PIL import Image
 
 from orchestrator.export.__main__ import main
-from orchestrator.export.finding import Chosen, Run
-from orchestrator.report.text import percent
-from orchestrator.training.images import ImageFiles
-from orchestrator.training.views import CLEAN
+from orchestrator.export.selection import Chosen, Run
+from orchestrator.report.markdown import percent
+from orchestrator.training.data.images import ImageFiles
+from orchestrator.training.data.views import CLEAN
 from tests.export.conftest import CASES, FORMATS
-from tests.orchestration.reports import rows_of
+from tests.report.written import rows_of
 from tests.test_structure import ROOT
 
 Exports = Callable[[str], tuple[Run, Chosen, Path]]

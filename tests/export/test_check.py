@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
 from orchestrator.export.check import TOLERANCE, agreement, run_outside
-from orchestrator.export.finding import Run
 from orchestrator.export.formats import ExportFailedError
+from orchestrator.export.selection import Run
 from tests.export import runs
 
 Logits = list[np.ndarray[Any, np.dtype[np.float32]]]

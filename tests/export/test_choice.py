@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator import report
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
-from orchestrator.export.finding import ExportError, Run, default_folder, find_expert, find_student, open_run
-from tests.orchestration.examples import make_artifacts, planned
-from tests.orchestration.reports import SIZES
+from orchestrator.export.selection import ExportError, Run, default_folder, find_expert, find_student, open_run
+from tests.examples import make_artifacts, planned
+from tests.report.written import SIZES
 
 
 @pytest.fixture

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
 from orchestrator.export.deployable import open_images
-from orchestrator.export.finding import ExportError, Run, find_student, open_run
-from orchestrator.export.making import export
+from orchestrator.export.exporting import export
+from orchestrator.export.selection import ExportError, Run, find_student, open_run
+from tests.artifacts.stores import RemoteStore
 from tests.export import runs
 from tests.export.test_card import code_in, run_code
-from tests.orchestration.stores import RemoteStore
 from tests.test_structure import ROOT
 
 # The command in a process in which packages can't be imported.
 WITHOUT = """
 import sys
-from orchestrator.export.outside import Refusing
+from orchestrator.export.standalone import Refusing
 sys.meta_path.insert(0, Refusing(sys.argv[1].split(",")))
-from orchestrator.artifacts import Store
+from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
 sys.exit(main(sys.argv[2:]))
 """

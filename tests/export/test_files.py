@@ -17,8 +17,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from orchestrator.export.finding import Chosen, Run
-from orchestrator.training.images import load
+from orchestrator.export.selection import Chosen, Run
+from orchestrator.training.data.images import load
 from orchestrator.training.networks import load_network
 from tests.export.conftest import CASES, FORMATS
 from tests.test_structure import PARTS, ROOT

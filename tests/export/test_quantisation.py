@@ -12,10 +12,10 @@ import onnxruntime
 import pytest
 
 from orchestrator.export.deployable import open_images
-from orchestrator.export.finding import Chosen, ExportError, Run
 from orchestrator.export.options import FORMATS, chosen_formats
-from orchestrator.export.outside import FloatArray, Runner, open_onnx
 from orchestrator.export.quantisation import CALIBRATION_IMAGES, calibration_images, compare
+from orchestrator.export.selection import Chosen, ExportError, Run
+from orchestrator.export.standalone import FloatArray, Runner, open_onnx
 
 Exports = Callable[[str], tuple[Run, Chosen, Path]]
 

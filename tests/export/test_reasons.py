@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.onnx import OnnxExporterError
 
-from orchestrator.export.quiet import quietly
 from orchestrator.export.reasons import ENOUGH, reason_in, reason_of, sentences
+from orchestrator.export.warnings import quietly
 
 STEPS = "Failed to export the model. \x1b[96mThis is step 1/3\x1b[0m of it. Next steps:\n- Create an issue"
 

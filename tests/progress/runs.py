@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.graph import Plan
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.graph import Plan
 from orchestrator.progress.state import Progress
-from tests.orchestration.examples import make_artifacts, planned
+from tests.examples import make_artifacts, planned
 
 
 class Heard:

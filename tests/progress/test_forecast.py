@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.progress.forecast import overall, seconds_left, work
-from orchestrator.specs import SearchSpec, TrainSpec
 from tests.progress.runs import Run
 
 SIZES = {"large": 1000, "small": 10}

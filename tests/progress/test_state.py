@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.graph import Failure
+from orchestrator.pipeline.graph import Failure
 from orchestrator.training.pace import Timing
 from tests.progress.runs import Run
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.graph import Stage
+from orchestrator.pipeline.graph import Stage
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.progress.forecast import seconds_left
-from orchestrator.specs import TrainSpec
 from orchestrator.training.pace import Pace
 from tests.progress.runs import Run
 

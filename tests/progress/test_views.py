@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.graph import Failure
+from orchestrator.pipeline.graph import Failure
 from orchestrator.progress import lines as plain
 from orchestrator.progress import view_for
 from orchestrator.progress.lines import Lines

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from plotly.offline import get_plotlyjs
 
 from orchestrator import report
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.graph import Plan
-from orchestrator.states import StageState
-from tests.orchestration.examples import make_artifacts, planned
-from tests.orchestration.reports import SIZES
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.graph import Plan
+from orchestrator.pipeline.stage_state import StageState
+from tests.examples import make_artifacts, planned
+from tests.report.written import SIZES
 
 IMAGES, CLASSES = 384, 4
 SPACE = {

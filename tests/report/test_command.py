@@ -15,9 +15,9 @@ import pytest
 from orchestrator import report
 from orchestrator.report.__main__ import main
 from orchestrator.report.serve import HOST
-from tests.orchestration.examples import ROOT
-from tests.orchestration.reports import SIZES
+from tests.examples import ROOT
 from tests.report.examples import page, read, run_of, words
+from tests.report.written import SIZES
 
 
 def test_it_makes_the_latest_run_s_files_again_and_prints_where_the_page_lies(
@@ -121,7 +121,7 @@ def test_it_serves_the_page_on_this_machine_until_ctrl_c(tmp_path: Path) -> None
 
 
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from orchestrator.artifacts import Store
+    from orchestrator.artifacts.store import Store
     from orchestrator.report.serve import open_server
 
     page(run_of(tmp_path))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.states import StageState
-from tests.orchestration.examples import identities, planned
+from orchestrator.pipeline.stage_state import StageState
+from tests.examples import identities, planned
 from tests.report.examples import page, read, run_of, trials, words
 
 LATER = ("search", *(stage.name for stage in planned().stages if "/ces_" in stage.name))

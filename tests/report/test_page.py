@@ -11,12 +11,12 @@ import plotly.graph_objects
 import pytest
 
 from orchestrator import report
-from orchestrator.artifacts import Store
-from orchestrator.report import writing
-from tests.orchestration.examples import make_artifacts, planned
-from tests.orchestration.reports import SIZES
-from tests.orchestration.stores import remote
+from orchestrator.artifacts.store import Store
+from orchestrator.report import storage
+from tests.artifacts.stores import remote
+from tests.examples import make_artifacts, planned
 from tests.report.examples import Made, page, read, run_of, trials, words
+from tests.report.written import SIZES
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_photos_are_read_from_where_the_recipe_says(made: Made, tmp_path: Path) 
     (ingest / "paths.json").write_text(json.dumps([f"train/{number}.png" for number in range(448)]))
     content = report.build(chosen, store, artifacts, set(), SIZES)
     content["recipe"]["dataset"]["root"] = str(tmp_path / "photos")
-    from orchestrator.report.examples import examples
-    from orchestrator.report.scored import scored
+    from orchestrator.report.page.examples import examples
+    from orchestrator.report.page.scored import scored
 
     found = scored(content, store)
     assert found is not None
@@ -218,7 +218,7 @@ def test_a_page_made_again_from_report_json_is_the_same(made: Made) -> None:
     first = page(made)
     for stage in made[0].stages:  # a report.json of before, read with other artifacts in memory
         assert stage.identity in made[2]
-    path = Path(writing.rebuild(made[1]))
+    path = Path(storage.rebuild(made[1]))
     assert path.read_text() == first
 
 
@@ -234,7 +234,7 @@ def test_a_report_json_without_the_fields_that_were_added_later_gives_a_page_too
         for field in ("slot_seconds", "state", "status", "since", "error"):
             del row[field]
     place.write_text(json.dumps(content))
-    text = Path(writing.rebuild(made[1])).read_text()
+    text = Path(storage.rebuild(made[1])).read_text()
     assert f"{2 * len(made[0].stages)} slot-seconds" in words(text, "answers")
 
 

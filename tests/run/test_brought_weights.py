@@ -13,13 +13,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from orchestrator.artifacts import Store
-from orchestrator.recipe import Resources
-from orchestrator.specs import NetworkSpec, ScoreSpec
+from orchestrator.artifacts.store import Store
+from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
+from orchestrator.recipe.schema import Resources
 from orchestrator.stages import pretrained, score
 from orchestrator.stages.job import Job, StageError
 from orchestrator.training.networks import WEIGHTS, new_network
-from orchestrator.training.weight_files import read_safetensors
+from orchestrator.training.weights.files import read_safetensors
 from tests.run.conftest import Finished, Place
 
 CLASS_NAMES = [f"pattern {label}" for label in range(4)]

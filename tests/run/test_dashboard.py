@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.stages.hparams import COLUMNS, SHOWN
-from orchestrator.stages.scalars import SCALARS
+from orchestrator.tracking.hparams import COLUMNS, SHOWN
+from orchestrator.tracking.names import SCALARS
 from tests.run.conftest import TINY, Finished, Place, environment
 
 HPARAMS = "/experiment/defaultExperimentId/data/plugin/hparams"

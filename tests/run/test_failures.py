@@ -58,7 +58,7 @@ def test_broken_photos_are_named_and_left_out_on_request_and_two_workers_train_o
     place.recipe(
         {
             "dataset": {"name": "image_folder", "root": str(place.folder / "photos"), "image_size": 32},
-            "ladder": {"networks": ["plain_cnn_2", "own_networks:tiny"]},
+            "ladder": {"networks": ["plain_cnn_2", "user_networks:tiny"]},
             "training": {**TINY["training"], "steps": 8, "batch_size": 16, "augmentation": "resized_crop_flip"},
             "methods": ["labels", "kd"],
             "search": {"trials": 0},
@@ -113,7 +113,7 @@ def test_an_error_of_one_worker_ends_the_others_and_is_told(make_place: Callable
     place = make_place()
     place.recipe(
         {
-            "ladder": {"networks": ["own_networks:failing_on_one", "plain_cnn_2"]},
+            "ladder": {"networks": ["user_networks:failing_on_one", "plain_cnn_2"]},
             "methods": ["kd"],
             "search": {"trials": 0},
             "resources": {"workers": 2},

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import ray
 
-from orchestrator.artifacts import Artifact, Store
-from orchestrator.recipe import Resources
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.recipe.schema import Resources
 from orchestrator.stages import train
 from orchestrator.stages.job import BlockedError, Failure, Job
-from orchestrator.stages.remote_board import RemoteBoard, open_board
+from orchestrator.stages.status_actor import RemoteBoard, open_board
 from tests.run.conftest import Finished, Place, copy_of
 
 TA = "train/plain_cnn_6"

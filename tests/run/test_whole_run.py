@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.specs import NetworkSpec
-from orchestrator.training.guidance import ready_to_teach
-from orchestrator.training.images import load
+from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.training.data.images import load
+from orchestrator.training.guidance.guidance import ready_to_teach
 from orchestrator.training.networks import WEIGHTS, load_network
 from tests.run.conftest import TINY, Finished, Place, copy_of
 

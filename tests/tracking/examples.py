@@ -8,12 +8,12 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from orchestrator.recipe import Resources
-from orchestrator.specs import TrainSpec
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.recipe.schema import Resources
 from orchestrator.stages.job import Job
-from orchestrator.stages.logbook import Logbook
 from orchestrator.stages.observers import StageObserver
-from orchestrator.tracking import Tracking
+from orchestrator.tracking.logbook import Logbook
+from orchestrator.tracking.settings import Tracking
 from tests.training.examples import Killed, learn
 
 STEPS = [4, 8, 12, 14]  # of the validations of ``tests.training.examples.training``

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Store
-from orchestrator.checks import check_tracking
-from orchestrator.recipe import RecipeError
-from orchestrator.tracking import prepare, tracking_of
-from tests.orchestration.examples import identities, planned, refusal, tiny
-from tests.orchestration.stores import remote
+from orchestrator.artifacts.store import Store
+from orchestrator.execution.preflight import check_tracking
+from orchestrator.recipe.schema import RecipeError
+from orchestrator.tracking.settings import prepare, tracking_of
+from tests.artifacts.stores import remote
+from tests.examples import identities, planned, refusal, tiny
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Store
-from orchestrator.stages.curves import Curves
+from orchestrator.artifacts.store import Store
 from orchestrator.stages.job import Job, NoBoard
-from orchestrator.stages.scalars import SCALARS
-from tests.orchestration.stores import RemoteStore
+from orchestrator.tracking.names import SCALARS
+from orchestrator.tracking.tensorboard import Curves
+from tests.artifacts.stores import RemoteStore
 from tests.tracking.examples import STEPS, curves, job, train_to_the_end, train_until_killed
 from tests.training.examples import pacing, teaching, training
 

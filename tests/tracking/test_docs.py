@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from orchestrator import dashboard, run
-from orchestrator.checks import PACKAGES
-from orchestrator.recipe import Recipe
-from orchestrator.stages.hparams import COLUMNS
-from orchestrator.stages.scalars import SCALARS
-from tests.orchestration.examples import tiny
+from orchestrator.execution.preflight import PACKAGES
+from orchestrator.recipe.schema import Recipe
+from orchestrator.tracking.hparams import COLUMNS
+from orchestrator.tracking.names import SCALARS
+from tests.examples import tiny
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tensorboard.md").read_text()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.specs import TrainSpec
-from orchestrator.stages.hparams import COLUMNS, SHOWN
-from orchestrator.stages.scalars import Place, hyperparameters, place
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.tracking.hparams import COLUMNS, SHOWN
+from orchestrator.tracking.names import Place, hyperparameters, place
 from tests.training.examples import pacing, teaching, training
 
 SPECS = [

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Store
-from orchestrator.recipe import RecipeError
+from orchestrator.artifacts.store import Store
+from orchestrator.recipe.schema import RecipeError
 from orchestrator.stages.job import NoBoard
-from orchestrator.tracking import Tracking, prepare, tracking_of
-from tests.orchestration.examples import tiny
+from orchestrator.tracking.settings import Tracking, prepare, tracking_of
+from tests.examples import tiny
 from tests.tracking.examples import STEPS, job, train_to_the_end, train_until_killed
 from tests.training.examples import teaching, training
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Store
-from orchestrator.recipe import RecipeError
-from orchestrator.tracking import prepare, tracking_of
-from tests.orchestration.examples import tiny
+from orchestrator.artifacts.store import Store
+from orchestrator.recipe.schema import RecipeError
+from orchestrator.tracking.settings import prepare, tracking_of
+from tests.examples import tiny
 from tests.tracking.examples import STEPS, job, train_to_the_end
 from tests.training.examples import training
 

@@ -16,13 +16,13 @@ from curricula.curriculum import Curriculum
 from curricula.difficulty import rank
 from orchestrator import datasets
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
-from orchestrator.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, OptimizerSpec, PacingSpec, TrainSpec
-from orchestrator.training.guidance import CachedExperts, Experts, Guidance, OnlineExperts
-from orchestrator.training.images import ResidentImages, TrainingData
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, OptimizerSpec, PacingSpec, TrainSpec
+from orchestrator.training.data.images import ResidentImages, TrainingData
+from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.opening import make_pacing
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network
 from orchestrator.training.pace import Timing
-from orchestrator.training.teaching import make_pacing
 from orchestrator.training.world import World
 from tests.training.networks import DROPOUT
 

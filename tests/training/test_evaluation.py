@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import NotFiniteError, evaluate, evaluate_finite
 from orchestrator.training.networks import new_network
-from orchestrator.training.views import CLEAN
 from tests.training.examples import data, training
 
 

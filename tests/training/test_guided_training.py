@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from orchestrator.specs import CurriculumSpec
-from orchestrator.training.guidance import Guidance
+from orchestrator.pipeline.specs import CurriculumSpec
+from orchestrator.training.guidance.guidance import Guidance
 from orchestrator.training.loop import Trained
-from orchestrator.training.measured import EXPERT
 from orchestrator.training.networks import new_network
+from orchestrator.training.telemetry import EXPERT
 from tests.training.examples import (
     PASS,
     TRAINING_IMAGES,

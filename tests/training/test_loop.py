@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from curricula.pacing import FAMILIES
-from orchestrator.specs import TrainSpec
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training import optim
+from orchestrator.training.data.folds import folds_of, training_images
+from orchestrator.training.data.images import Images
+from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import evaluate
-from orchestrator.training.folds import folds_of, training_images
-from orchestrator.training.guidance import OnlineExperts
-from orchestrator.training.images import Images
+from orchestrator.training.guidance.guidance import OnlineExperts
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
-from orchestrator.training.views import CLEAN
 from tests.training.examples import (
     BATCH,
     CPU,

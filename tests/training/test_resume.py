@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from orchestrator.specs import TrainSpec
-from orchestrator.training.images import ImageFiles, TrainingData
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.training.data.images import ImageFiles, TrainingData
 from orchestrator.training.loop import Trained
 from tests.training.examples import (
     CPU,

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 import torch.distributed as dist
 
-from orchestrator.specs import TrainSpec
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.loop import Trained
 from orchestrator.training.process import set_up_process
 from orchestrator.training.world import World

@@ -1,0 +1,1 @@
+"""The store of what stages made, by content. No torch, no ray."""

@@ -1,0 +1,334 @@
+"""The content-addressed store: what a stage made, in a folder named by the identity of the stage that made it.
+
+Layout below the storage URI (a local folder, NFS, or any URI that pyarrow opens: ``s3://``, ``gs://`` ...)::
+
+    artifacts/<identity>/...            the files of one artifact
+    artifacts/<identity>/artifact.json  written last: without it there is no artifact
+    set-aside/<identity>-<time>/        an artifact whose checksums no longer match
+    checkpoints/<identity>/             training that has not ended yet
+    logs/                               TensorBoard files
+    mlflow/, wandb/                     tracked runs, where the recipe asks for them
+    reports/<run id>/                   one folder a run
+
+This module imports neither torch nor ray, so that a run with nothing left to do answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs as pafs
+
+from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
+from orchestrator.paths import PathError, folder_or_uri
+
+RECORD = "artifact.json"
+CHUNK = 1 << 22
+
+
+def short(identity: str) -> str:
+    """The first digits of an identity, for names that a person reads."""
+    return identity.rsplit("-", 1)[-1][:8]
+
+
+class StorageError(ValueError):
+    """The storage URI can't be opened or written."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The record of one finished stage, as ``artifact.json`` holds it.
+
+    ``start`` and ``end`` are unix seconds of the work that made it; ``files`` maps a file's name in the folder to its
+    SHA-256 and size in bytes; ``results`` is what the stage wants to say without its files being opened.
+    """
+
+    identity: str
+    kind: str
+    name: str
+    spec: dict[str, Any]
+    inputs: dict[str, str]
+    start: float
+    end: float
+    node: str
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """Reads and commits artifacts below one storage URI. Cheap to make, so workers make their own from the URI."""
+
+    def __init__(self, uri: str) -> None:
+        try:
+            self.uri = folder_or_uri(uri)
+            if "://" in self.uri:
+                self.filesystem, self.root = pafs.FileSystem.from_uri(self.uri)
+            else:
+                self.filesystem, self.root = pafs.LocalFileSystem(), str(Path(self.uri).absolute())
+            if not self.root:
+                raise ValueError("it names no bucket or folder")
+        except PathError as error:
+            raise StorageError(f"storage: {error}") from None
+        except Exception as error:  # pyarrow raises a different class for every back end
+            raise StorageError(f"storage '{uri}' can't be opened: {error}; try a folder or s3://bucket/path") from error
+
+    @property
+    def local_root(self) -> Path | None:
+        """The storage's folder when it lies on a mounted file system, else None."""
+        return Path(self.root) if isinstance(self.filesystem, pafs.LocalFileSystem) else None
+
+    def ray_path(self, *parts: str) -> str:
+        """The storage, or something below it, as Ray's ``storage_path`` wants it: an absolute path or a URI."""
+        if self.local_root:
+            return self.path(*parts)
+        place, mark, query = self.uri.partition("?")  # such as ?endpoint_override=...
+        return "/".join((place.rstrip("/"), *parts) if parts else (place,)) + mark + query
+
+    def check_writable(self) -> None:
+        """Write and remove a small file, so that unreachable storage is known before anything trains.
+
+        Raises:
+            StorageError: naming the URI and the cause.
+        """
+        probe = self.path(f".probe-{os.getpid()}")
+        with self._writing():
+            self.filesystem.create_dir(self.root, recursive=True)
+            try:
+                with self.filesystem.open_output_stream(probe) as stream:
+                    stream.write(b"probe")
+            finally:  # a disk that is full takes the file's name and not its content
+                if self.filesystem.get_file_info(probe).type == pafs.FileType.File:
+                    self.filesystem.delete_file(probe)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tells errors of writing to the storage as a StorageError: everything that writes does so within this."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except Exception as error:  # pyarrow raises a different class for every back end
+            if is_full_disk(error):
+                raise StorageError(full_disk_message(self.uri)) from error
+            raise StorageError(
+                f"storage '{self.uri}' can't be written: {error}. Check that the place exists, that you may write "
+                "there, and that its credentials are set; or give another one with --storage."
+            ) from error
+
+    def path(self, *parts: str) -> str:
+        """The path of something below the storage, for ``self.filesystem``."""
+        return "/".join((self.root, *parts))
+
+    def folder(self, identity: str) -> str:
+        """The folder of an artifact, for ``self.filesystem``."""
+        return self.path("artifacts", identity)
+
+    # -- small files ---------------------------------------------------------------------------------------------
+
+    def read_text(self, *parts: str) -> str | None:
+        """A small text file's content, or None where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.path(*parts)) as stream:
+                return stream.read().decode(errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(
+                f"storage '{self.uri}' can't be read: {error}. Check that the place is a folder or bucket, and that "
+                "its credentials are set; or give another one with --storage."
+            ) from error
+
+    def write_text(self, text: str, *parts: str) -> None:
+        """Write a small text file whole: a reader sees the old content or the new, never half of it."""
+        self._write_whole(text.encode(), *parts)
+
+    def _write_whole(self, content: bytes, *parts: str) -> None:
+        target = self.path(*parts)
+        with self._writing():
+            self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+            if not self.local_root:  # an object store shows an object only when it is complete
+                with self.filesystem.open_output_stream(target) as stream:
+                    stream.write(content)
+                return
+            handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+
+    # -- artifacts -----------------------------------------------------------------------------------------------
+
+    def find(self, identity: str) -> Artifact | None:
+        """The artifact's record, or None where the stage has not finished yet or the record is damaged."""
+        text = self.read_text("artifacts", identity, RECORD)
+        if text is None:
+            return None
+        try:
+            record = json.loads(text)
+            checksum = record.pop("record_sha256", None)
+            return Artifact(**record) if checksum in (None, _record_checksum(record)) else None
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def is_committed(self, identity: str) -> bool:
+        """Whether there is a record, damaged or not."""
+        return bool(self.filesystem.get_file_info(f"{self.folder(identity)}/{RECORD}").type == pafs.FileType.File)
+
+    def damaged_files(self, artifact: Artifact) -> list[str]:
+        """Names of the artifact's files that are missing or differ from their record.
+
+        Checksums are computed wherever the bytes are on a mounted file system; on an object store the size is compared
+        here and the checksum when the file is fetched.
+        """
+
+        def check(item: tuple[str, dict[str, Any]]) -> str | None:
+            name, expected = item
+            path = f"{self.folder(artifact.identity)}/{name}"
+            info = self.filesystem.get_file_info(path)
+            if info.type != pafs.FileType.File or info.size != expected["bytes"]:
+                return name
+            if self.local_root and file_sha256(Path(path)) != expected["sha256"]:
+                return name
+            return None
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return [name for name in pool.map(check, artifact.files.items()) if name]
+
+    def set_aside(self, identity: str) -> str:
+        """Move a damaged artifact out of the way and say where it lies now."""
+        target = self.path("set-aside", f"{identity}-{int(time.time())}")
+        folder, filesystem = self.folder(identity), self.filesystem
+        with self._writing():
+            filesystem.create_dir(os.path.dirname(target), recursive=True)
+            if self.local_root:
+                os.replace(folder, target)
+            else:
+                pafs.copy_files(folder, target, source_filesystem=filesystem, destination_filesystem=filesystem)
+                filesystem.delete_dir(folder)
+        return target
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder to build an artifact in: on the storage itself where it is mounted, so that a commit is a rename."""
+        parent = None
+        with self._writing():
+            if self.local_root:
+                parent = self.local_root / "scratch"
+                parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix="stage-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
+        """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing.
+
+        The record of an artifact that was there goes first: whoever dies in between leaves none that does not fit.
+        """
+        files = {
+            str(path.relative_to(scratch)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+            for path in sorted(scratch.rglob("*"))
+            if path.is_file()
+        }
+        artifact = Artifact(**{**asdict(artifact), "files": files})
+        folder = self.folder(artifact.identity)
+        with self._writing():
+            self.filesystem.create_dir(folder, recursive=True)
+            if self.is_committed(artifact.identity):
+                self.filesystem.delete_file(f"{folder}/{RECORD}")
+            for name in files:
+                self._move_in(scratch / name, f"{folder}/{name}")
+        record = json.loads(json.dumps(asdict(artifact)))
+        record["record_sha256"] = _record_checksum(record)
+        self.write_text(json.dumps(record, indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
+        return artifact
+
+    def _move_in(self, source: Path, target: str) -> None:
+        self.filesystem.create_dir(os.path.dirname(target), recursive=True)
+        if self.local_root:
+            os.replace(source, target)
+            return
+        with open(source, "rb") as content, self.filesystem.open_output_stream(target) as stream:
+            shutil.copyfileobj(content, stream, CHUNK)
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """A local folder with the artifact's files: the folder itself, or a checked copy on this node.
+
+        Raises:
+            StorageError: when a fetched file does not match its checksum, twice; the artifact is set aside then.
+        """
+        if self.local_root:
+            return Path(self.folder(artifact.identity))
+        cache = Path(tempfile.gettempdir()) / f"orchestrator-{os.getuid()}" / artifact.identity
+        record = json.dumps(asdict(artifact), sort_keys=True)
+        if (cache / RECORD).exists() and (cache / RECORD).read_text() == record:
+            return cache  # fetched before, and not made again since
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, expected in artifact.files.items():
+            target = cache / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".part-{os.getpid()}-{target.name}")
+            source = f"{self.folder(artifact.identity)}/{name}"
+            if not any(self._download(source, part) == expected["sha256"] for _ in range(2)):
+                part.unlink()
+                if self.is_committed(artifact.identity):  # another process may have found it before
+                    self.set_aside(artifact.identity)
+                raise StorageError(f"{source} does not match its checksum; it is set aside, run again to make it anew")
+            os.replace(part, target)
+        (cache / RECORD).write_text(record)
+        return cache
+
+    def _download(self, source: str, target: Path) -> str:
+        """Copy a file of the storage here; gives the SHA-256 of what has come."""
+        with self.filesystem.open_input_stream(source) as stream, open(target, "wb") as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+        return file_sha256(target)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def write_checkpoint(self, identity: str, content: bytes) -> None:
+        """Replace the one checkpoint of an unfinished training."""
+        self._write_whole(content, "checkpoints", identity, "state.safetensors")
+
+    def read_checkpoint(self, identity: str) -> bytes | None:
+        """The last checkpoint's bytes, or None."""
+        try:
+            with self.filesystem.open_input_stream(self.path("checkpoints", identity, "state.safetensors")) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+
+    def drop_checkpoint(self, identity: str) -> None:
+        """Remove what is left of an unfinished training; nothing happens where there is none."""
+        if self.filesystem.get_file_info(self.path("checkpoints", identity)).type == pafs.FileType.Directory:
+            self.filesystem.delete_dir(self.path("checkpoints", identity))
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _record_checksum(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

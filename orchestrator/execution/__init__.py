@@ -1,0 +1,1 @@
+"""Where and when stages run: the executor, the connection to Ray, and checks before anything trains."""

@@ -1,0 +1,179 @@
+"""Which Ray cluster a run uses, and whether it answers. Asked before Ray is: its own connecting waits for minutes.
+
+Imports no ray, so that what is found here (the cluster asks for a token) can still be set for it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.execution.ray_token import MODE, TOKEN_HELP, find_token
+from orchestrator.recipe.schema import RecipeError
+
+ADDRESS = "RAY_ADDRESS"
+ANSWER_SECONDS = 6.0
+RETRY_SECONDS = 0.5
+CHECK_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+CLIENT = "ray://"
+GCS_FLAG = b"--gcs-address="  # of a raylet's command line
+UNAUTHENTICATED = "unauthenticated"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's address, where it was found, and what to do when nothing answers there."""
+
+    address: str
+    origin: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.origin})"
+
+
+def find_cluster(option: str | None, variables: MutableMapping[str, str] = os.environ) -> Cluster | None:
+    """The cluster to connect to, in Ray's order: ``--address``, ``RAY_ADDRESS``, the file that ``ray start`` leaves.
+
+    Returns:
+        None where Ray is to be started here.
+
+    Raises:
+        RecipeError: when the address is none, or there is no cluster to be found automatically.
+    """
+    if option == "":
+        raise RecipeError("--address is empty; give HOST:PORT, auto, or local to start Ray here")
+    if option not in (None, "auto"):
+        remedy = (
+            "check that the cluster is up (ray status, on its head node), or give --address local to start Ray here"
+        )
+        return _checked(Cluster(str(option), "from --address", remedy))
+    asked = variables.get(ADDRESS, "")
+    if asked not in ("", "auto"):
+        remedy = f"set {ADDRESS} to a cluster that is up, or unset it"
+        return _checked(Cluster(asked, f"from the variable {ADDRESS}", remedy))
+    path = _temporary(variables) / "ray" / "ray_current_cluster"
+    try:
+        found = path.read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        if "auto" not in (option, asked):
+            return None
+        running = _running_here()
+        if len(running) != 1:
+            there = f"processes of several run: {', '.join(running)}" if running else "no process of Ray's runs"
+            raise RecipeError(
+                f"--address auto: which Ray cluster this machine is part of is not known ({path} is not there, and "
+                f"{there}); give HOST:PORT, or local to start Ray here"
+            ) from None
+        return Cluster(running[0], "from a process of Ray's that runs here", "give another one with --address")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"{path}, which names the Ray cluster of this machine, can't be read: {error}; give --address local to "
+            "start Ray here, or --address HOST:PORT"
+        ) from error
+    remedy = f"a Ray that was killed leaves it: remove it (rm {path}), or give --address local to start Ray here"
+    return _checked(Cluster(found, f"from the file {path}", remedy))
+
+
+def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.environ) -> None:
+    """Ask the cluster for a sign of life, within a few seconds, and set the mode of authentication that it wants.
+
+    Raises:
+        RecipeError: naming the address, where it comes from, why it can't be used, and what to do.
+    """
+    if cluster.address.startswith(CLIENT):
+        raise RecipeError(
+            f"Ray cluster {cluster}: a run can't go through Ray Client; run the command on a node of the cluster, "
+            "with --address auto, or submit it as a job"
+        )
+    mode, token = variables.get(MODE), find_token(variables)
+    why = _ask(cluster.address, token if mode == "token" else None)
+    if why == UNAUTHENTICATED and mode is None and token:
+        variables[MODE] = "token"  # as `ray start` does where there is a token
+        why = _ask(cluster.address, token)
+    if why == UNAUTHENTICATED:
+        raise RecipeError(f"Ray cluster {cluster} asks for a token, {_about_token(mode, token)}; {TOKEN_HELP}")
+    if why:
+        raise RecipeError(f"Ray cluster {cluster} can't be used: {why}; {cluster.remedy}")
+
+
+def _about_token(mode: str | None, token: str | None) -> str:
+    if mode is not None and mode != "token":
+        return f"and {MODE} is '{mode}'"
+    return "and it is another one than yours" if token else "and there is none here"
+
+
+def _ask(address: str, token: str | None) -> str | None:
+    """Why the cluster at the address can't be used; None where it answers."""
+    import grpc
+
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    deadline = time.monotonic() + ANSWER_SECONDS
+    with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:
+        call = channel.unary_unary(CHECK_ALIVE)
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                call(b"", timeout=max(RETRY_SECONDS, left), metadata=metadata)
+                return None
+            except grpc.RpcError as error:
+                code, details = error.code(), str(error.details())
+            if code == grpc.StatusCode.UNAUTHENTICATED:
+                return UNAUTHENTICATED
+            if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                return f"it did not answer within {ANSWER_SECONDS:.0f} s"
+            if code != grpc.StatusCode.UNAVAILABLE:
+                return f"what answers there is no head of a Ray cluster ({details})"
+            if left <= RETRY_SECONDS:
+                return f"nothing answers there ({details.rpartition(': ')[2].rstrip(']')})"
+            time.sleep(RETRY_SECONDS)  # a head that has just been started may need a moment
+
+
+def _running_here() -> list[str]:
+    """Addresses of the clusters that raylets on this machine belong to: `ray start --temp-dir` puts the file there."""
+    found = set()
+    for path in sorted(Path("/proc").glob("[0-9]*/cmdline")):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"raylet" in os.path.basename(words[0]):
+            for word in words:
+                if word.startswith(GCS_FLAG):
+                    found.add(word.removeprefix(GCS_FLAG).decode())
+    return sorted(found)
+
+
+def _temporary(variables: MutableMapping[str, str]) -> Path:
+    """The folder that Ray keeps its own folder in, by the variables that Ray reads."""
+    return Path(variables.get("RAY_TMPDIR") or variables.get("TMPDIR") or "/tmp")
+
+
+def _checked(cluster: Cluster) -> Cluster | None:
+    """The cluster, if its address is one; None for ``local``."""
+    if cluster.address == "local":
+        return None
+    host, _, port = cluster.address.removeprefix(CLIENT).rpartition(":")
+    if "://" in cluster.address.removeprefix(CLIENT) or not _is_host(host) or not _is_port(port):
+        raise RecipeError(
+            f"Ray cluster '{cluster.address}' ({cluster.origin}) is no address; give HOST:PORT, such as "
+            f"10.0.0.5:6379. Or {cluster.remedy}"
+        )
+    return cluster
+
+
+def _is_host(host: str) -> bool:
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return bool(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            return False
+    return bool(host) and not set(host) & set(" \t\n/:@[]")
+
+
+def _is_port(port: str) -> bool:
+    return port.isascii() and port.isdigit() and 0 < int(port) < 65536

@@ -1,0 +1,63 @@
+"""Ray for the time of one run: connected or started when it is first needed, and left again at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from types import TracebackType
+
+from orchestrator.execution import ray_connection
+from orchestrator.execution.ray_address import Cluster
+from orchestrator.interruption import Interruption
+from orchestrator.progress.state import View
+
+
+class RaySession:
+    """Opens Ray once, however often it is asked to; ``nodes`` are then the resources of each node that is up."""
+
+    def __init__(self, address: str | None, verbose: bool, view: View, interruption: Interruption) -> None:
+        self.address, self.verbose, self.view, self.interruption = address, verbose, view, interruption
+        self.nodes: list[dict[str, float]] = []
+        self.cluster: Cluster | None = None
+        self._opened = contextlib.ExitStack()
+        self._is_open = False
+
+    def __enter__(self) -> RaySession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def find(self) -> None:
+        """Find the cluster to use, if there is one, so that one that does not answer is known before anything else.
+
+        Raises:
+            RecipeError: when the cluster can't be used.
+        """
+        self.cluster = ray_connection.find(self.address)
+
+    def open(self) -> None:
+        """Connect to the cluster that ``find`` has found, else start Ray here.
+
+        Raises:
+            RecipeError: when that fails.
+        """
+        if self._is_open:
+            return
+        self._is_open = True
+        if not self.verbose:
+            # Ray prints its own warnings on the driver's standard output whatever its log level; the view's was opened
+            # before.
+            nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
+            self._opened.enter_context(contextlib.redirect_stdout(nowhere))
+        self._opened.callback(ray_connection.disconnect)
+        ray_connection.connect(self.cluster, self.interruption, self.view.warn, self.verbose)
+        import ray  # for which all has been made ready
+
+        has = ray.cluster_resources()
+        self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes)} node(s)"
+        self.view.say(f"Ray is up: {where}")

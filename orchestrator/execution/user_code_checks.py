@@ -1,0 +1,85 @@
+"""Difficulties and pacing families of a person's own, tried on made-up input before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from curricula import difficulty, pacing
+from orchestrator import user_code
+from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.recipe.schema import Recipe, RecipeError
+
+IMAGES_A_CLASS, LEAST_IMAGES = 4, 40
+
+
+def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
+    """The recipe's own difficulty and pacing families exist and give what a curriculum can use.
+
+    A family is tried at the corners of the ranges of a and b that the recipe allows; a difficulty on made-up logits of
+    as many experts, classes and folds as it will be given.
+
+    Raises:
+        RecipeError: naming the field and the callable, with what it raised or gave.
+    """
+    for field, family, a, b in _pacings(recipe):
+        try:
+            pacing.make(user_code.load(family), a, b).check()
+        except Exception as error:
+            raise _refusal(field, family, f"with a={a:g}, b={b:g}", error) from error
+    scorer = recipe.difficulty.scorer
+    if user_code.is_own(scorer):
+        made_up = _made_up(recipe, data)
+        try:
+            scores = difficulty.score(user_code.load(scorer), made_up)
+        except Exception as error:
+            raise _refusal("difficulty.scorer", scorer, f"on made-up logits ({_what(made_up)})", error) from error
+        if np.ptp(scores) == 0:
+            raise RecipeError(
+                f"difficulty.scorer: {scorer} gave {scores[0]:g} for each of {len(scores)} images with made-up logits; "
+                "give numbers that tell images apart"
+            )
+
+
+def _pacings(recipe: Recipe) -> Iterator[tuple[str, str, float, float]]:
+    """(field, family, a, b) of every pacing family of a person's own that may be used."""
+    chosen, space = recipe.curriculum.pacing, recipe.search.space
+    if user_code.is_own(chosen.family):
+        yield "curriculum.pacing.family", chosen.family, chosen.a, chosen.b
+    corners = product({space.a.low, space.a.high}, {space.b.low, space.b.high})
+    for a, b in sorted(corners) if recipe.search.trials else ():
+        for family in filter(user_code.is_own, space.families):
+            yield "search.space.families", family, a, b
+
+
+def _made_up(recipe: Recipe, data: DatasetInfo) -> difficulty.Evidence:
+    """Evidence of the shapes that the score stage will give, from random logits."""
+    generator = np.random.default_rng(0)
+    images = max(LEAST_IMAGES, IMAGES_A_CLASS * data.classes)
+    experts = recipe.ladder.networks[:-1]
+    folds = recipe.difficulty.held_out_folds
+    shape = (images, data.classes)
+    return difficulty.Evidence(
+        labels=generator.permutation(np.arange(images) % data.classes),
+        logits=generator.normal(0, 2, (len(experts), *shape)).astype(np.float32),
+        fold_logits=generator.normal(0, 2, (folds, *shape)).astype(np.float32) if folds else None,
+        fold=np.arange(images) % folds if folds else None,
+        learned_step=None if experts[-1].weights else generator.integers(0, 100, images),
+        image=generator.integers(0, data.train_images, images),
+    )
+
+
+def _what(evidence: difficulty.Evidence) -> str:
+    experts, images, classes = np.shape(evidence.logits)
+    missing = [name for name in ("fold_logits", "learned_step") if getattr(evidence, name) is None]
+    without = f"; without {' and '.join(missing)}" if missing else ""
+    return f"{experts} experts, {images} images, {classes} classes{without}"
+
+
+def _refusal(field: str, name: str, tried: str, error: Exception) -> RecipeError:
+    if isinstance(error, user_code.OwnCodeError):
+        return RecipeError(f"{field}: {error}")
+    said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return RecipeError(f"{field}: {name} failed {tried}: {said}")

@@ -1,0 +1,151 @@
+"""The stage graph. Stages are data; what they do stands in ``stages/``. Imports neither torch nor ray.
+
+A stage's identity is a hash of its kind, the kind's format version, its scientific spec and its inputs' identities. So
+two recipes that have a network in common share its artifact, and a change rebuilds what follows from it and no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from orchestrator.artifacts.identity import canonical_json
+from orchestrator.pipeline.logit_source import Source
+from orchestrator.pipeline.specs import NetworkSpec, Spec, TrainSpec
+from orchestrator.recipe.schema import Recipe
+
+# Raise a kind's version when its code comes to make something else from the same spec.
+FORMATS = {"ingest": 1, "train": 2, "pretrained": 2, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node of the graph.
+
+    ``inputs`` are (role, stage) pairs. ``settings`` is what the work needs but its result does not depend on (paths,
+    workers, GPUs); it is no part of the identity.
+    """
+
+    kind: str
+    name: str
+    spec: Spec
+    inputs: tuple[tuple[str, Stage], ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def identity(self) -> str:
+        """``<kind>-<20 hexadecimal digits>``: also the name of the artifact's folder."""
+        inputs = {role: stage.identity for role, stage in self.inputs}
+        return _identity(self.kind, self.spec.model_dump(mode="json"), inputs)
+
+
+def trial_identity(student: TrainSpec, inputs: dict[str, str], scheduler: str) -> str:
+    """The identity of one trial of a search: what it trains, and who may stop it early."""
+    return _identity("trial", {"student": student.model_dump(mode="json"), "scheduler": scheduler}, inputs)
+
+
+def _identity(kind: str, spec: dict[str, Any], inputs: dict[str, str]) -> str:
+    text = canonical_json({"kind": kind, "format": FORMATS[kind], "spec": spec, "inputs": inputs})
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
+
+    stage: str
+    error: str | None = None
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A network of a ladder with the name that guidance calls it by."""
+
+    label: str
+    network: NetworkSpec
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Final:
+    """A final student: which method, which seed, and the stages that trained and tested it."""
+
+    method: str
+    seed: int
+    train: Stage
+    evaluate: Stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every stage of a run, each after what it needs, and what the report wants to know of them."""
+
+    recipe: Recipe
+    stages: tuple[Stage, ...]
+    ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first
+    others: tuple[Expert, ...]  # TAs of other topologies, for takd and dgkd
+    evaluations: dict[str, Stage]  # expert's label -> its evaluation
+    finals: tuple[Final, ...]
+    searches: dict[str, Stage]  # method -> its search
+    score: Stage | None
+    source: Source
+    precision: str  # the measurement that chose it, or that the recipe did
+
+    @property
+    def coinciding(self) -> dict[str, str]:
+        """Methods whose students are those of an earlier method, with that method: trained once, named twice.
+
+        So it is where a ladder is too short for them to differ.
+        """
+        first: dict[tuple[str, ...], str] = {}
+        found = {}
+        for method in dict.fromkeys(final.method for final in self.finals):
+            students = tuple(final.train.identity for final in self.finals if final.method == method)
+            earlier = first.setdefault(students, method)
+            if earlier != method:
+                found[method] = earlier
+        return found
+
+    @property
+    def run_id(self) -> str:
+        """``<recipe name>-<10 hexadecimal digits>``; the same recipe on the same data has the same."""
+        finals = [[final.method, final.seed, final.train.identity] for final in self.finals]
+        text = canonical_json({"stages": {stage.name: stage.identity for stage in self.stages}, "finals": finals})
+        return f"{self.recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def longest_chain(stages: Iterable[Stage], seconds: Mapping[str, float]) -> tuple[float, list[str]]:
+    """The longest chain of stages that wait for each other: its seconds, and its stages' names.
+
+    Args:
+        stages: each after what it needs.
+        seconds: what each takes, by identity; stages that are not in it take no part.
+    """
+    reach: dict[str, tuple[float, list[str]]] = {}  # the longest chain that ends in a stage
+    for stage in stages:
+        if stage.identity in seconds:
+            before = [reach[item.identity] for _, item in stage.inputs if item.identity in reach]
+            took, names = max(before, key=lambda chain: chain[0], default=(0.0, []))
+            reach[stage.identity] = (took + seconds[stage.identity], [*names, stage.name])
+    return max(reach.values(), key=lambda chain: chain[0], default=(0.0, []))
+
+
+def needed(stages: Iterable[Stage], missing: set[str]) -> Iterator[Stage]:
+    """The stages whose artifacts are missing, each after what it needs."""
+    done: set[str] = set()
+
+    def visit(stage: Stage) -> Iterator[Stage]:
+        if stage.identity in done:
+            return
+        done.add(stage.identity)
+        for _, upstream in stage.inputs:
+            yield from visit(upstream)
+        if stage.identity in missing:
+            yield stage
+
+    for stage in stages:
+        yield from visit(stage)

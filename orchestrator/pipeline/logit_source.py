@@ -1,0 +1,93 @@
+"""Where experts' outputs come from: computed once, stored and read, or computed beside what they teach.
+
+Chosen by counting expert forwards; see ``docs/choices.md``. Imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.schema import LadderNetwork, Recipe
+from orchestrator.recipe.topologies import TEACHERS
+
+Kind = Literal["online", "cached"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source for students and, apart, for TAs; ``reason`` says why it is that of the students."""
+
+    students: Kind
+    tas: Kind
+    reason: str
+
+    def __str__(self) -> str:
+        readers = "students and TAs" if self.tas == self.students else "students"
+        return f"{self.students} for {readers} ({self.reason})"
+
+
+def choose(recipe: Recipe, images: int) -> Source:
+    """The recipe's own source, or the one that takes fewer expert forwards.
+
+    Cached: every view of every training image once by every expert. Online: one forward (``dense``: one an expert) for
+    every image of every step of every student and trial, and of the TAs that might read as well.
+
+    Args:
+        recipe: the run's recipe.
+        images: training images.
+    """
+    views = recipe.distillation.views
+    kind, reason = recipe.distillation.source, "as the recipe says"
+    if kind == "auto" and views == 0:
+        kind, reason = "online", "every pass has a new view (distillation.views is 0)"
+    readers = _tas_may_read(recipe, images)
+    if kind == "auto":
+        stored = views * images * (len(recipe.ladder.networks) - 1)
+        beside = recipe.training.batch_size * (_student_steps(recipe) + (_ta_steps(recipe) if readers else 0))
+        kind = "cached" if stored <= beside else "online"
+        reason = f"expert forwards: {stored:,} to store every view, {beside:,} to run experts beside what they teach"
+    return Source(kind, "cached" if kind == "cached" and readers else "online", reason)
+
+
+def _tas_may_read(recipe: Recipe, images: int) -> bool:
+    """Whether TAs may read stored outputs too.
+
+    They may where none of them takes more passes than there are views, so that each pass has a new view all the same.
+    TAs that train for longer see new views in all their passes, with their experts beside them.
+    """
+    batches = math.ceil(images / min(recipe.training.batch_size, images))
+    passes = [math.ceil(_steps(recipe, entry) / batches) for entry in recipe.ladder.networks[1:-1] if not entry.weights]
+    return max(passes, default=0) <= recipe.distillation.views
+
+
+def _student_steps(recipe: Recipe) -> int:
+    """Steps of all students and trials, times the experts that teach each image."""
+    steps = _steps(recipe, recipe.ladder.networks[-1])
+    trials = recipe.search.trials * (recipe.search.steps or steps)
+    total = sum(_experts_of_an_image(recipe, method) * len(recipe.seeds) * steps for method in recipe.methods)
+    return total + sum(_experts_of_an_image(recipe, method) * trials for method in recipe.searched_methods)
+
+
+def _experts_of_an_image(recipe: Recipe, name: str) -> int:
+    method = METHODS[name]
+    if method.experts == "none":
+        return 0
+    return len(recipe.ladder.networks) - 1 if method.experts == "all" and not method.dealing else 1
+
+
+def _ta_steps(recipe: Recipe) -> int:
+    """Steps of the TAs of every topology that is asked for, times the experts that teach each."""
+    networks, own, total = recipe.ladder.networks[:-1], recipe.ladder.topology, 0
+    for topology in {own, *(METHODS[method].topology or own for method in recipe.methods)}:
+        for number, entry in enumerate(networks):
+            # The largest TA is one network for all topologies, and the recipe's own counts it.
+            if not entry.weights and (number > 1 or topology == own):
+                total += len(networks[:number][TEACHERS[topology]]) * _steps(recipe, entry)
+    return total
+
+
+def _steps(recipe: Recipe, entry: LadderNetwork) -> int:
+    return entry.steps or recipe.training.steps

@@ -1,0 +1,281 @@
+"""A recipe's schema and its checks; ``recipe_loading.py`` reads one from a file. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.paths import checked_uri, folder_name, local_path
+from orchestrator.pipeline.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
+from orchestrator.recipe.methods import METHODS, MethodName
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class RecipeError(ValueError):
+    """The recipe can't be used; the message names the field, what was found and what to do."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class LadderNetwork(Section):
+    """One network of the ladder. A bare name is enough."""
+
+    name: str = Field(description="a registered network (models.names() lists them), or module:callable")
+    steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
+    learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
+    weights: Annotated[str, AfterValidator(local_path)] | None = Field(
+        None, description="a .safetensors file: the network is taken from it, not trained"
+    )
+    workers: int | None = Field(None, gt=0, description="its Ray Train workers, instead of resources.workers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Ladder(Section):
+    """All networks by falling capacity: the teacher, the teacher assistants, the student at the foot."""
+
+    networks: tuple[LadderNetwork, ...] = Field(
+        strict=False,
+        min_length=2,
+        max_length=64,
+        description="teacher first, student last; names, or mappings with the fields below",
+    )
+    topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
+        "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
+    )
+    seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
+
+    @field_validator("networks")
+    @classmethod
+    def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
+        twice = _twice([network.name for network in networks])
+        if twice:
+            raise ValueError(f"{twice} stands in the ladder twice; every network must be a different one")
+        if networks[-1].weights:
+            raise ValueError("the student (last network) has weights set; it is what the run trains, so leave them out")
+        if networks[-1].workers:
+            raise ValueError("the student (last network) has workers set, but a student has one worker; leave them out")
+        return networks
+
+
+class Training(Section):
+    """How every network is trained."""
+
+    steps: int = Field(gt=0, description="batches that every network is trained for, unless the ladder says otherwise")
+    batch_size: int = Field(128, gt=0, description="images a step, over all workers")
+    optimizer: OptimizerSpec = Field(OptimizerSpec(), description="optimiser and learning-rate schedule")
+    augmentation: Augmentation = Field(
+        "crop_flip", description="none, crop (shifted at random), crop_flip (and mirrored), resized_crop_flip (photos)"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: measured once in a storage, which of the two is faster for the student"
+    )
+    evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: a pass over the training images")
+    keep: Literal["best", "last"] = Field("best", description="weights to keep: the best on validation, or the last")
+
+
+class Distillation(Section):
+    """How experts teach, where the search does not choose it."""
+
+    temperature: float = Field(4.0, gt=0, description="temperature that softens the logits")
+    kd_weight: float = Field(
+        0.9, ge=0, le=1, description="share (lambda) of distillation in the loss; the rest: labels"
+    )
+    stochastic_drop: float = Field(
+        0.5, ge=0, lt=1, description="dgkd_stochastic only: probability that an expert is dropped"
+    )
+    views: int = Field(8, ge=0, description="views of each image that students see in turn; 0: a new one in every pass")
+    source: Literal["auto", "online", "cached"] = Field(
+        "auto", description="online: experts run beside students; cached: logits are stored; auto: fewer forwards"
+    )
+
+
+class Difficulty(Section):
+    """How hard an image is."""
+
+    scorer: Scorer = Field("held_out_loss", description="the difficulty that orders images: see docs/choices.md")
+    balanced: bool = Field(False, description="rank images within their class, so that every stratum has the same mix")
+    held_out_folds: int = Field(
+        0, ge=0, le=100, description="folds of the held-out loss, 2 or more; 0: none, or 3 where it is the scorer"
+    )
+
+
+class CurriculumRecipe(Section):
+    """The curriculum of ces_kd where nothing is searched (search.trials: 0)."""
+
+    mode: Mode = Field("promote", description="what pacing opens: nothing (all is open), images, experts, both")
+    selector: Selector = Field(
+        "stratified", description="stratified: by stratum; competent: the smallest expert that is right and sure"
+    )
+    confidence: float = Field(
+        0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
+    )
+    pacing: PacingSpec = Field(PacingSpec(), description="how fast it opens")
+
+
+class Search(Section):
+    """The pacing search, and with the same number of trials the searches of the methods it is compared with."""
+
+    trials: int = Field(16, ge=0, description="points that each search tries; 0: none, use curriculum and distillation")
+    methods: tuple[MethodName, ...] | None = Field(
+        None,
+        strict=False,
+        description="methods that get a search each, with the same trials; by default all of the recipe's that an "
+        "expert teaches. With a curriculum: all of the space; others: temperature and kd_weight alone",
+    )
+    space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
+    steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
+    seed: int = Field(1000, ge=0, lt=2**32, description="seed of the trials' student and of the sampler")
+    sampler: Literal["tpe", "random"] = Field(
+        "tpe", description="Optuna's sampler: tpe learns from trials, random does not"
+    )
+    round_size: int = Field(
+        4, gt=0, description="points proposed at once; the sampler learns from whole rounds, so that the search repeats"
+    )
+    scheduler: Literal["none", "halving", "asha"] = Field(
+        "none",
+        description="early stopping; halving: short whole trainings first, the best go on to longer ones; "
+        "asha: stops by arrival what is behind, so its choice can differ between two runs",
+    )
+    rungs: tuple[float, ...] = Field(
+        (0.25,),
+        strict=False,
+        min_length=1,
+        description="halving: shares of a trial's steps at which points are compared, rising; "
+        "each rung takes as many steps as the first",
+    )
+    warm_start: tuple[Annotated[str, AfterValidator(folder_name)], ...] = Field(
+        (),
+        strict=False,
+        description="folders of earlier searches (search-...) over the same artifacts, for the sampler to learn from",
+    )
+
+    @field_validator("methods")
+    @classmethod
+    def _searchable(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
+        bad = [name for name in methods or () if METHODS[name].searched_as != name]
+        if bad:
+            raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what their method's search found")
+        return methods
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising(cls, rungs: tuple[float, ...]) -> tuple[float, ...]:
+        if any(low >= high for low, high in zip((0.0, *rungs), (*rungs, 1.0), strict=True)):
+            raise ValueError(f"found {list(rungs)}; give shares above 0 and below 1, each larger than the one before")
+        return rungs
+
+
+class Resources(Section):
+    """What the work asks Ray for. Never changes a result, but for cpus on a CPU (threads)."""
+
+    workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
+    cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker, student and trial")
+    gpus: float = Field(0, ge=0, description="GPUs of each expert's worker")
+    student_gpus: float = Field(
+        0, ge=0, description="GPUs of a student, trial or scoring actor; fractions share one GPU"
+    )
+    score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
+    checkpoint_seconds: float = Field(15, ge=0, description="least seconds between two checkpoints of a training")
+
+
+class Recipe(Section):
+    """A run, whole."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="begins the name of the run's report"
+    )
+    dataset: DatasetRecipe = Field(description="the images")
+    ladder: Ladder = Field(description="the networks")
+    training: Training = Field(description="how every network is trained")
+    distillation: Distillation = Field(Distillation(), description="how experts teach")
+    difficulty: Difficulty = Field(Difficulty(), description="how hard an image is")
+    curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
+    search: Search = Field(Search(), description="the pacing search")
+    methods: tuple[MethodName, ...] = Field(
+        ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="how the final students are taught"
+    )
+    seeds: tuple[Seed, ...] = Field(
+        (0, 1, 2), strict=False, min_length=1, max_length=256, description="seeds of the final students"
+    )
+    resources: Resources = Field(Resources(), description="what the work asks Ray for")
+    tracking: Literal["none", "mlflow", "wandb"] = Field(
+        "none",
+        description="where trainings are tracked beside TensorBoard: nowhere, MLflow, or Weights & Biases; "
+        "never changes a result",
+    )
+    tracking_uri: Annotated[str, AfterValidator(checked_uri)] | None = Field(
+        None,
+        description="mlflow: server or database; by default MLFLOW_TRACKING_URI, else a database in the storage. "
+        "wandb: address of a server of your own",
+    )
+
+    @property
+    def searched_methods(self) -> tuple[MethodName, ...]:
+        """The methods that get a search, in the order of ``methods``."""
+        if not self.search.trials:
+            return ()
+        wanted = dict.fromkeys(name for method in self.methods if (name := METHODS[method].searched_as))
+        return tuple(name for name in wanted if self.search.methods is None or name in self.search.methods)
+
+    @field_validator("seeds", "methods")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if twice := _twice(values):
+            raise ValueError(f"{twice} stands in {list(values)} twice; leave one out")
+        return values
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri and re.search(r"://[^/]*:[^/]*@", uri):
+            raise ValueError(
+                "holds a password, which the report would show; set MLFLOW_TRACKING_URI, or "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment instead"
+            )
+        return uri
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        workers = max(self.resources.workers, *(network.workers or 1 for network in self.ladder.networks))
+        if self.training.batch_size < workers:
+            raise ValueError(
+                f"training.batch_size is {self.training.batch_size}, less than the {workers} workers that share it; "
+                "give every worker an image or more"
+            )
+        if workers > 1 and 0 < self.resources.gpus < 1:
+            raise ValueError(
+                f"resources.gpus is {self.resources.gpus:g}, but {workers} workers train a network together, and each "
+                "needs a GPU of its own; give 1, or set workers to 1"
+            )
+        if self.difficulty.held_out_folds == 1:
+            raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
+        if self.tracking_uri and self.tracking == "none":
+            raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; say mlflow or wandb")
+        if self.distillation.source == "cached" and self.distillation.views == 0:
+            raise ValueError("distillation.source is cached but distillation.views is 0; say how many views to store")
+        files = self.dataset.name == "image_folder"
+        if files and self.training.augmentation in ("crop", "crop_flip"):
+            raise ValueError(
+                f"training.augmentation is {self.training.augmentation}, which is for images of one size; "
+                "for image_folder use resized_crop_flip or none"
+            )
+        if not files and self.training.augmentation == "resized_crop_flip":
+            raise ValueError(
+                "training.augmentation is resized_crop_flip, which is for image_folder; use crop or crop_flip"
+            )
+        return self
+
+
+def _twice(values: Sequence[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))

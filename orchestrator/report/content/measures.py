@@ -1,0 +1,81 @@
+"""Sums over a run's artifacts: who taught what, where the time went, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.graph import Plan
+from orchestrator.recipe.methods import METHODS
+from orchestrator.report.files import read_array
+
+
+def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+    """For each curriculum method: share of each stratum's images (rows, easiest first) that each expert taught."""
+    experts = [expert.label for expert in reversed(planned.ladder)]
+    found: dict[str, Any] = {"experts": experts, "methods": {}}
+    for method in (method for method in METHODS.values() if method.dealing):
+        counts = [
+            taught
+            for final in planned.finals
+            if final.method == method.name
+            and final.train.identity in artifacts
+            and (taught := read_array(store, final.train.identity, "taught.npy")) is not None
+        ]
+        if counts:
+            total = np.sum(counts, axis=0).astype(float)
+            shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+            found["methods"][method.name] = [[round(float(share), 4) for share in row] for row in shares]
+    return found
+
+
+def wall(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, Any]:
+    """Seconds of work, seconds from first to last, and how many stages ran at once on average.
+
+    Stages kept from an earlier run count with the time of the work that made them.
+    """
+    spans = [(item.start, item.end) for stage in planned.stages if (item := artifacts.get(stage.identity))]
+    if not spans:
+        return {"work_seconds": 0.0, "busy_seconds": 0.0, "overlap": 0.0}
+    work = sum(end - start for start, end in spans)
+    busy, reached = 0.0, 0.0
+    for start, end in sorted(spans):
+        busy += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return {"work_seconds": work, "busy_seconds": busy, "overlap": work / busy if busy else 0.0}
+
+
+def spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, float]]:
+    """Seconds of all trainings by what they were spent on: networks of the ladder, and students."""
+    found: dict[str, dict[str, float]] = {"ladder": {}, "students": {}}
+    for stage in planned.stages:
+        artifact = artifacts.get(stage.identity)
+        if stage.kind == "train" and artifact:
+            sums = found["ladder" if stage.settings["role"] == "ladder" else "students"]
+            for doing, seconds in artifact.results.get("spent", {}).items():
+                sums[doing] = sums.get(doing, 0.0) + seconds
+    return found
+
+
+def versions(artifacts: dict[str, Artifact]) -> dict[str, Any]:
+    """Versions that the artifacts were made with; a list where they differ."""
+    found: dict[str, set[str]] = {}
+    for artifact in artifacts.values():
+        for package, number in artifact.versions.items():
+            found.setdefault(package, set()).add(number)
+    return {name: min(numbers) if len(numbers) == 1 else sorted(numbers) for name, numbers in sorted(found.items())}
+
+
+def cost(stages: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Slot-seconds of all stages, whichever run made them: in all, and by kind of stage.
+
+    A slot is the room that one single-worker training takes of the cluster.
+    """
+    by_kind: dict[str, float] = {}
+    for stage in stages:
+        if stage["slot_seconds"] is not None:
+            by_kind[stage["kind"]] = by_kind.get(stage["kind"], 0.0) + stage["slot_seconds"]
+    return {"slot_seconds": float(sum(by_kind.values())), "by_kind": by_kind}

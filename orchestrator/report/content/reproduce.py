@@ -1,0 +1,44 @@
+"""How to have a run again: the command, where one can be known, and the resolved recipe."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from orchestrator.recipe import loading as recipes
+from orchestrator.recipe.messages import plain
+
+
+def command(resolved: dict[str, Any]) -> str | None:
+    """The command that makes this recipe out of one that comes with the program; None where none of them has its name.
+
+    A recipe of one's own may have been a file anywhere, so it is given whole instead (``as_yaml``).
+    """
+    name = resolved["name"]
+    if name not in recipes.names():
+        return None
+    base = recipes.load(name).model_dump(mode="json")
+    changes = list(_changes(resolved, base))
+    try:
+        same = recipes.load(name, changes).model_dump(mode="json") == resolved
+    except recipes.RecipeError:
+        same = False
+    return shlex.join(["python", "-m", "orchestrator.run", name, *changes]) if same else None
+
+
+def _changes(resolved: dict[str, Any], base: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """``field=value`` for every field that differs; a list is given whole."""
+    for key, value in resolved.items():
+        before = base.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from _changes(value, before, f"{prefix}{key}.")
+        elif value != before:
+            yield f"{prefix}{key}={plain(value)}"
+
+
+def as_yaml(resolved: dict[str, Any]) -> str:
+    """The whole recipe as a file that the program reads."""
+    return str(yaml.safe_dump(resolved, sort_keys=False, default_flow_style=None, width=100))

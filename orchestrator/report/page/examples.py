@@ -1,0 +1,104 @@
+"""Examples of images: some of each stratum, from its easiest to its hardest, as small PNG files in the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.artifacts.store import Store
+from orchestrator.report.files import read_array, read_json
+from orchestrator.report.page.scored import Scored
+
+OF_STRATUM = 10
+LARGEST = 96  # pixels of an example's longer side
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training image: where it stands in the order of difficulty, and which experts are right on it."""
+
+    source: str  # data URI of a PNG
+    label: str
+    stratum: int
+    rank: float
+    difficulty: float
+    severity: float | None
+    right: tuple[bool, ...] | None  # of each expert, smallest first
+
+
+_kept: dict[str, str] = {}  # data URIs by image
+
+
+def examples(content: dict[str, Any], store: Store, found: Scored) -> list[Example] | str:
+    """Examples, easiest first; or in words why there are none."""
+    stage = next(row for row in content["stages"] if row["kind"] == "ingest")
+    about = read_json(store, stage["id"], "dataset.json")
+    if about is None:
+        return "The data set's description can't be read, so no images are shown."
+    shown: list[Example] = []
+    order = np.argsort(found.ranks, kind="stable")
+    for stratum in range(len(found.experts)):
+        members = order[found.strata[order] == stratum]
+        count = min(OF_STRATUM, len(members))
+        for number in members[((np.arange(count) + 0.5) * len(members) / max(count, 1)).astype(int)]:
+            position = int(found.images[number])
+            try:
+                source = _source(store, stage["id"], about, content["recipe"]["dataset"]["root"], position)
+            except (OSError, ValueError) as error:
+                return f"No images are shown, since they can't be read from here: {error}"
+            shown.append(_example(found, int(number), source, about["class_names"]))
+    return shown
+
+
+def _example(found: Scored, number: int, source: str, class_names: list[str]) -> Example:
+    label = int(found.labels[number])
+    right = None
+    if found.judged is not None and found.right is not None:
+        at = int(np.searchsorted(found.judged, number))
+        if at < len(found.judged) and found.judged[at] == number:
+            right = tuple(bool(one) for one in found.right[:, at])
+    return Example(
+        source=source,
+        label=class_names[label] if label < len(class_names) else str(label),
+        stratum=int(found.strata[number]),
+        rank=float(found.ranks[number]),
+        difficulty=float(found.difficulty[number]),
+        severity=None if found.severity is None else float(found.severity[number]),
+        right=right,
+    )
+
+
+def _source(store: Store, identity: str, about: dict[str, Any], root: str, position: int) -> str:
+    """A data URI of an image.
+
+    Raises:
+        OSError, ValueError: when it can't be read; ``DatasetError``, for a photo, is a ValueError.
+    """
+    key = f"{store.uri} {identity} {position}"
+    if key in _kept:
+        return _kept[key]
+    from PIL import Image  # only where a page is made
+
+    if about["layout"] == "arrays":
+        images = read_array(store, identity, "images.npy")
+        if images is None:
+            raise OSError("images.npy of the ingest stage is not there, or too large to fetch")
+        pixels = np.asarray(images[position])
+    else:
+        from orchestrator.datasets.decoding import decode
+
+        paths = read_json(store, identity, "paths.json")
+        if paths is None:
+            raise OSError("paths.json of the ingest stage is not there")
+        pixels = decode(Path(root).expanduser() / paths[position], about.get("white_level"))
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((LARGEST, LARGEST))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", optimize=True)
+    _kept[key] = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return _kept[key]

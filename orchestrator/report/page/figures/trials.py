@@ -1,0 +1,130 @@
+"""Optuna's own pictures of a search: its history, what mattered, and every trial's settings side by side."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from orchestrator.report.content.statistics import at_first_rung
+from orchestrator.report.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
+
+ROUNDED = 5e-5  # proposals have four digits (stages/proposals.py)
+FEWEST = 4  # trials that these pictures say something of
+KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
+ALTERNATIVES = {"families": "family", "modes": "mode", "selectors": "selector"}  # field of the space -> setting
+
+
+def drawn_by_optuna(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, Figure]:
+    """``history``, ``importances`` and ``parallel``, by Optuna, of the stored trials; none for too few of them.
+
+    All trials are compared at the steps that each of them has reached. Importances are by PED-ANOVA, which needs no
+    other package.
+    """
+    _, found = at_first_rung(trials)
+    rows = [[trial["config"], value] for trial, value in found]
+    if len(rows) < FEWEST:
+        return {}
+    return {
+        key: _DRESS[key](content) for key, content in json.loads(_drawn(json.dumps(rows), json.dumps(space))).items()
+    }
+
+
+def importances(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, float]:
+    """How much each searched setting decides whether a trial is among the best, as shares of 1, greatest first."""
+    shown = drawn_by_optuna(trials, space).get("importances")
+    if shown is None:
+        return {}
+    bars = shown["data"][0]
+    whole = sum(bars["x"])
+    pairs = sorted(zip(bars["y"], bars["x"], strict=True), key=lambda pair: -pair[1])
+    return {name: value / whole for name, value in pairs} if whole > 0 else {}
+
+
+@lru_cache(maxsize=16)
+def _drawn(trials: str, space: str) -> str:
+    """JSON in and out, so that a page that is made again while nothing new has come need not ask Optuna again."""
+    import optuna  # a second or so: only where a page is made
+    from optuna import visualization
+
+    asked = json.loads(space)
+    known: dict[str, Any] = {}
+    for name, values in asked.items():
+        if name in ALTERNATIVES:
+            known[ALTERNATIVES[name]] = optuna.distributions.CategoricalDistribution(values)
+        else:
+            fixed = values["low"] == values["high"]
+            room = 0.0 if fixed else ROUNDED  # a proposal that was rounded may lie beyond an end
+            known[name] = optuna.distributions.FloatDistribution(values["low"] - room, values["high"] + room)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes on experimental arguments, and on settings that never varied
+        study = optuna.create_study(direction="maximize")
+        for config, value in json.loads(trials):
+            ours = {name: config[name] for name in config if name in known and not known[name].single()}
+            distributions = {name: known[name] for name in ours}
+            study.add_trial(optuna.trial.create_trial(params=ours, distributions=distributions, value=100 * value))
+        name = "validation accuracy (%)"
+        made = {"history": visualization.plot_optimization_history(study, target_name=name)}
+        tried: dict[str, set[Any]] = {}
+        for trial in study.trials:
+            for setting, value in trial.params.items():
+                tried.setdefault(setting, set()).add(value)
+        varied = [setting for setting, values in tried.items() if len(values) > 1]
+        if varied and len({trial.value for trial in study.trials}) > 1:  # or nothing can have decided anything
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            made["importances"] = visualization.plot_param_importances(
+                study, evaluator=evaluator, params=varied, target_name=name
+            )
+        if varied:
+            made["parallel"] = visualization.plot_parallel_coordinate(study, params=varied, target_name=name)
+    return json.dumps({key: json.loads(drawn.to_json(engine="json")) for key, drawn in made.items()})
+
+
+# -- the page's colours and axes on them -------------------------------------------------------------------------
+
+
+def _history(content: Figure) -> Figure:
+    looks = {"markers": ("trial", LOW), "lines": ("best so far", HIGH)}
+    data = []
+    for trace in content["data"]:
+        if trace["x"]:
+            name, colour = looks[trace["mode"]]
+            data.append(trace | {"name": name, "marker": {"color": colour, "size": 8}, "line": {"color": colour}})
+    return figure(data, 380, xaxis=axis("trial"), yaxis=axis("validation accuracy (%)"))
+
+
+def _importances(content: Figure) -> Figure:
+    data = [
+        trace | {"marker": {"color": LOW}, "textfont": {"color": TEXT}, "outsidetextfont": {"color": TEXT}}
+        for trace in content["data"]
+    ]
+    across = axis("importance (share of 1)", range=[0, 1.1])
+    return figure(data, 110 + 30 * len(data[0]["y"]), xaxis=across, yaxis=axis(""), showlegend=False)
+
+
+def _parallel(content: Figure) -> Figure:
+    for trace in content["data"]:
+        if trace["type"] == "parcoords":  # Optuna before 5
+            trace["line"] = trace["line"] | {"colorscale": SCALE, "reversescale": False}
+            trace |= {name: {"color": TEXT, "size": 12} for name in ("labelfont", "tickfont", "rangefont")}
+        elif trace["mode"] == "lines":
+            trace["line"] = {"color": on_scale(trace["y"][0]), "width": 2}
+            trace["opacity"] = 0.8
+        else:
+            trace["marker"] = trace["marker"] | {"colorscale": SCALE}
+            trace["marker"]["colorbar"] |= {"thickness": 12, "outlinewidth": 0}
+    layout = {
+        key: value for key, value in content["layout"].items() if key in KEPT or key.startswith(("xaxis", "yaxis"))
+    }
+    for note in layout.get("annotations", ()):
+        note["font"] = {"color": TEXT if note.get("yref") == "paper" else QUIET, "size": 11}
+    for shape in layout.get("shapes", ()):
+        shape["line"] = {"color": LINES, "width": 1}
+    layout["margin"] = {"l": 50, "r": 20, "t": 30, "b": 40}
+    return figure(content["data"], 440, **layout)
+
+
+_DRESS = {"history": _history, "importances": _importances, "parallel": _parallel}

@@ -1,0 +1,97 @@
+"""What the score stage found of each training image, as the page shows it: stratum, difficulty, who is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curricula.difficulty import rank
+from curricula.selection import strata
+from orchestrator.artifacts.store import Store
+from orchestrator.report.files import read_array, read_columns, read_json
+
+MOST_JUDGED = 50_000  # images whose logits are looked at; of more, so many evenly over the difficulty ranks
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The N training images of a run with a score.
+
+    ``experts`` has the smallest first; ``images`` are positions in the data set; ``difficulty`` and ``ranks`` are of
+    the recipe's own scorer, the ranks as the curriculum used them; ``severity`` is there where it is known. ``judged``
+    are the images (positions in these arrays) for which ``right`` (experts, judged) says who is right; both are None
+    where the logits can't be read.
+    """
+
+    experts: tuple[str, ...]
+    images: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    difficulty: npt.NDArray[np.float64]
+    ranks: npt.NDArray[np.float64]
+    strata: npt.NDArray[np.int64]
+    severity: npt.NDArray[np.float64] | None
+    judged: npt.NDArray[np.int64] | None
+    right: npt.NDArray[np.bool_] | None
+
+    def right_by_stratum(self) -> npt.NDArray[np.float64] | None:
+        """Share of each stratum's judged images that each expert is right on: (strata, experts)."""
+        if self.judged is None or self.right is None:
+            return None
+        of = self.strata[self.judged]
+        return np.stack([self.right[:, of == number].mean(axis=1) for number in range(len(self.experts))])
+
+
+_kept: dict[str, Scored] = {}
+
+
+def scored(content: dict[str, Any], store: Store) -> Scored | None:
+    """What the run's score stage found; None without one, before it is done, or where its files can't be read."""
+    scores = {
+        row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None
+    }
+    if "score" not in scores:
+        return None
+    difficulty = content["recipe"]["difficulty"]
+    key = f"{store.uri} {scores['score']} {difficulty}"
+    if key not in _kept:
+        found = _read(store, scores["score"], list(scores.values()), difficulty["scorer"], difficulty["balanced"])
+        if found is None:
+            return None
+        _kept[key] = found
+    return _kept[key]
+
+
+def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced: bool) -> Scored | None:
+    """What the main score, ``identity``, and for logits all ``scores`` found."""
+    about = read_json(store, identity, "score.json")
+    columns = read_columns(store, identity, "difficulty.parquet")
+    if about is None or columns is None or scorer not in columns:
+        return None
+    experts = tuple(about.get("ladder", about["experts"]))  # scores of an earlier format name their ladder so
+    labels = columns["label"].astype(np.int64)
+    ranks = rank(columns[scorer], labels if balanced else None)
+    judged: npt.NDArray[np.int64] | None = np.sort(np.argsort(ranks)[:: -(-len(ranks) // MOST_JUDGED)]).astype(np.int64)
+    clean = [_clean_logits(store, scores, expert) for expert in experts]
+    right = None
+    if any(logits is None for logits in clean):
+        judged = None
+    else:
+        right = np.stack([np.argmax(logits[judged], axis=1) == labels[judged] for logits in clean])
+    severity = columns.get("severity")
+    return Scored(
+        experts=experts, images=columns["image"].astype(np.int64), labels=labels,
+        difficulty=columns[scorer].astype(np.float64), ranks=ranks, strata=strata(ranks, len(experts)),
+        severity=None if severity is None else severity.astype(np.float64), judged=judged, right=right,
+    )  # fmt: skip
+
+
+def _clean_logits(store: Store, scores: list[str], expert: str) -> Any:
+    """An expert's logits (N, classes) of the training images, by the score that holds them."""
+    for identity in scores:
+        about = read_json(store, identity, "score.json")
+        if about and expert in about["experts"]:
+            return read_array(store, identity, f"clean-{about['experts'].index(expert)}.npy")
+    return None

@@ -1,0 +1,234 @@
+"""What a search tries next: a function of its spec and of what has come of earlier trials, never of who ended first.
+
+Points are proposed in rounds: the sampler learns from a whole round, in the order of its proposals, before it proposes
+the next one. A trial is stored by the identity of what it trained, so a search that is run again, resumed, or
+lengthened takes stored trials as they are, and needs no other state.
+
+Halving (Jamieson and Talwalkar, AISTATS 2016) compares points by short trials first and gives the best of them longer
+ones. Here a short trial is a whole training of fewer steps, not the beginning of a long one: pacing and learning rate
+are functions of progress, so a schedule that opens late is seen open, and is not left out for being slow.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from orchestrator.pipeline.specs import Range, SearchSpec, SpaceSpec, TrainSpec, apply_choice
+
+METRIC = "validation_accuracy"
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One training of a search: a point of the space, by its number, for so many steps."""
+
+    number: int
+    steps: int
+
+
+def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], dict[str, Any]]:
+    """Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
+
+    def one_of(trial: optuna.trial.BaseTrial, name: str, values: tuple[str, ...]) -> str:
+        return values[0] if len(values) == 1 else str(trial.suggest_categorical(name, list(values)))
+
+    def within(trial: optuna.trial.BaseTrial, name: str, limits: Range) -> float:
+        # Four digits: a point can be typed in again as it is printed.
+        return limits.low if limits.low == limits.high else round(trial.suggest_float(name, limits.low, limits.high), 4)
+
+    def point(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+        choice: dict[str, Any] = {
+            "temperature": within(trial, "temperature", space.temperature),
+            "kd_weight": within(trial, "kd_weight", space.kd_weight),
+        }
+        if student.curriculum is None:
+            return choice
+        choice["mode"] = one_of(trial, "mode", space.modes)
+        choice["selector"] = one_of(trial, "selector", space.selectors)
+        if choice["mode"] == "static":  # everything is in play from the start: pacing changes nothing
+            return choice
+        choice["family"] = one_of(trial, "family", space.families)
+        choice["a"] = within(trial, "a", space.a)
+        choice["b"] = within(trial, "b", space.b)
+        if choice["family"] == "fixed_exponential":
+            choice["increase"] = within(trial, "increase", space.increase)
+            choice["step_length"] = within(trial, "step_length", space.step_length)
+        return choice
+
+    return point
+
+
+class Proposals:
+    """The points of a search and what came of them.
+
+    Args:
+        spec: the search.
+        find: what is stored of a training, or None.
+        earlier: trials of earlier searches over the same artifacts, for the sampler to learn from.
+    """
+
+    def __init__(
+        self, spec: SearchSpec, find: Callable[[TrainSpec], Record | None], earlier: Sequence[Record] = ()
+    ) -> None:
+        self.spec, self.find = spec, find
+        self.lengths, self.places = spec.rung_steps, spec.rung_places
+        self.ask_for = propose(spec.space, spec.student)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # optuna's notes on experimental arguments
+            self.study = optuna.create_study(sampler=_sampler(spec), direction="maximize")
+        self.points: list[dict[str, Any]] = []
+        self.asked: list[optuna.Trial] = []
+        self.found: dict[Attempt, Record] = {}
+        self.waiting: list[Attempt] = []
+        self.running: set[Attempt] = set()
+        self.twins: dict[Attempt, list[Attempt]] = {}  # those of other points that are the very same training
+        self.rung = 0
+        self.told = 0
+        for record in earlier:
+            self._learn(record)
+
+    def training(self, attempt: Attempt) -> TrainSpec:
+        """What an attempt trains."""
+        return apply_choice(self.spec.student, self.points[attempt.number]).model_copy(update={"steps": attempt.steps})
+
+    def next(self) -> Attempt | None:
+        """The next training that is not stored; None while others must end first, or when all is done."""
+        while not self.waiting and not self.running and self._add_batch():
+            pass
+        if not self.waiting:
+            return None
+        attempt = self.waiting.pop(0)
+        self.running.add(attempt)
+        return attempt
+
+    @property
+    def done(self) -> bool:
+        """Whether every training has ended; asks for no more."""
+        return not self.waiting and not self.running and not self._more()
+
+    def settle(self, attempt: Attempt, record: Record) -> None:
+        """Take what came of an attempt."""
+        self.running.discard(attempt)
+        for same in (attempt, *self.twins.pop(attempt, ())):
+            self.found[same] = record | {"id": same.number}
+
+    def trials(self) -> list[Record]:
+        """What came of every point, in the order of proposal: its longest training, and what it had at each rung."""
+        trials = []
+        for number, config in enumerate(self.points):
+            records = [self.found[attempt] for attempt in sorted(self._of(number), key=lambda item: item.steps)]
+            if not records:
+                continue
+            good = [record for record in records if record["status"] != "failed"]
+            last = good[-1] if good else records[-1]
+            trial = last | {"id": number, "config": config, "rungs": [[item["steps"], item[METRIC]] for item in good]}
+            if good:
+                trial["seconds"] = sum(record["seconds"] for record in good)
+                if last["steps"] < self.spec.student.steps:
+                    trial["status"] = "stopped"
+            trials.append(trial)
+        return trials
+
+    # -- batches -------------------------------------------------------------------------------------------------
+
+    def _more(self) -> bool:
+        return len(self.points) < self.spec.trials or self.rung + 1 < len(self.lengths)
+
+    def _add_batch(self) -> bool:
+        """Add the next round of points, or of a rung's best; whether there was any."""
+        self._tell()
+        if len(self.points) < self.spec.trials:
+            for _ in range(min(self.spec.round_size, self.spec.trials - len(self.points))):
+                trial = self.study.ask()
+                self.asked.append(trial)
+                self.points.append(self.ask_for(trial))
+                self._add(Attempt(len(self.points) - 1, self.lengths[0]))
+            return True
+        if self.rung + 1 < len(self.lengths):
+            best = self._best(self.lengths[self.rung], self.places[self.rung + 1])
+            self.rung += 1
+            for number in best:
+                self._add(Attempt(number, self.lengths[self.rung]))
+            return True
+        return False
+
+    def _add(self, attempt: Attempt) -> None:
+        training = self.training(attempt)
+        stored = self.find(training)
+        if stored is not None:
+            self.found[attempt] = stored | {"id": attempt.number}
+            return
+        twin = next((other for other in self.waiting if self.training(other) == training), None)
+        if twin is None:
+            self.waiting.append(attempt)
+        else:
+            self.twins.setdefault(twin, []).append(attempt)
+
+    def _best(self, steps: int, count: int) -> list[int]:
+        """The best different points among those that were trained for so many steps, the best first."""
+        good = {
+            attempt.number: record
+            for attempt, record in self.found.items()
+            if attempt.steps == steps and record["status"] != "failed"
+        }
+        best: list[int] = []
+        for number in sorted(good, key=lambda number: (-good[number][METRIC], good[number]["validation_loss"], number)):
+            if self.points[number] not in [self.points[other] for other in best]:
+                best.append(number)
+        return best[:count]
+
+    def _of(self, number: int) -> list[Attempt]:
+        return [attempt for attempt in self.found if attempt.number == number]
+
+    # -- what the sampler learns ---------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Tell the sampler the last round's results: those of the first rung, where all points can be compared."""
+        for number in range(self.told, len(self.points)):
+            record = self.found[Attempt(number, self.lengths[0])]
+            if record["status"] == "failed":
+                self.study.tell(self.asked[number], state=optuna.trial.TrialState.FAIL)
+            else:
+                self.study.tell(self.asked[number], record[METRIC])
+        self.told = len(self.points)
+
+    def _learn(self, record: Record) -> None:
+        """Take an earlier search's trial, if it lies in this search's space and was trained for as many steps."""
+        values = {steps: accuracy for steps, accuracy in record.get("rungs", [])}
+        config = record["config"]
+        fixed = optuna.trial.FixedTrial(config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a value outside this space is refused below
+            try:
+                if self.lengths[0] not in values or self.ask_for(fixed) != config:
+                    return
+                params = {name: config[name] for name in fixed.distributions}
+                frozen = optuna.trial.create_trial(
+                    params=params, distributions=fixed.distributions, value=values[self.lengths[0]]
+                )
+            except ValueError:
+                return
+        self.study.add_trial(frozen)
+
+
+def _sampler(spec: SearchSpec) -> optuna.samplers.BaseSampler:
+    if spec.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=spec.seed)
+    return optuna.samplers.TPESampler(
+        seed=spec.seed, n_startup_trials=max(4, spec.trials // 3), multivariate=True, group=True
+    )
+
+
+def best_of(trials: Sequence[Record]) -> Record | None:
+    """The trial of the highest validation accuracy among those that were trained longest."""
+
+    def rank(trial: Record) -> tuple[float, ...]:
+        return trial["steps"], trial[METRIC], -trial["validation_loss"], -trial["id"]
+
+    return max((trial for trial in trials if trial["status"] != "failed"), key=rank, default=None)

@@ -1,0 +1,1 @@
+"""Curves and hyper-parameters of trainings: TensorBoard, MLflow, Weights & Biases."""

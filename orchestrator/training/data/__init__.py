@@ -1,0 +1,1 @@
+"""Images, batches and views that a training is fed with."""

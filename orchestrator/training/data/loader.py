@@ -1,0 +1,78 @@
+"""What the loop trains on next: consecutive steps that are prepared and taught at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.training.data.batches import Batch, BatchPlan
+from orchestrator.training.data.images import Images
+from orchestrator.training.data.views import view_of_pass
+from orchestrator.training.guidance.guidance import Shown
+from orchestrator.training.world import World
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StepGroup:
+    """Consecutive steps of one pass: what they show together, and how many images each shows to this worker."""
+
+    batches: list[Batch]
+    shown: Shown
+    sizes: list[int]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Groups of steps, as functions of their first step alone.
+
+    A group has ``at_once`` steps, but never goes beyond its pass or a validation, every ``interval`` steps: so what is
+    counted at a validation was taught before it, and a training that resumes there makes the same groups again.
+
+    Args:
+        images: where the views of the data set's images come from.
+        trained_on: the data set's numbers of the training images, (N,).
+        order: the training images in the order of the plan, (N,).
+        views: how many views of an image there are, 0 for a new one in every pass.
+    """
+
+    images: Images
+    trained_on: IntArray
+    plan: BatchPlan
+    order: IntArray
+    views: int
+    interval: int
+    at_once: int
+    world: World
+
+    def groups(self, step: int) -> Iterator[StepGroup]:
+        """All groups from a step on."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead: Future[StepGroup] | None = None
+            while step < self.plan.steps:
+                group = ahead.result() if ahead else self.group(step)
+                step += len(group.batches)
+                # Decoding photos is worth a second thread; a gather in memory is not.
+                follows = self.images.prefetch and step < self.plan.steps
+                ahead = pool.submit(self.group, step) if follows else None
+                yield group
+
+    def group(self, step: int) -> StepGroup:
+        """The group that begins with a step."""
+        validation = step - step % self.interval + self.interval
+        until = min(step + self.at_once, self.plan.pass_end(step), validation, self.plan.steps)
+        batches = [self.plan.at(number) for number in range(step, until)]
+        parts = [self.numbers(batch) for batch in batches]
+        numbers = np.concatenate(parts)
+        view = view_of_pass(batches[0].pass_number, self.views)
+        pixels = self.images.views(self.trained_on[numbers], [view])[0]
+        return StepGroup(batches, Shown(numbers, view, pixels), [len(part) for part in parts])
+
+    def numbers(self, batch: Batch) -> IntArray:
+        """The training image numbers of this worker's part of a batch."""
+        return self.order[self.world.part(batch.positions)]

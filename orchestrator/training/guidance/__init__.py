@@ -1,0 +1,1 @@
+"""What a network is taught by, and the losses of it."""

@@ -1,0 +1,323 @@
+"""What a plan teaches each network with, and where expert outputs come from."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.pipeline.graph import Plan
+from orchestrator.pipeline.specs import GuidanceSpec, ScoreSpec, SearchSpec, TrainSpec
+from tests.examples import identities, planned, stage
+
+
+def training(chosen: Plan, name: str) -> TrainSpec:
+    spec = stage(chosen, name).spec
+    assert isinstance(spec, TrainSpec)
+    return spec
+
+
+def guidance(chosen: Plan, name: str) -> tuple[str, tuple[str, ...]]:
+    found: GuidanceSpec = training(chosen, name).guidance
+    return found.kind, found.experts
+
+
+# -- topologies --------------------------------------------------------------------------------------------------
+
+LABELS: tuple[str, tuple[str, ...]] = ("labels", ())
+BY_TEACHER = ("single", ("plain_cnn_8",))
+TOPOLOGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "direct": {"plain_cnn_6": BY_TEACHER, "plain_cnn_4": BY_TEACHER},
+    "sequential": {"plain_cnn_6": BY_TEACHER, "plain_cnn_4": ("single", ("plain_cnn_6",))},
+    "dense": {"plain_cnn_6": BY_TEACHER, "plain_cnn_4": ("dense", ("plain_cnn_6", "plain_cnn_8"))},
+    "scratch": {"plain_cnn_6": LABELS, "plain_cnn_4": LABELS},
+}
+
+
+@pytest.mark.parametrize(("source", "role"), [("online", "expert"), ("cached", "score")])
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_a_topology_says_which_experts_guide_each_ta(topology: str, source: str, role: str) -> None:
+    chosen = planned(f"ladder.topology={topology}", "methods=[ces_kd]", f"distillation.source={source}")
+    assert guidance(chosen, "train/plain_cnn_8") == LABELS
+    for network, expected in TOPOLOGIES[topology].items():
+        assert guidance(chosen, f"train/{network}") == expected
+        found = {found for found, _ in stage(chosen, f"train/{network}").inputs}
+        assert found == {"data", *(f"{role}:{expert}" for expert in expected[1])}
+
+
+def test_the_smallest_expert_alone_records_when_images_are_learned() -> None:
+    chosen = planned("methods=[ces_kd]")
+    recording = [name for name in ("8", "6", "4") if training(chosen, f"train/plain_cnn_{name}").record_learned_step]
+    assert recording == ["4"]
+
+
+def test_a_network_s_own_steps_and_learning_rate_hold_for_it_alone() -> None:
+    chosen = planned("ladder.networks=[plain_cnn_8, {name: plain_cnn_4, steps: 9, learning_rate: 0.5}, plain_cnn_2]")
+    own, other = training(chosen, "train/plain_cnn_4"), training(chosen, "train/plain_cnn_8")
+    assert (own.steps, own.optimizer.learning_rate) == (9, 0.5)
+    assert (other.steps, other.optimizer.learning_rate) == (30, 0.1)
+
+
+# -- methods -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("labels", LABELS),
+        ("kd", BY_TEACHER),
+        ("kd_smallest", ("single", ("plain_cnn_4",))),
+        ("takd", ("single", ("plain_cnn_4@sequential",))),
+        ("dgkd", ("dense", ("plain_cnn_4@dense", "plain_cnn_6", "plain_cnn_8"))),
+        ("dgkd_stochastic", ("dense", ("plain_cnn_4@dense", "plain_cnn_6", "plain_cnn_8"))),
+        ("ces_kd", ("selected", ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"))),
+        ("ces_random", ("selected", ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"))),
+        ("ces_reversed", ("selected", ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"))),
+    ],
+)
+def test_a_method_says_which_experts_guide_the_student(method: str, expected: tuple[str, tuple[str, ...]]) -> None:
+    chosen = planned()
+    assert guidance(chosen, f"student/{method}/seed-0") == expected
+    spec = training(chosen, f"student/{method}/seed-0")
+    assert spec.network.name == "plain_cnn_2"
+    assert spec.guidance.stochastic_drop == (0.5 if method == "dgkd_stochastic" else 0.0)
+    control = {"ces_kd": "none", "ces_random": "random", "ces_reversed": "reversed"}.get(method)
+    assert (spec.curriculum.control if spec.curriculum else None) == control
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_the_methods_of_other_papers_keep_their_own_topology(topology: str) -> None:
+    chosen = planned(f"ladder.topology={topology}", "methods=[takd, dgkd]")
+    by_label = {expert.label: expert for expert in (*chosen.ladder, *chosen.others)}
+    for method, wanted in (("takd", "sequential"), ("dgkd", "dense")):
+        _, (smallest, *_) = guidance(chosen, f"student/{method}/seed-0")
+        kind, experts = guidance(chosen, by_label[smallest].stage.name)
+        assert (kind, tuple(name.partition("@")[0] for name in experts)) == TOPOLOGIES[wanted]["plain_cnn_4"]
+
+
+@pytest.mark.parametrize("methods", ["[takd, dgkd]", "[dgkd, takd]"])
+def test_a_ta_that_two_topologies_share_has_one_name_whichever_is_asked_for_first(methods: str) -> None:
+    chosen = planned("ladder.topology=scratch", f"methods={methods}")
+    assert {expert.label for expert in chosen.others} == {
+        "plain_cnn_6@direct",
+        "plain_cnn_4@sequential",
+        "plain_cnn_4@dense",
+    }
+    assert len(chosen.others) == 3
+
+
+def test_equal_stages_are_one_stage() -> None:
+    chosen = planned("ladder.topology=sequential", "methods=[kd_smallest, takd]", "seeds=[5]")
+    smallest, takd = chosen.finals
+    assert (smallest.method, takd.method) == ("kd_smallest", "takd")
+    assert smallest.train is takd.train and smallest.evaluate is takd.evaluate
+    assert "student/takd/seed-5" not in identities(chosen)
+
+
+def test_with_one_expert_the_teacher_is_also_the_smallest_and_all_of_them() -> None:
+    chosen = planned("ladder.networks=[plain_cnn_4, plain_cnn_2]", "methods=[kd, kd_smallest, takd, dgkd]", "seeds=[0]")
+    assert len({final.train.identity for final in chosen.finals}) == 1
+
+
+NO_TA = "ladder.networks=[plain_cnn_8, plain_cnn_2]"
+EVERY_METHOD = "methods=[labels, kd, kd_smallest, takd, dgkd, dgkd_stochastic, ces_kd, ces_random, ces_reversed]"
+
+
+def test_a_method_whose_students_are_those_of_an_earlier_one_is_named_with_it() -> None:
+    assert planned().coinciding == {}
+    with_one_ta = planned("ladder.networks=[plain_cnn_8, plain_cnn_4, plain_cnn_2]")
+    assert with_one_ta.coinciding == {"takd": "kd_smallest"}
+
+
+@pytest.mark.parametrize("mode", ["static", "promote", "reveal", "both"])
+def test_without_a_ta_methods_that_can_t_differ_are_trained_once(mode: str) -> None:
+    chosen = planned(NO_TA, EVERY_METHOD, "search.trials=0", f"curriculum.mode={mode}")
+    # A curriculum that holds images back differs from `kd` with one expert too; its controls don't differ from it.
+    ces = "kd" if mode in ("static", "promote") else "ces_kd"
+    same = dict.fromkeys(("kd_smallest", "takd", "dgkd", "dgkd_stochastic"), "kd")
+    controls = {"ces_random": ces, "ces_reversed": ces}
+    assert chosen.coinciding == same | controls | ({"ces_kd": "kd"} if ces == "kd" else {})
+    students = {final.train.identity for final in chosen.finals}
+    assert len(students) == 2 * (3 if ces == "ces_kd" else 2)  # two seeds
+    assert len([item for item in chosen.stages if item.name.startswith("student/")]) == len(students)
+
+
+def test_without_a_ta_methods_that_can_t_differ_share_a_search() -> None:
+    chosen = planned(NO_TA, EVERY_METHOD, "search.methods=null")
+    assert len({search.identity for search in chosen.searches.values()}) == 2  # kd's, and ces_kd's with its curriculum
+    assert set(chosen.coinciding.values()) == {"kd", "ces_kd"}
+
+
+def test_every_final_student_and_every_expert_is_tested_once() -> None:
+    chosen = planned()
+    tested = [dict(item.inputs)["network"].identity for item in chosen.stages if item.kind == "evaluate"]
+    trained = [final.train.identity for final in chosen.finals]
+    assert len(tested) == len(set(tested))
+    assert set(tested) == {*trained, *(expert.stage.identity for expert in (*chosen.ladder, *chosen.others))}
+
+
+# -- scores and searches -----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_scored_or_searched_for_the_methods_that_do_not_ask_for_it() -> None:
+    chosen = planned("methods=[labels, kd, dgkd]", "distillation.source=online")
+    assert {item.kind for item in chosen.stages} == {"ingest", "train", "evaluate"}
+    assert chosen.score is None and chosen.searches == {}
+
+
+def test_the_held_out_loss_as_scorer_brings_three_folds_by_itself() -> None:
+    chosen = planned("difficulty.held_out_folds=0", "difficulty.scorer=held_out_loss")
+    assert [name for name in identities(chosen) if name.startswith("fold/")] == [f"fold/{n}-of-3" for n in (1, 2, 3)]
+    assert guidance(chosen, "fold/1-of-3") == LABELS
+    assert training(chosen, "fold/2-of-3").fold == 1
+
+
+def test_every_method_that_an_expert_teaches_is_searched_unless_the_recipe_names_some() -> None:
+    chosen = planned("search.methods=null")
+    assert list(chosen.searches) == ["kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd"]
+    trials = {search.spec.trials for search in chosen.searches.values() if isinstance(search.spec, SearchSpec)}
+    assert trials == {4}
+    for final in chosen.finals:
+        spec = training(chosen, final.train.name)
+        assert spec.searched is (final.method != "labels")
+
+
+def test_controls_take_what_the_search_for_ces_kd_found() -> None:
+    chosen = planned()
+    search = stage(chosen, "search")
+    for method in ("ces_kd", "ces_random", "ces_reversed"):
+        assert dict(stage(chosen, f"student/{method}/seed-0").inputs)["search"] is search
+        assert training(chosen, f"student/{method}/seed-0").searched
+    assert "search" not in dict(stage(chosen, "student/kd/seed-0").inputs)
+
+
+def test_without_trials_the_recipe_s_own_curriculum_is_used() -> None:
+    chosen = planned("search.trials=0", "curriculum.mode=static")
+    spec = training(chosen, "student/ces_kd/seed-0")
+    assert not spec.searched and spec.curriculum is not None and spec.curriculum.mode == "static"
+
+
+def test_a_trial_has_the_search_s_seed_and_steps() -> None:
+    spec = stage(planned("search.seed=77", "search.steps=12"), "search").spec
+    assert isinstance(spec, SearchSpec)
+    assert (spec.student.seed, spec.student.steps) == (77, 12)
+
+
+# -- cached or online --------------------------------------------------------------------------------------------
+
+# 384 training images are left of 448; 4 views of them by 3 experts are 4,608 forwards, 144 batches of 32 as well.
+BREAK_EVEN = ("distillation.source=auto", "methods=[labels, kd]", "seeds=[0]", "training.steps=144")
+
+
+def source(*overrides: str) -> tuple[str, str]:
+    chosen = planned(*overrides)
+    assert training(chosen, "student/kd/seed-0").guidance.source == chosen.source.students
+    return chosen.source.students, chosen.source.reason
+
+
+def test_auto_stores_expert_outputs_where_that_takes_no_more_forwards() -> None:
+    kind, reason = source(*BREAK_EVEN)
+    assert kind == "cached"
+    assert reason == "expert forwards: 4,608 to store every view, 4,608 to run experts beside what they teach"
+
+
+def test_auto_runs_experts_beside_the_students_where_that_takes_fewer_forwards() -> None:
+    kind, reason = source(*BREAK_EVEN, "training.steps=143")
+    assert kind == "online"
+    assert reason == "expert forwards: 4,608 to store every view, 4,576 to run experts beside what they teach"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["seeds=[0, 1]"],
+        ["methods=[labels, kd, kd_smallest]"],
+        ["methods=[kd, dgkd]"],
+        ["search.methods=[kd]", "search.trials=1"],
+        ["search.methods=[kd]", "search.trials=1", "search.steps=1"],
+    ],
+)
+def test_every_student_and_trial_counts_towards_storing(more: list[str]) -> None:
+    assert source(*BREAK_EVEN, "training.steps=143", *more)[0] == "cached"
+
+
+def test_without_a_fixed_number_of_views_nothing_can_be_stored() -> None:
+    kind, reason = source(*BREAK_EVEN, "distillation.views=0")
+    assert kind == "online" and "distillation.views is 0" in reason
+
+
+@pytest.mark.parametrize("wanted", ["cached", "online"])
+def test_a_source_that_the_recipe_names_is_taken(wanted: str) -> None:
+    assert source(f"distillation.source={wanted}") == (wanted, "as the recipe says")
+
+
+def test_a_student_waits_for_its_experts_or_for_their_stored_outputs() -> None:
+    assert {role for role, _ in stage(planned("distillation.source=online"), "student/dgkd/seed-0").inputs} == {
+        "data", "expert:plain_cnn_8", "expert:plain_cnn_6", "expert:plain_cnn_4@dense",
+    }  # fmt: skip
+    assert {role for role, _ in stage(planned("distillation.source=cached"), "student/dgkd/seed-0").inputs} == {
+        "data", "score:plain_cnn_8", "score:plain_cnn_6", "score:dense",
+    }  # fmt: skip
+
+
+# -- TAs that read as well ---------------------------------------------------------------------------------------
+
+SHORT = (
+    "distillation.source=cached",
+    "training.steps=48",
+)  # 4 passes over 384 images by 32, as many as there are views
+
+
+def scores(chosen: Plan) -> dict[str, tuple[str, ...]]:
+    return {item.name: item.spec.experts for item in chosen.stages if isinstance(item.spec, ScoreSpec)}
+
+
+def test_tas_read_where_every_pass_has_a_view_of_its_own() -> None:
+    spec = training(planned(*SHORT), "train/plain_cnn_6")
+    assert (spec.guidance.source, spec.views) == ("cached", 4)
+
+
+@pytest.mark.parametrize(
+    "longer", ["{name: plain_cnn_6, steps: 49}, plain_cnn_4", "plain_cnn_6, {name: plain_cnn_4, steps: 49}"]
+)
+def test_where_one_ta_takes_more_passes_all_see_new_views_with_their_experts_beside_them(longer: str) -> None:
+    chosen = planned(*SHORT, f"ladder.networks=[plain_cnn_8, {longer}, plain_cnn_2]")
+    for name in ("train/plain_cnn_6", "train/plain_cnn_4", "train/plain_cnn_4@dense"):
+        assert (training(chosen, name).guidance.source, training(chosen, name).views) == ("online", 0)
+    assert scores(chosen) == {
+        "score": ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"),
+        "score/sequential": ("plain_cnn_4@sequential",),
+        "score/dense": ("plain_cnn_4@dense",),
+    }
+
+
+def test_each_expert_that_may_teach_a_ta_is_scored_alone_as_soon_as_it_is_there() -> None:
+    chosen = planned(*SHORT)
+    assert scores(chosen) == {
+        "score/plain_cnn_8": ("plain_cnn_8",),
+        "score/plain_cnn_6": ("plain_cnn_6",),
+        "score": ("plain_cnn_4",),
+        "score/sequential": ("plain_cnn_4@sequential",),
+        "score/dense": ("plain_cnn_4@dense",),
+    }
+    main = stage(chosen, "score")
+    assert isinstance(main.spec, ScoreSpec) and main.spec.ladder == ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8")
+    assert {"score:plain_cnn_8", "score:plain_cnn_6"} <= {role for role, _ in main.inputs}
+
+
+def test_tas_that_may_read_count_towards_storing() -> None:
+    # 3 experts' 4 views are 144 batches; the student takes 48 steps, the TAs of the ladder twice as many.
+    auto = ("distillation.source=auto", "methods=[labels, kd]", "seeds=[0]")
+    assert planned(*auto, "training.steps=48").source.students == "cached"
+    assert planned(*auto, "training.steps=47").source.students == "online"
+    # Those of other topologies count too: one expert for takd's smallest TA, two for dgkd's.
+    assert planned(*auto, "training.steps=36", "methods=[labels, takd]").source.students == "cached"
+    assert planned(*auto, "training.steps=35", "methods=[labels, takd]").source.students == "online"
+
+
+def test_expert_outputs_are_stored_once_for_all_who_read_them() -> None:
+    chosen = planned()
+    held = [expert for experts in scores(chosen).values() for expert in experts]
+    assert len(held) == len(set(held)) == len((*chosen.ladder, *chosen.others))
+    stored = {item.identity for item in chosen.stages if item.kind == "score"}
+    for final in chosen.finals:
+        taken = {upstream.identity for role, upstream in final.train.inputs if role.startswith("score")}
+        assert taken <= stored and bool(taken) == (final.method != "labels")

@@ -1,0 +1,183 @@
+"""report.md and the summary that ends a run: every method, every seed's value, and what is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import report
+from orchestrator.artifacts.store import Store
+from orchestrator.recipe.methods import METHODS
+from orchestrator.report.markdown import MOST_VALUES, method_rows, methods_table, percent, table
+from tests.examples import make_artifacts, planned
+from tests.report.written import Made, rows_of, written
+
+
+def test_report_md_shows_every_method_with_mean_spread_and_each_seed_s_value(whole: Made) -> None:
+    rows = rows_of(written(*whole)[1], "Methods")
+    assert list(rows) == list(whole[0].recipe.methods)
+    for method, (mean, spread, each, validation, trials, words) in rows.items():
+        assert (mean, spread, each, validation) == ("75.00", "7.07", "70.00, 80.00", "75.00")
+        assert trials == ("3" if method.startswith("ces_") else "0")
+        assert words == METHODS[method].taught_by
+
+
+def test_report_md_shows_every_network_trial_and_stage(whole: Made) -> None:
+    content, text = written(*whole, reused={whole[0].stages[0].identity})
+    assert list(rows_of(text, "Networks")) == [row["name"] for row in content["networks"]]
+    assert list(rows_of(text, "Search for ces_kd")) == ["1", "0", "2"]  # best first
+    stages = rows_of(text, "Stages")
+    assert list(stages) == [stage.name for stage in whole[0].stages]
+    assert stages["ingest"] == ["0.0", "2.0", "2.0", "here", "kept"]
+    for value in ("- ladder: 0", "- students: [0, 1]", "- search: 1000", "torch 2.14.1"):
+        assert value in text
+
+
+def test_report_md_shows_who_taught_each_stratum(whole: Made) -> None:
+    rows = rows_of(written(*whole)[1], "Experts by stratum")
+    assert rows["1 (easiest)"] == ["100.0", "0.0", "0.0"] and rows["3 (hardest)"] == ["0.0", "0.0", "100.0"]
+
+
+def test_an_expert_that_guesses_is_named_in_the_report_and_in_the_summary(tmp_path: Path) -> None:
+    chosen, store = planned(), Store(str(tmp_path))
+    artifacts = make_artifacts(chosen, store)
+    teacher = chosen.ladder[0].stage.identity
+    guessing = dataclasses.replace(artifacts[teacher], results={"validation_accuracy": 0.25, "steps": 30})
+    content, text = written(chosen, store, {**artifacts, teacher: guessing})
+    (said,) = content["warnings"]
+    assert "plain_cnn_8 is right on 25.00 % of 64 validation images" in said
+    assert f"## Warnings\n\n- {said}." in text
+    assert f"warning: {said}" in report.summary(chosen, {**artifacts, teacher: guessing})
+    assert written(chosen, store, artifacts)[0]["warnings"] == []
+
+
+# -- runs that are not complete ----------------------------------------------------------------------------------
+
+
+def test_a_partly_failed_run_has_a_report_that_says_so(tmp_path: Path) -> None:
+    chosen, store = planned(), Store(str(tmp_path))
+    failed = ["student/kd/seed-1", "evaluate/kd/seed-1", "search"]
+    failed += [stage.name for stage in chosen.stages if "/ces_" in stage.name]
+    content, text = written(chosen, store, make_artifacts(chosen, store, without=failed))
+    assert content["run"]["complete"] is False
+    assert "not complete: some stages failed" in text
+    assert content["search"] == {"trials": [], "best": None} and "## Search for ces_kd\n\nNot finished." in text
+    rows = rows_of(text, "Methods")
+    assert rows["kd"][:3] == ["70.00", "-", "70.00, -"]
+    assert rows["ces_kd"][:3] == ["-", "-", "-, -"]
+    assert rows["labels"][:3] == ["75.00", "7.07", "70.00, 80.00"]
+    assert rows_of(text, "Stages")["search"] == ["-", "-", "-", "-", "missing"]
+    missing = next(row for row in content["methods"] if (row["method"], row["seed"]) == ("kd", 1))
+    assert missing["test_accuracy"] is None and missing["artifact"].startswith("train-")
+
+
+def test_a_whole_run_s_report_does_not_say_that_anything_failed(whole: Made) -> None:
+    content, text = written(*whole)
+    assert content["run"]["complete"] is True and "not complete" not in text
+
+
+def test_a_run_without_curriculum_methods_has_no_parts_about_them(tmp_path: Path) -> None:
+    chosen, store = planned("methods=[labels]", "distillation.source=online"), Store(str(tmp_path))
+    content, text = written(chosen, store, make_artifacts(chosen, store))
+    assert content["search"] == {"trials": [], "best": None} and content["difficulty"] == {}
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Methods",
+        "## Networks",
+        "## Time",
+        "## Stages",
+        "## To have it again",
+    ]
+
+
+def test_the_summary_that_ends_a_run_names_the_student_each_method_and_each_expert(whole: Made) -> None:
+    shown = report.summary(whole[0], whole[2])
+    assert "Student plain_cnn_2" in shown
+    assert all(f"| {method} " in shown for method in whole[0].recipe.methods)
+    assert "plain_cnn_8 70.00" in shown and "plain_cnn_4@dense 70.00" in shown
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------
+
+
+def row(method: str, seed: int, test: float | None) -> dict[str, Any]:
+    return {"method": method, "seed": seed, "test_accuracy": test, "validation_accuracy": test}
+
+
+def test_mean_and_sample_standard_deviation_over_seeds() -> None:
+    (found,) = method_rows([row("kd", 0, 0.70), row("kd", 1, 0.74), row("kd", 2, 0.78)])
+    assert found["test_mean"] == found["validation_mean"] == pytest.approx(0.74)
+    assert found["test_spread"] == pytest.approx(0.04)  # divided by n - 1; by n it would be 0.0327
+    assert (found["test"], found["seeds"]) == ([0.70, 0.74, 0.78], [0, 1, 2])
+
+
+def test_one_seed_has_no_spread_and_a_missing_one_counts_in_nothing() -> None:
+    (one,) = method_rows([row("kd", 0, 0.7)])
+    assert one["test_spread"] is None
+    (part,) = method_rows([row("kd", 0, 0.7), row("kd", 1, None), row("kd", 2, 0.9)])
+    assert part["test_mean"] == pytest.approx(0.8) and part["test_spread"] == pytest.approx(0.1414, abs=1e-4)
+    assert part["test"] == [0.7, None, 0.9]
+    (none,) = method_rows([row("kd", 0, None)])
+    assert none["test_mean"] is None and none["test_spread"] is None
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "-"), (0.0, "0.00"), (0.12345, "12.35"), (1.0, "100.00")])
+def test_an_accuracy_is_shown_in_per_cent_with_two_digits(value: float | None, shown: str) -> None:
+    assert percent(value) == shown
+
+
+def test_a_table_is_markdown_that_lines_up() -> None:
+    assert table(["a", "long name"], [["xxxx", 1], ["y", "z"]]).splitlines() == [
+        "| a    | long name |",
+        "| ---- | --------- |",
+        "| xxxx | 1         |",
+        "| y    | z         |",
+    ]
+    assert table(["empty"], []).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.7] * MOST_VALUES, ", ".join(["70.00"] * MOST_VALUES)),
+        ([0.7, 0.9, *[0.8] * 18], "70.00 to 90.00 (20 seeds)"),
+        ([0.7, 0.9, *[None] * 18], "70.00 to 90.00 (2 of 20 seeds)"),
+        ([None] * 20, "- (0 of 20 seeds)"),
+    ],
+    ids=["few", "many", "some missing", "all missing"],
+)
+def test_the_values_of_many_seeds_are_shown_by_their_range(values: list[float | None], shown: str) -> None:
+    rows = [row("kd", seed, value) for seed, value in enumerate(values)]
+    text = methods_table({"methods": rows, "searches": {}})
+    assert text.splitlines()[2].split("|")[4].strip() == shown
+
+
+def test_report_md_lists_every_value_of_many_seeds_below_the_table(tmp_path: Path) -> None:
+    chosen, store = planned("methods=[labels, kd]", f"seeds={list(range(10))}"), Store(str(tmp_path))
+    _, text = written(chosen, store, make_artifacts(chosen, store, without=["evaluate/kd/seed-1"]))
+    assert rows_of(text, "Methods")["labels"][2] == "70.00 to 160.00 (10 seeds)"
+    assert "- `kd`: 70.00, -, 90.00, 100.00," in text
+    few, store = planned("methods=[labels]", "seeds=[0, 1]"), Store(str(tmp_path / "few"))
+    assert "Each seed's value, in" not in written(few, store, make_artifacts(few, store))[1]
+
+
+def test_the_table_of_many_seeds_fits_a_terminal() -> None:
+    rows = [row("dgkd_stochastic", seed, 0.7 + seed / 1000) for seed in range(100)]
+    headers = methods_table({"methods": rows, "searches": {}}, 80).splitlines()[0]
+    assert "each seed" in headers and len(headers) <= 80
+
+
+@pytest.mark.parametrize(
+    ("width", "last"), [(None, "taught by"), (500, "taught by"), (80, "each seed"), (5, "± seeds")]
+)
+def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_narrow(
+    width: int | None, last: str
+) -> None:
+    rows = [
+        {"method": "dgkd_stochastic", "seed": seed, "test_accuracy": 0.7, "validation_accuracy": 0.7}
+        for seed in range(5)
+    ]
+    headers = methods_table({"methods": rows, "searches": {}}, width).splitlines()[0]
+    assert headers.strip(" |").endswith(last) and "test %" in headers

@@ -1,0 +1,153 @@
+"""What a report says of its numbers: differences paired by seed, and how much the schedule decides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from orchestrator.report.content.statistics import (
+    at_first_rung,
+    baseline_leads,
+    comparisons,
+    excludes_zero,
+    expert_warnings,
+    guessing_explains,
+    paired,
+    ranking,
+    sensitivity,
+    t_quantile,
+)
+from tests.report.examples import trials
+
+
+def students(**accuracies: list[float | None]) -> list[dict[str, Any]]:
+    return [
+        {"method": method, "seed": seed, "test_accuracy": value, "validation_accuracy": value}
+        for method, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("freedom", "known"), [(1, 12.7062), (2, 4.3027), (10, 2.2281), (11, 2.2010), (30, 2.0423), (1000, 1.9623)]
+)
+def test_the_quantile_of_student_s_distribution_is_that_of_the_tables(freedom: int, known: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(known, abs=5e-4)
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    # Both methods rise and fall together with the seed: apart they spread by 10 points, their difference by 1.
+    found = paired(students(ces_kd=[0.62, 0.71, 0.83], kd=[0.60, 0.70, 0.80]), "ces_kd", "kd")
+    assert found["difference"] == pytest.approx(0.02) and found["spread"] == pytest.approx(0.01)
+    half = 4.3027 * 0.01 / math.sqrt(3)
+    assert (found["low"], found["high"]) == (pytest.approx(0.02 - half), pytest.approx(0.02 + half))
+    assert excludes_zero(found) is False
+
+
+def test_a_lead_that_is_alike_with_every_seed_leaves_zero_out() -> None:
+    rows = students(ces_kd=[0.62, 0.72, 0.821], kd=[0.60, 0.70, 0.80])
+    assert excludes_zero(paired(rows, "ces_kd", "kd")) is True
+    assert excludes_zero(paired(rows, "kd", "ces_kd")) is True
+
+
+def test_only_seeds_that_both_methods_have_are_compared() -> None:
+    found = paired(students(ces_kd=[0.7, None, 0.8], kd=[0.6, 0.9, 0.6]), "ces_kd", "kd")
+    assert found["pairs"] == 2 and found["difference"] == pytest.approx(0.15)
+
+
+def test_one_seed_gives_a_difference_without_an_interval() -> None:
+    found = paired(students(ces_kd=[0.7], kd=[0.6]), "ces_kd", "kd")
+    assert found["difference"] == pytest.approx(0.1) and found["low"] is None and excludes_zero(found) is None
+
+
+def test_differences_that_are_all_the_same_give_no_interval() -> None:
+    found = paired(students(ces_kd=[0.7, 0.8], kd=[0.6, 0.7]), "ces_kd", "kd")  # of few test images, by chance
+    assert found["spread"] == pytest.approx(0) and found["low"] is None and excludes_zero(found) is None
+
+
+def test_every_method_is_compared_with_ces_kd_and_without_it_with_the_best() -> None:
+    rows = comparisons(students(labels=[0.5, 0.5], ces_kd=[0.6, 0.6], kd=[0.7, 0.7]))
+    assert [(row["reference"], row["method"]) for row in rows] == [("ces_kd", "labels"), ("ces_kd", "kd")]
+    rows = comparisons(students(labels=[0.5, 0.5], kd=[0.7, 0.7]))
+    assert [(row["reference"], row["method"]) for row in rows] == [("kd", "labels")]
+    assert comparisons(students(labels=[None])) == []
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "leads"),
+    [
+        ({"labels": [0.8, 0.9], "kd": [0.8, 0.7], "ces_kd": [0.85, 0.85]}, True),  # a tie is no lead of the taught
+        ({"labels": [0.8, 0.9], "kd": [0.8, 0.7], "ces_kd": [0.85, 0.87]}, False),
+        ({"labels": [0.8, 0.9]}, False),
+        ({"kd": [0.8, 0.9], "ces_kd": [0.7, 0.7]}, False),
+        ({"labels": [None], "kd": [0.5]}, False),
+    ],
+)
+def test_the_baseline_leads_where_no_taught_method_is_above_it(accuracies: dict[str, Any], leads: bool) -> None:
+    assert baseline_leads(students(**accuracies)) is leads
+
+
+def test_methods_are_ranked_by_their_mean_and_those_without_any_student_left_out() -> None:
+    rows = ranking(students(labels=[0.5, 0.7], ces_kd=[0.65, 0.65], kd=[None, None]))
+    assert [row["method"] for row in rows] == ["ces_kd", "labels"]
+
+
+def test_trials_are_compared_at_the_steps_that_all_of_them_have_reached() -> None:
+    stopped = {**trials(1)[0], "id": 9, "status": "stopped", "steps": 10, "rungs": [[10, 0.9]]}
+    failed = {"id": 10, "config": {}, "status": "failed", "steps": 0, "validation_accuracy": None}
+    steps, found = at_first_rung([*trials(2), stopped, failed])
+    assert steps == 10 and [value for _, value in found] == pytest.approx([0.5, 0.52, 0.9])
+
+
+def test_sensitivity_sets_the_trials_range_and_quartiles_beside_the_spread_over_seeds() -> None:
+    found = sensitivity(trials(5), students(ces_kd=[0.70, 0.74, 0.78]))
+    assert found is not None
+    quartiles = (found["first_quartile"], found["median"], found["third_quartile"])
+    assert (found["low"], *quartiles, found["high"]) == pytest.approx((0.5, 0.52, 0.54, 0.56, 0.58))
+    assert found["seed_spread"] == pytest.approx(0.04) and (found["trials"], found["steps"]) == (5, 10)
+    assert sensitivity([], []) is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "classes", "explained"),
+    [
+        (0.25, 32, 4, True),
+        (0.0, 32, 4, True),  # another order of the classes can do worse than guessing
+        (14 / 32, 32, 4, True),  # 1.6 % of those who guess are as good
+        (16 / 32, 32, 4, False),
+        (0.28, 5000, 4, False),  # little, but no luck
+        (0.11, 500, 10, True),
+        (0.15, 500, 10, False),
+        (0.001, 50_000, 1000, True),
+        (0.002, 50_000, 1000, False),
+        (1.0, 1, 2, True),  # one image says nothing
+        (1.0, 10, 2, False),
+        (0.0, 0, 2, True),
+    ],
+)
+def test_an_accuracy_is_held_against_guessing_by_the_number_of_images(
+    accuracy: float, images: int, classes: int, explained: bool
+) -> None:
+    assert guessing_explains(accuracy, images, classes) is explained
+
+
+def expert(name: str, accuracy: float | None, brought: bool = False) -> dict[str, Any]:
+    return {"name": name, "validation_accuracy": accuracy, "brought": brought}
+
+
+def test_an_expert_that_guesses_is_named_with_what_to_look_at() -> None:
+    brought, trained = expert_warnings([expert("a", 0.1, brought=True), expert("b", 0.11)], None, 500, 10)
+    assert (
+        brought.startswith("expert a is right on 10.00 % of 500 validation images") and "guessing (10.00 %)" in brought
+    )
+    assert all(part in brought for part in ("order of its classes", "normalisation", "trained weights"))
+    assert "expert b" in trained and "learning rate" in trained
+
+
+def test_an_expert_below_the_student_on_labels_is_named_once_that_is_known() -> None:
+    ladder = [expert("a", 0.9), expert("b", 0.7), expert("c", None)]
+    assert expert_warnings(ladder, None, 500, 10) == []
+    (said,) = expert_warnings(ladder, 0.75, 500, 10)
+    assert "expert b is right on 70.00 %" in said and "the student on labels (75.00 %)" in said

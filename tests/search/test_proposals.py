@@ -1,0 +1,181 @@
+"""What a search tries next: the same whoever ends first, in rounds, and by halving if it is asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.pipeline.specs import (
+    CurriculumSpec,
+    GuidanceSpec,
+    NetworkSpec,
+    OptimizerSpec,
+    PacingSpec,
+    SearchSpec,
+    SpaceSpec,
+    TrainSpec,
+)
+from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
+
+STEPS = 400
+
+
+def student() -> TrainSpec:
+    return TrainSpec(
+        network=NetworkSpec(name="plain_cnn_2", classes=10, channels=1, image_size=28),
+        guidance=GuidanceSpec(kind="selected", experts=("small", "large"), source="cached"),
+        optimizer=OptimizerSpec(), steps=STEPS, batch_size=8, augmentation="none", views=2, views_seed=0,
+        precision="fp32", evaluate_every=0, keep="best", seed=0, threads=1,
+        curriculum=CurriculumSpec(
+            scorer="margin", balanced=False, mode="promote", selector="stratified", confidence=0.5,
+            pacing=PacingSpec(), control="none", control_seed=0,
+        ),
+    )  # fmt: skip
+
+
+def search(**changes: Any) -> SearchSpec:
+    fields: dict[str, Any] = {
+        "student": student(), "space": SpaceSpec(), "trials": 12, "round_size": 4, "sampler": "tpe",
+        "scheduler": "none", "rungs": (), "warm_start": (), "seed": 7,
+    }  # fmt: skip
+    return SearchSpec(**(fields | changes))
+
+
+def outcome(training: TrainSpec, number: int) -> Record:
+    """A made-up result: late openers do well, and longer trainings better."""
+    assert training.curriculum is not None
+    value = 0.5 + 0.3 * training.curriculum.pacing.a + 0.1 * training.steps / STEPS
+    return {
+        "id": number, "status": "finished", METRIC: value, "validation_loss": 1 - value, "steps": training.steps,
+        "seconds": 1.0, "curve": [(training.steps, value)],
+    }  # fmt: skip
+
+
+def played(
+    spec: SearchSpec, at_once: int = 1, order: int = 0, stored: dict[str, Record] | None = None,
+    fails: Callable[[Attempt], bool] = lambda attempt: False, earlier: list[Record] | None = None,
+) -> tuple[Proposals, list[Attempt]]:  # fmt: skip
+    """A whole search with so many trainings at once, ended in an order of chance; and the trainings that were run."""
+    store = {} if stored is None else stored
+    proposals = Proposals(spec, lambda training: store.get(training.model_dump_json()), earlier or [])
+    generator = random.Random(order)
+    running: list[Attempt] = []
+    ran: list[Attempt] = []
+    while True:
+        while len(running) < at_once and (attempt := proposals.next()):
+            running.append(attempt)
+            ran.append(attempt)
+        if not running:
+            assert proposals.done
+            return proposals, ran
+        assert not proposals.done
+        ended = running.pop(generator.randrange(len(running)))
+        training = proposals.training(ended)
+        if fails(ended):
+            record: Record = {"id": ended.number, "status": "failed", "error": "no", "steps": 0, METRIC: None}
+        else:
+            record = store[training.model_dump_json()] = outcome(training, ended.number)
+        proposals.settle(ended, record)
+
+
+@pytest.mark.parametrize("changes", [{}, {"sampler": "random"}, {"scheduler": "halving", "rungs": (0.1, 0.5)}])
+def test_the_search_does_not_depend_on_how_many_run_at_once_nor_on_who_ends_first(changes: dict[str, Any]) -> None:
+    spec = search(**changes)
+    alone, _ = played(spec)
+    for at_once, order in ((2, 1), (3, 2), (7, 3)):
+        assert played(spec, at_once, order)[0].trials() == alone.trials()
+
+
+def test_stored_trainings_are_not_run_again_and_a_lengthened_search_runs_only_what_is_new() -> None:
+    stored: dict[str, Record] = {}
+    # The sampler's plan depends on how many trials it has; a random one proposes the same points first.
+    _, ran = played(search(sampler="random"), stored=stored)
+    again, nothing = played(search(sampler="random"), stored=stored)
+    assert len(ran) == 12 and not nothing and len(again.trials()) == 12
+    longer, new = played(search(sampler="random", trials=14), stored=stored)
+    assert {attempt.number for attempt in new} == {12, 13}
+    assert [trial["config"] for trial in longer.trials()[:12]] == [trial["config"] for trial in again.trials()]
+
+
+class TestHalving:
+    SPEC = search(scheduler="halving", rungs=(0.1, 0.5))
+
+    def test_every_rung_costs_about_as_many_steps_as_the_first(self) -> None:
+        assert self.SPEC.rung_steps == (40, 200, 400)
+        assert self.SPEC.rung_places == (12, 3, 2)
+
+    def test_the_best_of_a_rung_go_on_and_the_best_of_the_longest_wins(self) -> None:
+        proposals, ran = played(self.SPEC)
+        of_rung = {steps: [item.number for item in ran if item.steps == steps] for steps in self.SPEC.rung_steps}
+        assert [len(numbers) for numbers in of_rung.values()] == [12, 3, 2]
+        trials = proposals.trials()
+        short = {trial["id"]: trial["rungs"][0][1] for trial in trials}
+        assert min(short[number] for number in of_rung[200]) >= max(
+            short[number] for number in short if number not in of_rung[200]
+        )
+        best = best_of(trials)
+        assert best is not None and best["status"] == "finished" and best["steps"] == STEPS
+        assert [trial["status"] for trial in trials].count("stopped") == 10
+
+    def test_a_short_trial_is_a_whole_training_of_fewer_steps(self) -> None:
+        proposals, ran = played(self.SPEC)
+        for attempt in ran:
+            training = proposals.training(attempt)
+            assert training.steps == attempt.steps
+            whole = proposals.training(Attempt(attempt.number, STEPS))
+            assert training.model_copy(update={"steps": STEPS}) == whole
+
+    def test_a_search_without_early_stopping_takes_over_the_trainings_of_whole_length(self) -> None:
+        stored: dict[str, Record] = {}
+        played(search(scheduler="halving", rungs=(0.25,), sampler="random"), stored=stored)
+        _, ran = played(search(sampler="random"), stored=stored)
+        assert len(ran) == 12 - 3
+
+    def test_a_training_that_fails_does_not_go_on(self) -> None:
+        proposals, ran = played(self.SPEC, fails=lambda attempt: attempt.number % 2 == 0)
+        assert {attempt.number % 2 for attempt in ran if attempt.steps > 40} == {1}
+        assert [trial["status"] for trial in proposals.trials()].count("failed") == 6
+
+    def test_a_search_all_of_whose_trainings_fail_ends_without_a_best(self) -> None:
+        proposals, _ = played(self.SPEC, fails=lambda attempt: True)
+        assert best_of(proposals.trials()) is None
+
+
+class TestPointsThatAreProposedTwice:
+    """As the sampler does where much is fixed: without pacing to choose, static is one point."""
+
+    SPACE = SpaceSpec.from_plain({"modes": ["static"], "temperature": 4.0, "kd_weight": 0.9})  # two points: selectors
+
+    def test_each_is_trained_once_even_when_both_come_in_one_round(self) -> None:
+        proposals, ran = played(search(space=self.SPACE), at_once=4)
+        assert len(ran) == 2
+        trials = proposals.trials()
+        assert [trial["id"] for trial in trials] == list(range(12))
+        assert len({trial[METRIC] for trial in trials if trial["config"] == trials[0]["config"]}) == 1
+
+    def test_they_take_one_place_of_a_rung(self) -> None:
+        _, ran = played(search(space=self.SPACE, scheduler="halving", rungs=(0.5,)))
+        assert sorted(attempt.steps for attempt in ran) == [STEPS // 2] * 2 + [STEPS] * 2
+
+    def test_a_failure_is_that_of_all_of_them(self) -> None:
+        proposals, _ = played(search(space=self.SPACE), at_once=4, fails=lambda attempt: True)
+        assert {trial["status"] for trial in proposals.trials()} == {"failed"}
+
+
+class TestWarmStart:
+    def test_the_sampler_learns_from_an_earlier_search(self) -> None:
+        earlier = played(search())[0].trials()
+        cold, warm = (played(search(seed=8), earlier=list(trials))[0].trials() for trials in ([], earlier))
+        assert [trial["config"] for trial in warm] != [trial["config"] for trial in cold]
+        opened = [sum(trial["config"].get("a", 0) for trial in trials) for trials in (cold, warm)]
+        assert opened[1] > opened[0]  # late openers did well before
+
+    def test_trials_outside_the_space_or_of_another_length_teach_nothing(self) -> None:
+        earlier = played(search())[0].trials()
+        narrow = search(seed=8, space=SpaceSpec.from_plain({"temperature": [9.0, 12.0]}))
+        short = search(seed=8, student=student().model_copy(update={"steps": STEPS // 2}))
+        for spec in (narrow, short):
+            assert played(spec, earlier=earlier)[0].trials() == played(spec)[0].trials()

@@ -1,0 +1,102 @@
+"""The end of every command: one message and an exit code, whatever is raised; a traceback only on request."""
+
+from __future__ import annotations
+
+import errno
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import dashboard, run
+from orchestrator.artifacts.store import StorageError
+from orchestrator.export import __main__ as export
+from orchestrator.last_resort import BAD_INPUT, FAILED, INTERRUPTED, run_command
+from orchestrator.report import __main__ as report
+
+FILE = re.compile(r"its details are in (\S+orchestrator-error-\S+\.txt)")
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def raising(error: BaseException) -> Callable[..., int]:
+    def command(*_: object) -> int:
+        raise error
+
+    return command
+
+
+def ended(error: BaseException, capsys: pytest.CaptureFixture[str], **options: Any) -> tuple[int, str]:
+    """The exit code and standard error of a command that raises this."""
+    code = run_command(raising(error), **options)
+    return code, capsys.readouterr().err
+
+
+def test_bad_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(StorageError("no such bucket"), capsys) == (BAD_INPUT, "error: no such bucket\n")
+
+
+def test_an_interruption_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(KeyboardInterrupt(), capsys, interrupted="all is kept") == (INTERRUPTED, "\nall is kept\n")
+
+
+def test_a_defect_says_that_it_is_one_where_its_details_lie_and_how_to_report_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, said = ended(RuntimeError("odd\nstate"), capsys)
+    assert code == FAILED
+    assert "this is a defect of the program" in said and "RuntimeError: odd state" in said and "report it" in said
+    assert "Traceback" not in said
+    found = FILE.search(said)
+    assert found is not None
+    details = Path(found.group(1)).read_text()
+    assert "Traceback" in details and "in command" in details and "command: " in details and "numpy " in details
+
+
+def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Traceback" in ended(RuntimeError("odd"), capsys, verbose=True)[1]
+
+
+def test_details_that_can_t_be_written_cost_nothing_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    code, said = ended(RuntimeError("odd"), capsys)
+    assert code == FAILED and "RuntimeError: odd" in said and "--verbose shows them" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "a disk is full"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package torch can't be imported"),
+        (MemoryError(), "the memory is used up"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "the operating system refused something"),
+    ],
+)
+def test_faults_of_the_machine_are_not_called_defects(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = ended(error, capsys)
+    assert code == FAILED and words in said and "defect" not in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "inner", "arguments"),
+    [(run, "_run", []), (report, "_do", ["runs"]), (dashboard, "_serve", []), (export, "_export", [])],
+)
+def test_every_command_ends_here(
+    module: Any, inner: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, inner, raising(LookupError("odd")))
+    assert module.main(arguments) == FAILED
+    said = capsys.readouterr().err
+    assert "LookupError: odd" in said and FILE.search(said) and "Traceback" not in said
+    assert module.main([*arguments, "--verbose"]) == FAILED
+    assert "Traceback" in capsys.readouterr().err

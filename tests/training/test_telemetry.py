@@ -1,0 +1,63 @@
+"""What is measured beside the history: told to whoever watches, and no part of any result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from orchestrator.training.telemetry import EXPERT, measured
+from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
+
+SELECTED: dict[str, Any] = {"guidance": teaching("selected"), "curriculum": pacing("promote")}
+KEPT = {"validation_accuracy": 0.5, "validation_loss": 1.5}
+
+
+def shares(row: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name.startswith(EXPERT)}
+
+
+def test_the_history_holds_none_of_it() -> None:
+    keeper = Keeper()
+    history = learn(training(**SELECTED), keeper).history
+    for row, told in zip(history, keeper.rows, strict=True):
+        assert row.items() <= told.items()
+        assert not {"images_per_second", "waiting_for_data", "kept_validation_accuracy"} & row.keys()
+
+
+def test_experts_share_the_images_since_the_last_validation() -> None:
+    found = measured(KEPT, ["small", "large"], np.array([[6, 0], [1, 3]]), images=10, seconds=2.0, waiting=0.25)
+    assert shares(found) == {"experts/small": 0.7, "experts/large": 0.3}
+    assert (found["images_per_second"], found["waiting_for_data"]) == (5.0, 0.25)
+
+
+def test_a_training_without_a_curriculum_has_no_shares() -> None:
+    assert shares(measured(KEPT, ["only"], np.zeros((1, 1), np.int64), 10, 1.0, 0.0)) == {}
+
+
+def test_the_largest_experts_come_in_last_under_promote() -> None:
+    keeper = Keeper()
+    learn(training(**SELECTED), keeper)
+    told = [list(shares(row).values()) for row in keeper.rows]
+    np.testing.assert_allclose([sum(row) for row in told], 1.0)
+    assert told[0][-1] < told[-1][-1]
+
+
+def test_the_weights_kept_are_the_best_so_far_or_the_last() -> None:
+    for keep, choose in (("best", max), ("last", lambda seen: seen[-1])):
+        keeper = Keeper()
+        history = learn(training(keep=keep), keeper).history
+        seen = [row["validation_accuracy"] for row in history]
+        wanted = [choose(seen[: count + 1]) for count in range(len(seen))]
+        assert [row["kept_validation_accuracy"] for row in keeper.rows] == wanted
+
+
+def test_a_resumed_training_tells_the_same_shares() -> None:
+    whole, killed = Keeper(), Keeper(kill_at=8)
+    learn(training(**SELECTED), whole)
+    try:
+        learn(training(**SELECTED), killed)
+    except Killed:
+        resumed = Keeper(killed.checkpoint)
+        learn(training(**SELECTED), resumed)
+    assert [shares(row) for row in killed.rows + resumed.rows] == [shares(row) for row in whole.rows]
