@@ -16,7 +16,8 @@ from benchmarks.measure import Spread, seconds
 from benchmarks.train_path import job_of
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
-from orchestrator.pipeline.specs import SearchSpec, SpaceSpec
+from orchestrator.pipeline.specs import SearchSpec
+from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 

@@ -16,7 +16,8 @@ from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
-from orchestrator.pipeline.specs import CurriculumSpec, PacingSpec, SearchSpec, SpaceSpec
+from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
+from orchestrator.recipe.choices import PacingSpec, SpaceSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
 from orchestrator.stages import search

@@ -20,7 +20,8 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
-from orchestrator.pipeline.specs import SearchSpec, SpaceSpec, TrainSpec
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec
+from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
 from orchestrator.stages import search, train

@@ -19,7 +19,8 @@ from benchmarks.floor import MEAN, STD
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, OptimizerSpec, TrainSpec
+from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
+from orchestrator.recipe.choices import OptimizerSpec
 from orchestrator.training.data.images import ResidentImages, TrainingData
 from orchestrator.training.guidance.opening import DIFFICULTY, SCORE
 from orchestrator.training.networks import WEIGHTS, new_network

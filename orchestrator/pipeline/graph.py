@@ -14,7 +14,8 @@ from typing import Any
 
 from orchestrator.artifacts.identity import canonical_json
 from orchestrator.pipeline.logit_source import Source
-from orchestrator.pipeline.specs import NetworkSpec, Spec, TrainSpec
+from orchestrator.pipeline.specs import NetworkSpec, TrainSpec
+from orchestrator.recipe.choices import Spec
 from orchestrator.recipe.schema import Recipe
 
 # Raise a kind's version when its code comes to make something else from the same spec.

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.artifacts.store import StorageError, Store
-from orchestrator.pipeline.specs import Precision, Spec
+from orchestrator.recipe.choices import Precision, Spec
 from orchestrator.recipe.schema import Recipe
 
 FILE = "precision.json"

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.paths import checked_uri, folder_name, local_path
-from orchestrator.pipeline.specs import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
+from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
 from orchestrator.recipe.methods import METHODS, MethodName
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

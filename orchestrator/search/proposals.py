@@ -18,7 +18,8 @@ from typing import Any
 
 import optuna
 
-from orchestrator.pipeline.specs import Range, SearchSpec, SpaceSpec, TrainSpec, apply_choice
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec, apply_choice
+from orchestrator.recipe.choices import Range, SpaceSpec
 
 METRIC = "validation_accuracy"
 Record = dict[str, Any]

@@ -155,6 +155,10 @@ class Job:
         """Tell whoever watches how far this stage is."""
         self.board.post(self.name, status | {"node": socket.gethostname()})
 
+    def note(self, part: str, text: str) -> None:
+        """Show a line about a part of the stage that goes wrong beside it."""
+        self.board.post(f"{self.name}: {part}", {"doing": text})
+
     def commit(
         self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1
     ) -> Artifact:

@@ -9,10 +9,10 @@ from typing import Any
 from typing_extensions import Self
 
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.stages.job import Job
 from orchestrator.tracking.names import scalars
 from orchestrator.tracking.servers import TrackedRun, open_run
 from orchestrator.tracking.tensorboard import Curves
+from orchestrator.tracking.training import TrackedTraining
 
 
 class Logbook:
@@ -27,7 +27,7 @@ class Logbook:
         folder: where its curves go, below ``logs`` of the storage; by default named by the stage and its identity.
     """
 
-    def __init__(self, job: Job, spec: TrainSpec, folder: str | None = None) -> None:
+    def __init__(self, job: TrackedTraining, spec: TrainSpec, folder: str | None = None) -> None:
         self.job, self.spec = job, spec
         self.curves = Curves(job, spec, folder or f"{job.name}/{job.short_identity}")
         self.tracked: TrackedRun | None = None
@@ -70,4 +70,4 @@ class Logbook:
             self._say("tracking", f"no longer sent to {self.job.tracking.to}: {why[0]}")
 
     def _say(self, part: str, what: str) -> None:
-        self.job.board.post(f"{self.job.name}: {part}", {"doing": f"{what}; the training itself goes on"})
+        self.job.note(part, f"{what}; the training itself goes on")

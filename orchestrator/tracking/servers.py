@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from orchestrator.artifacts.addresses import address
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.stages.job import Job
 from orchestrator.tracking.names import ACCURACY, Value, hyperparameters, place
 from orchestrator.tracking.settings import Tracking, quiet_clients
+from orchestrator.tracking.training import TrackedTraining
 
 
 class TrackedRun(Protocol):
@@ -30,13 +30,13 @@ class TrackedRun(Protocol):
         ...
 
 
-def open_run(tracking: Tracking, job: Job, spec: TrainSpec) -> TrackedRun:
+def open_run(tracking: Tracking, job: TrackedTraining, spec: TrainSpec) -> TrackedRun:
     """The training's run: a new one, or the one that an interrupted training has left."""
     quiet_clients()
     return MlflowRun(tracking, job, spec) if tracking.to == "mlflow" else WandbRun(tracking, job, spec)
 
 
-def parameters(job: Job, spec: TrainSpec) -> dict[str, Value]:
+def parameters(job: TrackedTraining, spec: TrainSpec) -> dict[str, Value]:
     """What a run is found and compared by: the hyper-parameters, and the rest of how it was trained."""
     return hyperparameters(job.name, spec) | {
         "network": spec.network.name,
@@ -54,7 +54,7 @@ def parameters(job: Job, spec: TrainSpec) -> dict[str, Value]:
     }
 
 
-def tags(job: Job) -> dict[str, str]:
+def tags(job: TrackedTraining) -> dict[str, str]:
     """Where the run belongs; ``artifact`` is the folder of what it makes."""
     where = place(job.name)
     found = {"identity": job.identity, "kind": where.kind}
@@ -66,7 +66,7 @@ def tags(job: Job) -> dict[str, str]:
 class MlflowRun:
     """A run of MLflow, through its client: the fluent interface allows one run a process at a time."""
 
-    def __init__(self, tracking: Tracking, job: Job, spec: TrainSpec) -> None:
+    def __init__(self, tracking: Tracking, job: TrackedTraining, spec: TrainSpec) -> None:
         from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
@@ -102,7 +102,7 @@ class MlflowRun:
 class WandbRun:
     """A run of Weights & Biases. Its client leaves out steps that the server has already."""
 
-    def __init__(self, tracking: Tracking, job: Job, spec: TrainSpec) -> None:
+    def __init__(self, tracking: Tracking, job: TrackedTraining, spec: TrainSpec) -> None:
         import wandb
 
         about = tags(job)

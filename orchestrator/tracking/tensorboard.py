@@ -13,9 +13,9 @@ from tensorboardX import SummaryWriter
 from tensorboardX.proto.summary_pb2 import Summary as WriterSummary
 
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.stages.job import Job
 from orchestrator.tracking import hparams
 from orchestrator.tracking.names import hyperparameters, place, scalars
+from orchestrator.tracking.training import TrackedTraining
 
 
 class Curves:
@@ -30,7 +30,7 @@ class Curves:
         folder: where its files go, below ``logs``.
     """
 
-    def __init__(self, job: Job, spec: TrainSpec, folder: str) -> None:
+    def __init__(self, job: TrackedTraining, spec: TrainSpec, folder: str) -> None:
         self.job, self.spec, self.store = job, spec, job.store
         self.parts = ("logs", *folder.split("/"))
         self.in_table = place(job.name).kind in ("student", "trial")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from orchestrator.pipeline.specs import OptimizerSpec
+from orchestrator.recipe.choices import OptimizerSpec
 
 
 def learning_rate(spec: OptimizerSpec, step: int, steps: int) -> float:

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from orchestrator.pipeline.specs import NetworkSpec, OptimizerSpec, Precision
+from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.recipe.choices import OptimizerSpec, Precision
 from orchestrator.training import optim
 from orchestrator.training.networks import new_network
 

@@ -12,7 +12,7 @@ from orchestrator.pipeline import precision_choice
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.plan import plan
 from orchestrator.pipeline.precision_choice import PrecisionChoice
-from orchestrator.pipeline.specs import Precision
+from orchestrator.recipe.choices import Precision
 from tests.examples import identities, tiny
 
 AUTO = tiny("training.precision=auto")

@@ -8,16 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.pipeline.specs import (
-    CurriculumSpec,
-    GuidanceSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    PacingSpec,
-    SearchSpec,
-    SpaceSpec,
-    TrainSpec,
-)
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
+from orchestrator.recipe.choices import OptimizerSpec, PacingSpec, SpaceSpec
 from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
 
 STEPS = 400

@@ -16,7 +16,8 @@ from curricula.curriculum import Curriculum
 from curricula.difficulty import rank
 from orchestrator import datasets
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
-from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, OptimizerSpec, PacingSpec, TrainSpec
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
+from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.training.data.images import ResidentImages, TrainingData
 from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.guidance.opening import make_pacing

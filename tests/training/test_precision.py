@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from orchestrator.pipeline.specs import NetworkSpec, OptimizerSpec
+from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.recipe.choices import OptimizerSpec
 from orchestrator.training import precision
 from orchestrator.training.precision import StepTimes, autocast, kind_of_machine, measure
 

@@ -15,7 +15,8 @@ from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
-from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, PacingSpec, TrainSpec
+from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
+from orchestrator.recipe.choices import PacingSpec
 from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.networks import WEIGHTS, load_network
 
