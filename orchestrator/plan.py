@@ -5,13 +5,13 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from orchestrator import own_code, source
 from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.file_hash import file_hash
 from orchestrator.graph import Expert, Final, Plan, Stage
-from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe, RecipeError
+from orchestrator.recipe import CurriculumRecipe, LadderNetwork, Recipe
 from orchestrator.specs import (
     CurriculumSpec,
     EvaluateSpec,
@@ -107,7 +107,7 @@ class _Planner:
                 f"pretrained/{entry.name}",
                 PretrainedSpec(
                     network=network,
-                    sha256=_file_hash(entry.weights),
+                    sha256=file_hash(entry.weights),
                     precision=self.recipe.training.precision,
                     threads=self.recipe.resources.cpus,
                 ),
@@ -334,16 +334,3 @@ class _Planner:
 def _role(score: Stage) -> str:
     """A score's role as an input: ``score`` the main one's, ``score:<...>`` another's."""
     return score.name.replace("/", ":")
-
-
-def _file_hash(path: str) -> str:
-    place = Path(path).expanduser()
-    try:
-        if place.is_file() or not place.exists():
-            with open(place, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-        reason = getattr(error, "strerror", None) or error
-        raise RecipeError(f"ladder.networks: weights file {path} can't be read: {reason}") from error
-    kind = "a folder" if place.is_dir() else "no plain file"  # to read a pipe would wait without end
-    raise RecipeError(f"ladder.networks: weights {path} is {kind}; name a .safetensors file")

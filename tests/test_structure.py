@@ -23,6 +23,7 @@ LIGHT = [
     "wording.py",
     "graph.py",
     "plan.py",
+    "file_hash.py",
     "artifacts.py",
     "schedule.py",
     "states.py",
