@@ -18,6 +18,7 @@ import ray
 from orchestrator.artifacts import Artifact, Store
 from orchestrator.graph import Failure, Stage
 from orchestrator.interruption import Interruption
+from orchestrator.last_resort import keep_details
 from orchestrator.progress.state import Progress
 from orchestrator.recipe import Recipe
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError, storage_faults
@@ -278,6 +279,10 @@ def failures_table(failures: list[Failure]) -> str:
     for failure in own:
         first, *rest = (failure.error or "").splitlines()
         lines.append(f"  {failure.stage}: {first}")
+        if "Traceback (most recent call last)" in (failure.error or ""):
+            rest = [
+                f"not expected: a defect of the program or of user-defined code; {keep_details(failure.error or '')}"
+            ]
         lines += [f"    {line}" for line in rest]
         blocked = sorted({item.stage for item in failures if item.blocked_by == failure.stage})
         if blocked:
