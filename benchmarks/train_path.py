@@ -20,6 +20,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.recipe.schema import Resources
@@ -81,8 +82,7 @@ def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[st
     """A stage over the inputs; ``number`` tells it from others of its kind."""
     return Job(
         kind=kind, name=kind, identity=f"{kind}-{number:08d}{0:012d}", spec=spec.model_dump(mode="json"),
-        settings={"role": "ladder", "workers": 1}, inputs=inputs, storage=folder, dataset_root="",
-        resources=Resources(),
+        inputs=inputs, storage=folder, dataset_root="", resources=Resources(), placement=Placement("ray_train"),
     )  # fmt: skip
 
 

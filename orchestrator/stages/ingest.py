@@ -19,7 +19,7 @@ import ray.data
 
 from orchestrator import datasets
 from orchestrator.artifacts.store import Artifact
-from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
+from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode
 from orchestrator.datasets.folders import printable
 from orchestrator.stages.job import Job, StageError
@@ -38,7 +38,8 @@ def run(job: Job) -> Artifact:
     """
     start = time.time()
     # Absolute: this process may work in another folder than the command that was given.
-    recipe = DatasetRecipe.model_validate(job.settings["dataset"] | {"root": job.dataset_root})
+    assert job.facts.dataset is not None, "an ingest without a data set"
+    recipe = job.facts.dataset.model_copy(update={"root": job.dataset_root})
     job.say(doing="reading")
     try:
         loaded = datasets.load(recipe)

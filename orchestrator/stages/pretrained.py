@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 from orchestrator.artifacts.store import Artifact, file_sha256
 from orchestrator.pipeline.specs import PretrainedSpec
@@ -30,7 +29,8 @@ def run(job: Job) -> Artifact:
     start = time.time()
     spec = PretrainedSpec.from_plain(job.spec)
     set_up_process(spec.threads)
-    device, folder, path = single_device(job), job.folders()["data"], Path(job.settings["path"])
+    device, folder, path = single_device(job), job.folders()["data"], job.facts.weights
+    assert path is not None, "a pretrained stage without a file of weights"
     class_names = json.loads((folder / "dataset.json").read_text())["class_names"]
     try:
         if file_sha256(path) != spec.sha256:

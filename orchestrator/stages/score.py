@@ -121,7 +121,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in range(0, count, CHUNK)]
     dataset = ray.data.from_items(chunks, override_num_blocks=len(chunks))
     ask: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": spec.threads}
-    workers, gpus = _workers(job, count), job.resources.student_gpus
+    workers, gpus = _workers(job, count), job.placement.gpus
     if gpus:
         pool = ray.data.ActorPoolStrategy(size=workers)
         return dataset.map_batches(Scorer, fn_constructor_args=(job,), compute=pool, num_gpus=gpus, **ask)
@@ -130,7 +130,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
 
 
 def _workers(job: Job, count: int) -> int:
-    return min(job.settings["workers"], -(-count // CHUNK))
+    return min(job.placement.workers, -(-count // CHUNK))
 
 
 _scorer: Scorer | None = None  # of this process

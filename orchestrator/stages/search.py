@@ -8,6 +8,7 @@ Files of the artifact: ``search.json`` with every trial and the best one.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -220,7 +221,8 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     """One trial: a student of the search, in a process that may have done others."""
     began = time.monotonic() - start_up_seconds()
     spec = TrainSpec.from_plain(config["training"])
-    trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
+    facts = dataclasses.replace(job.facts, part="trial")
+    trial = dataclasses.replace(job, identity=config["identity"], name=f"{job.name}/{config['name']}", facts=facts)
     try:
         with (
             storage_faults(job.storage),
@@ -249,8 +251,8 @@ def _trial(config: dict[str, Any], job: Job) -> None:
 
 
 def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
-    resources = job.resources
-    ask = {"CPU": resources.cpus} | ({"GPU": resources.student_gpus} if resources.student_gpus else {})
+    placement = job.placement
+    ask = {"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {})
     # Else Tune adds TensorBoard files of its own to those of the trials' logbooks.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     scheduler = None

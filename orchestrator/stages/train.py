@@ -52,11 +52,11 @@ def run(job: Job) -> Artifact:
 
 
 def single_device(job: Job) -> torch.device:
-    """Where a process that works alone computes: on the GPU that it asked Ray for, else on the CPU.
+    """Returns the device of a single-worker process: the GPU that it asked Ray for, else the CPU.
 
-    Not on any GPU that torch sees: Ray hides none from a process that asked for none.
+    Not any GPU that torch sees: Ray hides none from a process that asked for none.
     """
-    return torch.device("cuda" if job.resources.student_gpus else "cpu")
+    return torch.device("cuda" if job.placement.gpus else "cpu")
 
 
 def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, device: torch.device) -> Trained:
@@ -72,7 +72,7 @@ def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, devi
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
             device=device, decoders=max(2, job.resources.cpus),
         )  # fmt: skip
-        guidance = open_guidance(spec, folders, job.input_networks(), device)
+        guidance = open_guidance(spec, folders, job.networks_of(spec.guidance.experts), device)
         network = new_network(spec.network, spec.seed)
         return train(spec, network, data, guidance, device=device, observer=observer, world=world)
     except (TrainingDivergedError, ValueError) as error:
@@ -144,7 +144,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     except ray.exceptions.GetTimeoutError:
         missing = {"too_early": True}
     # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
-    device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
+    device = ray.train.torch.get_device() if job.placement.gpus else torch.device("cpu")
     if world.any(bool(missing), device):  # each has a clock of its own
         return missing or {"too_early": True}
     ready = time.monotonic()
@@ -221,7 +221,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
 
     from orchestrator.stages.controller_cost import Leading
 
-    resources = job.resources
+    placement = job.placement
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]  # may return a value since Train v2
         train_loop_config={
@@ -231,9 +231,9 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             "start_up": start_up_seconds(),
         },
         scaling_config=ScalingConfig(
-            num_workers=job.settings["workers"],
-            use_gpu=resources.gpus > 0,
-            resources_per_worker={"CPU": resources.cpus} | ({"GPU": resources.gpus} if resources.gpus else {}),
+            num_workers=placement.workers,
+            use_gpu=placement.gpus > 0,
+            resources_per_worker={"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {}),
         ),
         run_config=RunConfig(
             name=job.identity,

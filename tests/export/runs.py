@@ -67,9 +67,9 @@ def finish(wanted: Recipe, store: Store) -> Plan:
     made: dict[str, Artifact] = {}
     for stage in planned.stages:
         job = Job(
-            stage.kind, stage.name, stage.identity, stage.spec.model_dump(mode="json"), stage.settings,
+            stage.kind, stage.name, stage.identity, stage.spec.model_dump(mode="json"),
             {role: made[upstream.identity] for role, upstream in stage.inputs}, store.uri, wanted.dataset.root,
-            wanted.resources,
+            wanted.resources, stage.placement, stage.facts,
         )  # fmt: skip
         made[stage.identity] = {"ingest": ingested, "train": trained, "evaluate": evaluated}[stage.kind](job, stage)
     report.write(planned, store, made, reused=set(), sizes=check_networks(wanted, data))
@@ -86,14 +86,16 @@ def evaluated(job: Job, _: Stage) -> Artifact:
 
 def ingested(job: Job, stage: Stage) -> Artifact:
     """The ingest stage without its check of every image, the one thing of it that needs Ray."""
-    loaded = datasets.load(datasets.DatasetRecipe.model_validate(stage.settings["dataset"]))
+    recipe = stage.facts.dataset
+    assert recipe is not None
+    loaded = datasets.load(recipe)
     keep, classes = np.ones(len(loaded.labels), bool), len(loaded.class_names)
     counts = {name: int((loaded.subset == part).sum()) for part, name in enumerate(("train", "validation", "test"))}
     about: dict[str, Any] = {
         "classes": classes,
         "class_names": list(loaded.class_names),
         "counts": counts | {"skipped": 0},
-        "image_size": stage.settings["dataset"]["image_size"],
+        "image_size": recipe.image_size,
     }
     with job.store.scratch() as scratch:
         if isinstance(loaded, ArrayImages):

@@ -169,8 +169,8 @@ def test_time_at_work_is_counted_once_where_stages_overlap(whole: Made) -> None:
 
 def test_time_spent_is_added_up_over_the_ladder_s_trainings_and_over_the_students(whole: Made) -> None:
     content, text = written(*whole)
-    ladder = sum(stage.settings.get("role") == "ladder" for stage in whole[0].stages)
-    students = sum(stage.settings.get("role") == "single" for stage in whole[0].stages)
+    ladder = sum(stage.placement.launch == "ray_train" for stage in whole[0].stages)
+    students = sum(stage.kind == "train" for stage in whole[0].stages) - ladder
     assert content["spent"] == {
         "ladder": {"data": 0.5 * ladder, "compute": 1.5 * ladder},
         "students": {"data": 0.5 * students, "compute": 1.5 * students},

@@ -102,6 +102,7 @@ def stage_row(
     return {
         "name": stage.name,
         "kind": stage.kind,
+        "part": stage.facts.part,
         "id": stage.identity,
         "reused": stage.identity in reused,
         "start": artifact.start if artifact else None,
@@ -154,6 +155,7 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: list[dict[st
     rows.append(
         {
             "name": names[-1],
+            "network": names[-1],
             "role": "student",
             **size_of.get(names[-1], {"parameters": None, "multiply_adds": None}),
             # The student on labels alone; how each method does stands under "methods".
@@ -170,6 +172,7 @@ def _network(
     tested = artifacts.get(planned.evaluations[expert.label].identity)
     return {
         "name": expert.label,
+        "network": expert.network.name,
         "role": role,
         **size_of.get(expert.network.name, {"parameters": None, "multiply_adds": None}),
         "validation_accuracy": tested.results["validation_accuracy"] if tested else None,

@@ -54,7 +54,7 @@ def spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, 
     for stage in planned.stages:
         artifact = artifacts.get(stage.identity)
         if stage.kind == "train" and artifact:
-            sums = found["ladder" if stage.settings["role"] == "ladder" else "students"]
+            sums = found["ladder" if stage.placement.launch == "ray_train" else "students"]
             for doing, seconds in artifact.results.get("spent", {}).items():
                 sums[doing] = sums.get(doing, 0.0) + seconds
     return found

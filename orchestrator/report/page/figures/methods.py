@@ -164,7 +164,7 @@ def capacity(
     for row in networks:
         if row["role"] == "student" or row["parameters"] is None or row["test_accuracy"] is None:
             continue
-        colour = colours.get(row["name"].partition("@")[0], QUIET)
+        colour = colours.get(row.get("network", row["name"]), QUIET)
         another = row["role"] == "ta of another topology"
         data.append(
             {
