@@ -23,7 +23,7 @@ from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import interleave, ratios
 from orchestrator.report.markdown import table
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.guidance.inference import ready_to_teach
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network

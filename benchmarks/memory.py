@@ -14,7 +14,7 @@ import torch
 from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.report.markdown import table
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.experts import Guidance
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process

@@ -12,7 +12,7 @@ from benchmarks.measure import interleave, ratios
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.report.markdown import table
 from orchestrator.training.data.images import TrainingData
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.experts import Guidance
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process

@@ -27,7 +27,7 @@ from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
 from orchestrator.training.data.images import load
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.experts import Guidance
 from orchestrator.training.loop import train as loop
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process

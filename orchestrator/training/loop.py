@@ -31,7 +31,7 @@ from orchestrator.training.data.loader import Loader, StepGroup
 from orchestrator.training.device import to_device
 from orchestrator.training.evaluation import evaluate, not_finite
 from orchestrator.training.guidance import losses
-from orchestrator.training.guidance.guidance import Guidance, Shown
+from orchestrator.training.guidance.experts import Guidance, Shown
 from orchestrator.training.pace import Pace, Timing
 from orchestrator.training.precision import autocast
 from orchestrator.training.running_metrics import Sums

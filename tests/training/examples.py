@@ -19,7 +19,7 @@ from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetR
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.training.data.images import ResidentImages, TrainingData
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.guidance.opening import make_pacing
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network

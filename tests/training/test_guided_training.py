@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from orchestrator.pipeline.specs import CurriculumSpec
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.experts import Guidance
 from orchestrator.training.loop import Trained
 from orchestrator.training.networks import new_network
 from orchestrator.training.telemetry import EXPERT

@@ -21,7 +21,7 @@ from orchestrator.training.data.folds import folds_of, training_images
 from orchestrator.training.data.images import Images
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import evaluate
-from orchestrator.training.guidance.guidance import OnlineExperts
+from orchestrator.training.guidance.experts import OnlineExperts
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
 from tests.training.examples import (

@@ -17,7 +17,7 @@ from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, Guidance, OnlineExperts
 from orchestrator.training.networks import WEIGHTS, load_network
 
 SCORE = "score.json"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from orchestrator.pipeline.specs import GuidanceSpec
-from orchestrator.training.guidance.guidance import CachedExperts, Guidance, OnlineExperts, Shown
+from orchestrator.training.guidance.experts import CachedExperts, Guidance, OnlineExperts, Shown
 from tests.training.examples import (
     CLASSES,
     CPU,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from orchestrator.training.guidance import losses
-from orchestrator.training.guidance.guidance import OnlineExperts, Shown
+from orchestrator.training.guidance.experts import OnlineExperts, Shown
 from tests.training.examples import CPU, LADDER, expert_network
 
 

@@ -17,7 +17,7 @@ from curricula.difficulty import log_softmax, rank
 from curricula.pacing import FAMILIES
 from curricula.selection import strata
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.training.guidance.guidance import CachedExperts, OnlineExperts, Shown
+from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts, Shown
 from orchestrator.training.guidance.opening import Scores, build_curriculum, make_pacing, open_guidance
 from tests.training.examples import (
     CLASSES,
