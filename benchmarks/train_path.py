@@ -28,7 +28,7 @@ from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
 from orchestrator.training.data.images import load
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train as loop
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -74,7 +74,7 @@ def _bare_here(spec: TrainSpec, job: Job) -> float:
         decoders=1,
     )  # fmt: skip
     network = new_network(spec.network, spec.seed)
-    trained = loop(spec, network, data, Guidance(spec.guidance), device=device, observer=workload.Silent())
+    trained = loop(spec, network, data, new_teaching(spec.guidance), device=device, observer=workload.Silent())
     return _steady(trained.history)
 
 

@@ -24,7 +24,7 @@ from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.data.images import load
-from orchestrator.training.guidance.opening import open_guidance
+from orchestrator.training.guidance.opening import open_teaching
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
 from orchestrator.training.networks import WEIGHTS, new_network
 from orchestrator.training.process import set_up_process
@@ -72,9 +72,9 @@ def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, devi
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
             device=device, decoders=max(2, job.resources.cpus),
         )  # fmt: skip
-        guidance = open_guidance(spec, folders, job.networks_of(spec.guidance.experts), device)
+        teaching = open_teaching(spec, folders, job.networks_of(spec.guidance.experts), device)
         network = new_network(spec.network, spec.seed)
-        return train(spec, network, data, guidance, device=device, observer=observer, world=world)
+        return train(spec, network, data, teaching, device=device, observer=observer, world=world)
     except (TrainingDivergedError, ValueError) as error:
         raise StageError(f"{error}") from error
 

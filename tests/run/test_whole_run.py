@@ -12,7 +12,7 @@ import torch
 
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.data.images import load
-from orchestrator.training.guidance.guidance import ready_to_teach
+from orchestrator.training.guidance.experts import ready_to_teach
 from orchestrator.training.networks import WEIGHTS, load_network
 from tests.run.conftest import TINY, Finished, Place, copy_of
 

@@ -1,4 +1,4 @@
-"""Guidance from artifacts: opens experts and stored logits, and builds the curriculum from the scored difficulty."""
+"""Teaching from artifacts: opens experts and stored logits, and builds the curriculum from the scored difficulty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
+from orchestrator.training.guidance.kinds import new_teaching
+from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.networks import WEIGHTS, load_network
 
 SCORE = "score.json"
@@ -87,13 +89,16 @@ def build_curriculum(
     return curriculum, selection.strata(ranks, len(experts))
 
 
-def open_guidance(
+def open_teaching(
     spec: TrainSpec, folders: Mapping[str, Path], networks: Mapping[str, NetworkSpec], device: torch.device
-) -> Guidance:
-    """The guidance of a training.
+) -> Teaching:
+    """Returns the teaching of a training, with its experts and its curriculum.
 
-    ``folders`` are its inputs by role (``expert:<name>``, ``score``, ``score:<topology>``); ``networks`` says what
-    each online expert is.
+    Args:
+        spec: the training.
+        folders: folders of its inputs by role (``expert:<name>``, ``score``, ``score:<topology>``).
+        networks: the network of each expert that runs beside the student.
+        device: where experts run, or their stored logits are put.
     """
     wanted = spec.guidance.experts
     scores = Scores({role: folder for role, folder in folders.items() if role.startswith("score")})
@@ -104,6 +109,6 @@ def open_guidance(
     elif spec.guidance.source == "cached":
         experts = CachedExperts([scores.views(name) for name in wanted], device)
     if spec.curriculum is None:
-        return Guidance(spec.guidance, experts, seed=spec.seed)
+        return new_teaching(spec.guidance, experts, seed=spec.seed)
     curriculum, strata = build_curriculum(spec.curriculum, wanted, scores)
-    return Guidance(spec.guidance, experts, curriculum, strata, spec.seed)
+    return new_teaching(spec.guidance, experts, curriculum, strata, spec.seed)

@@ -17,8 +17,8 @@ from curricula.difficulty import log_softmax, rank
 from curricula.pacing import FAMILIES
 from curricula.selection import strata
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.training.guidance.guidance import CachedExperts, OnlineExperts, Shown
-from orchestrator.training.guidance.opening import Scores, build_curriculum, make_pacing, open_guidance
+from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts, Shown
+from orchestrator.training.guidance.opening import Scores, build_curriculum, make_pacing, open_teaching
 from tests.training.examples import (
     CLASSES,
     CPU,
@@ -195,36 +195,36 @@ class TestOpenGuidance:
     NETWORKS = {name: network_spec(network) for name, network in LADDER.items()}  # noqa: RUF012
 
     def test_labels_open_nothing(self) -> None:
-        guidance = open_guidance(training(), {}, {}, CPU)
-        assert guidance.experts is None
-        assert guidance.curriculum is None
-        assert guidance.logits(shown(0), 0, 0.0) is None
+        opened = open_teaching(training(), {}, {}, CPU)
+        assert opened.experts is None
+        assert opened.curriculum is None
+        assert opened.target(shown(0), 0, 0.0) is None
 
     @pytest.mark.parametrize("kind", ["single", "dense", "selected"])
     def test_online_and_cached_guidance_open_to_the_same_logits(self, kind: str, folders: dict[str, Path]) -> None:
         curriculum = pacing("promote") if kind == "selected" else None
         online, cached = (
-            open_guidance(training(guidance=teaching(kind, source), curriculum=curriculum), folders, self.NETWORKS, CPU)
+            open_teaching(training(guidance=teaching(kind, source), curriculum=curriculum), folders, self.NETWORKS, CPU)
             for source in ("online", "cached")
         )
         assert isinstance(online.experts, OnlineExperts)
         assert isinstance(cached.experts, CachedExperts)
         for view in range(VIEWS):
-            found, wanted = (it.logits(shown(view), view, 0.6) for it in (cached, online))
+            found, wanted = (it.target(shown(view), view, 0.6) for it in (cached, online))
             assert found is not None
             assert wanted is not None
             assert found.shape[-1] == CLASSES
             torch.testing.assert_close(found.float(), wanted, rtol=2e-3, atol=2e-3)
-        np.testing.assert_array_equal(online.taught, cached.taught)
-        assert online.taught.sum() == (5 * VIEWS if kind == "selected" else 0)
+        np.testing.assert_array_equal(online.assignment_counts, cached.assignment_counts)
+        assert online.assignment_counts.sum() == (5 * VIEWS if kind == "selected" else 0)
 
     def test_a_students_experts_may_be_some_of_those_scored(self, folders: dict[str, Path]) -> None:
         spec = training(guidance=teaching("single", "cached", ["large"]))
-        found = open_guidance(spec, folders, {}, CPU).logits(shown(1), 0, 0.0)
+        found = open_teaching(spec, folders, {}, CPU).target(shown(1), 0, 0.0)
         assert found is not None
         np.testing.assert_array_equal(found.numpy(), stored_logits("large", VIEWS)[1, shown(1).numbers])
 
     def test_an_experts_weights_that_do_not_fit_are_named(self, folders: dict[str, Path]) -> None:
         networks = self.NETWORKS | {"large": network_spec("plain_cnn_2")}
         with pytest.raises(ValueError, match=r"large/weights\.safetensors can't be loaded into plain_cnn_2"):
-            open_guidance(training(guidance=teaching("dense")), folders, networks, CPU)
+            open_teaching(training(guidance=teaching("dense")), folders, networks, CPU)
