@@ -12,14 +12,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from orchestrator.artifacts import dataset, scores, trained, trials
 from orchestrator.artifacts.identity import canonical_json
 from orchestrator.pipeline.logit_source import Source
 from orchestrator.pipeline.specs import NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Spec
 from orchestrator.recipe.schema import Recipe
 
-# Raise a kind's version when its code comes to make something else from the same spec.
-FORMATS = {"ingest": 1, "train": 2, "pretrained": 2, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
+# The version of each kind of stage, and of a search's trials; that of a kind with files stands beside their format.
+FORMATS = {
+    "ingest": dataset.VERSION,
+    "train": trained.VERSION,
+    "pretrained": trained.PRETRAINED_VERSION,
+    "score": scores.VERSION,
+    "search": trials.VERSION,
+    "trial": trials.TRIAL_VERSION,
+    "evaluate": 1,
+}
 
 
 @dataclass(frozen=True)
