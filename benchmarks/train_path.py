@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +18,9 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import Spread
+from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import read_history
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
@@ -89,7 +91,7 @@ def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[st
 def _ray_train(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
     job = job_of("train", spec.model_copy(update={"seed": number}), folder, {}, number)
     artifact = train.run_ladder(job, {role: (role, item) for role, item in inputs.items()})
-    return _steady(json.loads(Path(folder, "artifacts", artifact.identity, "history.json").read_text()))
+    return _steady(read_history(StoredFiles(Store(folder), artifact.identity)))
 
 
 def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
@@ -104,6 +106,6 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
     return _steady([json.loads(line) for line in reports.read_text().splitlines()])
 
 
-def _steady(history: Sequence[dict[str, Any]]) -> float:
+def _steady(history: Sequence[Mapping[str, Any]]) -> float:
     """Seconds from the first validation to the last."""
     return float(history[-1]["seconds"] - history[0]["seconds"])

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from orchestrator.artifacts import dataset, scores, trained, trials
 from orchestrator.pipeline.placement import Part
 
 Results = Mapping[str, Any]
-TRIAL_FORMAT = 2  # of a search's trials, which are stored apart; raised as a kind's
+TRIAL_FORMAT = trials.TRIAL_VERSION
 
 
 class Look(NamedTuple):
@@ -61,20 +62,25 @@ def _validation(results: Results) -> str:
 
 _ROWS = (
     Kind(
-        "ingest", "orchestrator.stages.ingest:run", 1, Look("ingest", "#8c8c8c"), _counts, ends_soon=True,
+        "ingest", "orchestrator.stages.ingest:run", dataset.VERSION, Look("ingest", "#8c8c8c"), _counts,
+        ends_soon=True,
     ),
     Kind(
-        "train", "orchestrator.stages.train:run", 2, Look("train", "#0072b2"), _validation, takes_slots=True,
+        "train", "orchestrator.stages.train:run", trained.VERSION, Look("train", "#0072b2"), _validation,
+        takes_slots=True,
         ray_train="orchestrator.stages.train:run_ladder",
         looks=(("student", Look("student", "#56b4e9", "final students")),),
     ),
-    Kind("pretrained", "orchestrator.stages.pretrained:run", 2, Look("pretrained", "#9467bd"), _validation),
     Kind(
-        "score", "orchestrator.stages.score:run", 3, Look("score", "#009e73"),
+        "pretrained", "orchestrator.stages.pretrained:run", trained.PRETRAINED_VERSION, Look("pretrained", "#9467bd"),
+        _validation,
+    ),
+    Kind(
+        "score", "orchestrator.stages.score:run", scores.VERSION, Look("score", "#009e73"),
         lambda results: f"{results['images']:,} images, {results['views']} views stored", takes_slots=True,
     ),
     Kind(
-        "search", "orchestrator.stages.search:run", 2, Look("search", "#d55e00"),
+        "search", "orchestrator.stages.search:run", trials.VERSION, Look("search", "#d55e00"),
         lambda results: f"best validation {results['best']['validation_accuracy']:.1%}", takes_slots=True,
     ),
     Kind(

@@ -1,23 +1,24 @@
 """train: one network. Networks of the ladder through Ray Train; single-worker students in the stage's own process.
 
-Files of the artifact: ``weights.safetensors``, ``history.json`` (a row per validation), ``taught.npy`` (images by
-stratum and expert), and ``learned_step.npy`` where it was recorded.
+The artifact's files are those of ``artifacts/trained.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
+from orchestrator.artifacts import dataset, trials
+from orchestrator.artifacts import trained as files
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import TrainSpec, apply_choice
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
@@ -26,7 +27,7 @@ from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.data.images import load
 from orchestrator.training.guidance.opening import open_teaching
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
-from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import write_safetensors
 from orchestrator.training.world import World
@@ -84,8 +85,7 @@ def chosen_spec(job: Job) -> TrainSpec:
     spec = TrainSpec.from_plain(job.spec)
     if not spec.searched:
         return spec
-    best = json.loads((job.folders()["search"] / "search.json").read_text())["best"]
-    return apply_choice(spec, best["config"])
+    return apply_choice(spec, trials.read_best_config(FolderFiles(job.folders()["search"])))
 
 
 def results_of(trained: Trained) -> dict[str, Any]:
@@ -108,12 +108,9 @@ def _commit(
     job: Job, spec: TrainSpec, trained: Trained, world: World, start: float, slot_seconds: float | None = None
 ) -> Artifact:
     with job.store.scratch() as scratch:
-        about = json.loads((job.folders()["data"] / "dataset.json").read_text())
-        write_safetensors(scratch / WEIGHTS, trained.weights, about["class_names"])
-        (scratch / "history.json").write_text(json.dumps(trained.history))
-        np.save(scratch / "taught.npy", trained.taught)
-        if trained.learned_step is not None:
-            np.save(scratch / "learned_step.npy", trained.learned_step)
+        about = dataset.read_about(FolderFiles(job.folders()["data"]))
+        write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
+        files.write(scratch, trained.history, trained.taught, trained.learned_step)
         results = results_of(trained) | {
             "weights_sha256": hashlib.sha256((scratch / WEIGHTS).read_bytes()).hexdigest(),
             "workers": world.size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from PIL import Image
 
 from orchestrator import datasets, report
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.datasets import ArrayImages
 from orchestrator.execution.preflight import check_networks
 from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.plan import plan
@@ -89,20 +88,7 @@ def ingested(job: Job, stage: Stage) -> Artifact:
     recipe = stage.facts.dataset
     assert recipe is not None
     loaded = datasets.load(recipe)
-    keep, classes = np.ones(len(loaded.labels), bool), len(loaded.class_names)
-    counts = {name: int((loaded.subset == part).sum()) for part, name in enumerate(("train", "validation", "test"))}
-    about: dict[str, Any] = {
-        "classes": classes,
-        "class_names": list(loaded.class_names),
-        "counts": counts | {"skipped": 0},
-        "image_size": recipe.image_size,
-    }
     with job.store.scratch() as scratch:
-        if isinstance(loaded, ArrayImages):
-            about |= ingest._write_arrays(scratch, loaded, keep, loaded.subset)
-        else:
-            about |= ingest._write_files(scratch, loaded, keep)
-        np.save(scratch / "labels.npy", loaded.labels)
-        np.save(scratch / "subset.npy", loaded.subset)
-        (scratch / "dataset.json").write_text(json.dumps(about))
-        return job.commit(scratch, job.began, {"counts": about["counts"], "classes": classes})
+        keep = np.ones(len(loaded.labels), bool)
+        about = ingest.write(scratch, loaded, keep, datasets.describe(recipe), [], recipe.white_level)
+        return job.commit(scratch, job.began, {"counts": dataclasses.asdict(about.counts), "classes": about.classes})

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import report
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import ASSIGNMENTS
 from orchestrator.recipe.schema import Recipe
 from orchestrator.report.content.makespan import schedule
 from tests.artifacts.stores import remote
@@ -151,7 +152,7 @@ def test_shares_of_experts_are_summed_over_seeds_and_each_stratum_s_add_up_to_on
     artifacts = make_artifacts(chosen, store)
     counts = ([[3, 1, 0], [0, 4, 0], [0, 0, 0]], [[1, 1, 2], [0, 4, 0], [0, 0, 0]])
     for final, count in zip(chosen.finals, counts, strict=False):
-        np.save(tmp_path / "artifacts" / final.train.identity / "taught.npy", np.array(count))
+        np.save(tmp_path / "artifacts" / final.train.identity / ASSIGNMENTS, np.array(count))
     found = written(chosen, store, artifacts)[0]["experts_by_stratum"]
     assert found["experts"] == ["plain_cnn_4", "plain_cnn_6", "plain_cnn_8"]
     assert found["methods"] == {"ces_kd": [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]}

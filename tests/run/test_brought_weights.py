@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import pretrained, score
 from orchestrator.stages.job import Job, StageError
-from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.networks import new_network
 from orchestrator.training.weights.files import read_safetensors
 from tests.run.conftest import Finished, Place
 

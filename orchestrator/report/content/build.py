@@ -6,11 +6,11 @@ has a report of the rest.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from typing import Any
 
+from orchestrator.artifacts import trials
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Expert, Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
@@ -201,8 +201,7 @@ def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: S
     stage = planned.searches.get(method)
     artifact = artifacts.get(stage.identity) if stage else None
     if artifact is None:
-        so_far = store.read_text("trials", f"{stage.identity}.json") if store and stage else None
-        return {"trials": json.loads(so_far) if so_far else [], "best": None}
+        return {"trials": trials.find_progress(store, stage.identity) if store and stage else [], "best": None}
     return {"trials": artifact.results["trials"], "best": artifact.results["best"]}
 
 
