@@ -186,7 +186,7 @@ class Evidence:
         return self.logits[-1]
 
 
-OwnScorer = Callable[[Evidence], npt.ArrayLike]
+UserScorer = Callable[[Evidence], npt.ArrayLike]
 """A difficulty of one's own: an `Evidence` of N images -> one finite number an image, (N,), larger for a harder one."""
 
 _HOW_TO_GET = {
@@ -232,7 +232,7 @@ DIFFICULTIES: dict[str, Difficulty] = {
 }
 
 
-def score(scorer: str | OwnScorer, evidence: Evidence) -> FloatArray:
+def score(scorer: str | UserScorer, evidence: Evidence) -> FloatArray:
     """The difficulty of that name, or by a function of one's own, float64 (N,).
 
     ValueError on an unknown name, as in `Difficulty`, and unless one's own gives one finite number an image.

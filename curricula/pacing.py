@@ -30,7 +30,7 @@ import numpy.typing as npt
 from curricula.checks import FRACTION_TOLERANCE, FloatArray, number, unknown_name
 
 Formula = Callable[["Pacing", FloatArray], FloatArray]
-OwnFormula = Callable[[FloatArray, float, float], npt.ArrayLike]
+UserFormula = Callable[[FloatArray, float, float], npt.ArrayLike]
 """A family of one's own: (progress float64 (n,) in [0, a), a, b) -> fractions (n,), which are clamped to [b, 1]."""
 
 CHECKED_POINTS = 1001
@@ -50,7 +50,7 @@ def _family(name: str) -> Callable[[Formula], Formula]:
 class Pacing:
     """A pacing function: call it with a progress in [0, 1], or an array of them, for fractions in [b, 1].
 
-    Fields: `family`, one of `names()` or an `OwnFormula`; `a` in [0, 1]; `b` in (0, 1]; and for `fixed_exponential`
+    Fields: `family`, one of `names()` or an `UserFormula`; `a` in [0, 1]; `b` in (0, 1]; and for `fixed_exponential`
     alone `increase` > 1, the factor between two levels, and `step_length` in (0, 1], the share of training that a level
     lasts. There `a` is a limit: what the levels have not opened by then opens at once, so with a = 1 everything is in
     play at the very end.
@@ -58,7 +58,7 @@ class Pacing:
     ValueError, naming the field, on anything else.
     """
 
-    family: str | OwnFormula
+    family: str | UserFormula
     a: float
     b: float
     increase: float | None = None
@@ -138,7 +138,7 @@ class Pacing:
 
 
 def make(
-    family: str | OwnFormula, a: float, b: float, *, increase: float | None = None, step_length: float | None = None
+    family: str | UserFormula, a: float, b: float, *, increase: float | None = None, step_length: float | None = None
 ) -> Pacing:
     """The pacing of that family. Fields and errors are those of `Pacing`."""
     return Pacing(family, a, b, increase, step_length)

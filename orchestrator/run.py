@@ -206,13 +206,13 @@ def _check(
 ) -> list[dict[str, int]]:
     """Everything that can be known to be wrong before anything trains; gives the networks' sizes."""
     from orchestrator.execution.preflight import check_networks, check_tracking, check_warm_start
-    from orchestrator.execution.user_code_checks import check_own_curriculum
+    from orchestrator.execution.user_code_checks import check_user_curriculum
 
     for note in data.notes:
         view.warn(f"dataset: {note}")
     check_tracking(recipe, store)
     check_warm_start(planned, store)
-    check_own_curriculum(recipe, data)
+    check_user_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
     sizes = check_networks(recipe, data, view.say)

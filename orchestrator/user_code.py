@@ -18,11 +18,11 @@ from typing import Any
 PATH = re.compile(r"\w[\w.]*:\w+")
 
 
-class OwnCodeError(ValueError):
+class UserCodeError(ValueError):
     """A ``module:callable`` leads nowhere; the message names it, and what to do."""
 
 
-def is_own(name: str) -> bool:
+def is_user_defined(name: str) -> bool:
     """Whether a name is one of a person's own, and not a registered one."""
     return ":" in name
 
@@ -31,24 +31,24 @@ def load(name: str) -> Callable[..., Any]:
     """The callable of that name.
 
     Raises:
-        OwnCodeError: when there is no such module, it can't be imported, it lies in no file that can be told from
+        UserCodeError: when there is no such module, it can't be imported, it lies in no file that can be told from
             another, or it has no such callable.
     """
     if not PATH.fullmatch(name):
-        raise OwnCodeError(f"{name!r} is no path of the form module:callable, for example my_code:late")
+        raise UserCodeError(f"{name!r} is no path of the form module:callable, for example my_code:late")
     module_name, attribute = name.split(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         remedy = "install it, or run from its folder, or put that on PYTHONPATH"
-        raise OwnCodeError(f"{name}: there is no module {error.name!r}; {remedy}") from error
+        raise UserCodeError(f"{name}: there is no module {error.name!r}; {remedy}") from error
     except Exception as error:  # whatever a module of a person's own raises while it is imported
-        raise OwnCodeError(f"{name}: its module can't be imported: {type(error).__name__}: {error}") from error
+        raise UserCodeError(f"{name}: its module can't be imported: {type(error).__name__}: {error}") from error
     if _file(module_name) is None:
-        raise OwnCodeError(f"{name}: module {module_name!r} lies in no file of its own; put the callable into one")
+        raise UserCodeError(f"{name}: module {module_name!r} lies in no file of its own; put the callable into one")
     found = getattr(module, attribute, None)
     if not callable(found):
-        raise OwnCodeError(f"{name}: module {module_name!r} has no callable {attribute!r}; check its name")
+        raise UserCodeError(f"{name}: module {module_name!r} has no callable {attribute!r}; check its name")
     return found
 
 
@@ -58,7 +58,7 @@ def sources(*names: str) -> dict[str, str]:
     Registered names are left out, and modules that are not found: ``checks.py`` says so, before anything trains.
     """
     found = {}
-    for name in sorted(set(filter(is_own, names))):
+    for name in sorted(set(filter(is_user_defined, names))):
         file = _file(name.partition(":")[0])
         if file is not None:
             found[name] = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.datasets.spec import ArrayImages, DatasetError, DatasetInfo, DatasetRecipe, FileImages
-from orchestrator.user_code import is_own
+from orchestrator.user_code import is_user_defined
 
-OWN = "module:callable"
+USER_DEFINED = "module:callable"
 """The entry for data sets of a person's own; their names have a colon."""
 
 
@@ -30,7 +30,7 @@ def register(name: str, dataset: Dataset) -> None:
 
 
 def names() -> list[str]:
-    """The registered names, sorted; `OWN` stands for those of a person's own."""
+    """The registered names, sorted; `USER_DEFINED` stands for those of a person's own."""
     return sorted(_REGISTERED)
 
 
@@ -53,8 +53,8 @@ def load(recipe: DatasetRecipe) -> ArrayImages | FileImages:
 
 
 def _find(recipe: DatasetRecipe) -> Dataset:
-    if is_own(recipe.name):
-        return _REGISTERED[OWN]
+    if is_user_defined(recipe.name):
+        return _REGISTERED[USER_DEFINED]
     if recipe.name not in _REGISTERED:
         raise DatasetError(f"dataset.name: {recipe.name!r} is not a data set; choose one of {', '.join(names())}")
     return _REGISTERED[recipe.name]

@@ -12,7 +12,7 @@ import numpy as np
 
 from orchestrator import user_code
 from orchestrator.datasets.checks import check_arrays, class_notes
-from orchestrator.datasets.registry import OWN, Dataset, register
+from orchestrator.datasets.registry import USER_DEFINED, Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation
 
@@ -53,7 +53,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
 def _find(recipe: DatasetRecipe) -> Callable[..., object]:
     try:
         return user_code.load(recipe.name)
-    except user_code.OwnCodeError as error:
+    except user_code.UserCodeError as error:
         raise DatasetError(f"dataset.name: {error}") from error
 
 
@@ -104,4 +104,4 @@ def _fingerprint(found: ArrayImages) -> str:
     return digest.hexdigest()
 
 
-register(OWN, Dataset(describe=describe, check_present=check_present, load=load))
+register(USER_DEFINED, Dataset(describe=describe, check_present=check_present, load=load))

@@ -15,7 +15,7 @@ from orchestrator.recipe.schema import Recipe, RecipeError
 IMAGES_A_CLASS, LEAST_IMAGES = 4, 40
 
 
-def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
+def check_user_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
     """The recipe's own difficulty and pacing families exist and give what a curriculum can use.
 
     A family is tried at the corners of the ranges of a and b that the recipe allows; a difficulty on made-up logits of
@@ -30,7 +30,7 @@ def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
         except Exception as error:
             raise _refusal(field, family, f"with a={a:g}, b={b:g}", error) from error
     scorer = recipe.difficulty.scorer
-    if user_code.is_own(scorer):
+    if user_code.is_user_defined(scorer):
         made_up = _made_up(recipe, data)
         try:
             scores = difficulty.score(user_code.load(scorer), made_up)
@@ -46,11 +46,11 @@ def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
 def _pacings(recipe: Recipe) -> Iterator[tuple[str, str, float, float]]:
     """(field, family, a, b) of every pacing family of a person's own that may be used."""
     chosen, space = recipe.curriculum.pacing, recipe.search.space
-    if user_code.is_own(chosen.family):
+    if user_code.is_user_defined(chosen.family):
         yield "curriculum.pacing.family", chosen.family, chosen.a, chosen.b
     corners = product({space.a.low, space.a.high}, {space.b.low, space.b.high})
     for a, b in sorted(corners) if recipe.search.trials else ():
-        for family in filter(user_code.is_own, space.families):
+        for family in filter(user_code.is_user_defined, space.families):
             yield "search.space.families", family, a, b
 
 
@@ -79,7 +79,7 @@ def _what(evidence: difficulty.Evidence) -> str:
 
 
 def _refusal(field: str, name: str, tried: str, error: Exception) -> RecipeError:
-    if isinstance(error, user_code.OwnCodeError):
+    if isinstance(error, user_code.UserCodeError):
         return RecipeError(f"{field}: {error}")
     said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     return RecipeError(f"{field}: {name} failed {tried}: {said}")

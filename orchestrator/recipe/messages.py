@@ -41,7 +41,7 @@ _GIVE = {
 
 
 @dataclass(frozen=True)
-class NameOrOwn:
+class NameOrUserDefined:
     """Checks a text: one of ``names``, or a callable of a person's own as ``module:callable``."""
 
     names: tuple[str, ...]
@@ -123,7 +123,7 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A field's type as a person would say it; ``metadata`` is what pydantic took off the annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     for item in metadata:
-        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrOwn):
+        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrUserDefined):
             return " | ".join((*item.func.names, "module:callable"))
     if origin is Literal:
         return " | ".join(map(str, arguments))

@@ -20,11 +20,11 @@ def cosine(progress: np.ndarray, a: float, b: float) -> np.ndarray:
     return b + (1 - b) * (1 - np.cos(np.pi * progress / a)) / 2
 
 
-OWN = "cosine"
+USER_DEFINED = "cosine"
 
 
 def pacing_of(family: str, a: float, b: float) -> Pacing:
-    if family == OWN:
+    if family == USER_DEFINED:
         return make(cosine, a, b)
     return make(family, a, b, increase=1.9, step_length=0.05) if family == FIXED else make(family, a, b)
 
@@ -46,7 +46,7 @@ shares = st.floats(0, 1)
 starts = st.floats(0.001, 1)
 
 
-@pytest.mark.parametrize("family", [*names(), OWN])
+@pytest.mark.parametrize("family", [*names(), USER_DEFINED])
 class TestEveryFamily:
     @given(a=shares, b=starts, progress=st.lists(shares, min_size=1, max_size=20))
     def test_stays_in_its_bounds_and_never_falls(self, family: str, a: float, b: float, progress: list[float]) -> None:
