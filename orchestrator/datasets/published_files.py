@@ -17,9 +17,9 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Published:
-    """What is published about one set: `md5` maps each checked file to its sum, `files` are those that are read.
+    """What is published about one set: ``md5`` maps each checked file to its sum, ``files`` are those that are read.
 
-    `archives` are the sums of what is downloaded, and `packed_in` is where that lies below dataset.root; `sizes`, in
+    ``archives`` are the sums of what is downloaded, and ``packed_in`` is where that lies below dataset.root; ``sizes``, in
     bytes, are of files whose own sum was never published.
     """
 
@@ -39,11 +39,11 @@ class Published:
 def check_files(published: Published, root: str, download: bool) -> list[str]:
     """Returns the files that are not there; all is well with those that are.
 
-    With `download`, archives that are whole are unpacked by torchvision without a network, and count as absent files.
+    With ``download``, archives that are whole are unpacked by torchvision without a network, and count as absent files.
 
     Raises:
         DatasetError: for files with another content or in another folder, and for archives that are damaged or, without
-            `download`, still packed.
+            ``download``, still packed.
     """
     base = Path(root).expanduser()
     folder = base / published.folder

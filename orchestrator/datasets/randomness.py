@@ -16,7 +16,7 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
-    """The stream of item `index`, by Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+    """The stream of item ``index``, by Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
     Seed and index are the key. The purpose is the counter's highest word, which no stream counts up to.
     """

@@ -30,7 +30,7 @@ def register(name: str, dataset: Dataset) -> None:
 
 
 def names() -> list[str]:
-    """The registered names, sorted; `USER_DEFINED` stands for those of a person's own."""
+    """The registered names, sorted; ``USER_DEFINED`` stands for those of a person's own."""
     return sorted(_REGISTERED)
 
 
@@ -43,7 +43,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if `load` could not find its files, or would find others; downloads nothing."""
+    """Raise DatasetError if ``load`` could not find its files, or would find others; downloads nothing."""
     _find(recipe).check_present(recipe)
 
 

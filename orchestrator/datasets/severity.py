@@ -55,7 +55,7 @@ def corrupt(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], ND
 def _resample(
     images: NDArray[np.float32], matrix: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Bilinear sampling at `matrix @ (x, y) + shift`, in coordinates where the image spans [-1, 1] both ways.
+    """Bilinear sampling at ``matrix @ (x, y) + shift``, in coordinates where the image spans [-1, 1] both ways.
 
     images: (N, H, W, C). matrix: (N, 2, 2). shift: (N, 2). Outside the image is black.
     """

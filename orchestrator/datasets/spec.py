@@ -18,10 +18,10 @@ from pydantic import (
 from orchestrator.paths import local_path
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-"""The values of `subset`: which part of the data an image belongs to."""
+"""The values of ``subset``: which part of the data an image belongs to."""
 
 DEFAULT_IMAGE_SIZE = 224
-"""Edge in pixels of `image_folder` photos as the networks see them: ImageNet's usual crop."""
+"""Edge in pixels of ``image_folder`` photos as the networks see them: ImageNet's usual crop."""
 
 
 class DatasetError(ValueError):
@@ -29,7 +29,7 @@ class DatasetError(ValueError):
 
 
 class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
-    """Size and noise of the `synthetic` set."""
+    """Size and noise of the ``synthetic`` set."""
 
     images: int = Field(default=512, description="training images, validation included")
     test_images: int = Field(default=128, description="test images")
@@ -118,11 +118,11 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
 class DatasetInfo:
     """What is known about a data set before anything is read.
 
-    `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
-    cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
+    ``image_shape`` is (channels, height, width) as the networks see it. ``train_images`` are those left once validation is
+    cut, and both counts are before broken images are left out. ``fingerprint`` is a SHA-256 in hex that changes when the
     source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
-    (synthetic). It depends on no path outside the set, time or machine. `class_names`, in the order of the labels, are
-    empty where the set must be read to know them. `notes` are sentences on what is left out of the set or missing from
+    (synthetic). It depends on no path outside the set, time or machine. ``class_names``, in the order of the labels, are
+    empty where the set must be read to know them. ``notes`` are sentences on what is left out of the set or missing from
     a part of it.
     """
 
@@ -139,8 +139,8 @@ class DatasetInfo:
 class ArrayImages:
     """A set that fits in memory.
 
-    `images` uint8 (N, height, width, channels), `labels` int64 (N,), `subset` uint8 (N,) of TRAIN, VALIDATION, TEST,
-    `severity` float32 (N,) in [0, 1) where the true difficulty is known, else None.
+    ``images`` uint8 (N, height, width, channels), ``labels`` int64 (N,), ``subset`` uint8 (N,) of TRAIN, VALIDATION, TEST,
+    ``severity`` float32 (N,) in [0, 1) where the true difficulty is known, else None.
     """
 
     images: NDArray[np.uint8]
@@ -152,7 +152,7 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class FileImages:
-    """A set of image files: `paths` relative to `root` with forward slashes; `labels` and `subset` as ArrayImages."""
+    """A set of image files: ``paths`` relative to ``root`` with forward slashes; ``labels`` and ``subset`` as ArrayImages."""
 
     root: str
     paths: list[str]

@@ -8,7 +8,7 @@ from orchestrator.datasets.spec import TRAIN, VALIDATION, DatasetError
 
 
 def validation_count(images: int, classes: int, validation: int | float) -> int:
-    """How many of `images` training images are cut for validation; a share is rounded to the nearest image.
+    """How many of ``images`` training images are cut for validation; a share is rounded to the nearest image.
 
     Raises DatasetError if that is none, or if a class would be left without a training image.
     """
@@ -28,7 +28,7 @@ def validation_count(images: int, classes: int, validation: int | float) -> int:
 def cut_validation(
     labels: NDArray[np.int64], subset: NDArray[np.uint8], validation: int | float, seed: int
 ) -> NDArray[np.uint8]:
-    """`subset` with validation images cut from its training images.
+    """``subset`` with validation images cut from its training images.
 
     The cut has exactly the asked number of images, shared out among the classes in proportion to their size, and leaves
     each class at least one training image. It is a function of its arguments alone. A set that has validation images
@@ -50,7 +50,7 @@ def cut_validation(
 def draw_by_class(
     labels: NDArray[np.int64], candidates: NDArray[np.int64], count: int, seed: int, purpose: Purpose
 ) -> NDArray[np.int64]:
-    """`count` of the image numbers in `candidates`, drawn at random within each class, never all of a class."""
+    """``count`` of the image numbers in ``candidates``, drawn at random within each class, never all of a class."""
     classes, sizes = np.unique(labels[candidates], return_counts=True)
     drawn = []
     for label, quota in zip(classes, _quotas(sizes, count), strict=True):
@@ -62,7 +62,7 @@ def draw_by_class(
 
 
 def _quotas(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Share `count` out in proportion to `sizes` by largest remainder; quota < size for every class."""
+    """Share ``count`` out in proportion to ``sizes`` by largest remainder; quota < size for every class."""
     quotas, remainders = np.divmod(sizes * count, sizes.sum())
     order = np.argsort(-remainders, kind="stable")
     while (left := count - int(quotas.sum())) > 0:  # a second round only if some classes have a single image to give

@@ -1,4 +1,4 @@
-"""`synthetic`: generated images whose true difficulty is known, for tests and for judging difficulty measures."""
+"""``synthetic``: generated images whose true difficulty is known, for tests and for judging difficulty measures."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def check_present(recipe: DatasetRecipe) -> None:
 
 
 def load(recipe: DatasetRecipe) -> ArrayImages:
-    """The images of `generate`: first those to learn from, then the test images."""
+    """The images of ``generate``: first those to learn from, then the test images."""
     wanted = recipe.synthetic
     images, labels, severity = generate(wanted, recipe.seed)
     subset = np.full(len(labels), TRAIN, np.uint8)

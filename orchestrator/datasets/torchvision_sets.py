@@ -1,6 +1,6 @@
-"""`fashion_mnist`, `cifar10`, `cifar100`: read, and fetched when absent, by torchvision.
+"""``fashion_mnist``, ``cifar10``, ``cifar100``: read, and fetched when absent, by torchvision.
 
-All that a plan needs to know about them is published, so it stands here and `describe` needs no file. torchvision
+All that a plan needs to know about them is published, so it stands here and ``describe`` needs no file. torchvision
 unpickles the CIFAR files, but only after their MD5 sums have matched the published ones.
 """
 

@@ -1,6 +1,6 @@
 """A data set of a person's own: ``dataset.name: module:callable``.
 
-The callable takes the recipe's part about data (`DatasetRecipe`) and returns the whole set as `ArrayImages`. It is
+The callable takes the recipe's part about data (``DatasetRecipe``) and returns the whole set as ``ArrayImages``. It is
 called when a run is planned, too, so that the set is known by its content; it should be quick, and must give the same
 every time.
 """
@@ -34,7 +34,7 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if the callable is not there; `describe` has called it by then."""
+    """Raise DatasetError if the callable is not there; ``describe`` has called it by then."""
     _find(recipe)
 
 
@@ -77,7 +77,7 @@ def _read(recipe: DatasetRecipe) -> ArrayImages:
 
 
 def _check(found: ArrayImages) -> None:
-    """Shapes, types and subsets; a label that is no class is a broken image, which `ingest` lists."""
+    """Shapes, types and subsets; a label that is no class is a broken image, which ``ingest`` lists."""
     if found.images.ndim != 4 or found.images.shape[1] != found.images.shape[2]:
         raise DatasetError(f"images has shape {found.images.shape}; give (images, size, size, channels), square images")
     size, _, channels = found.images.shape[1:]

@@ -17,7 +17,7 @@ from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.tracking.settings import tracking_of
 
 PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.31"}  # as in the extras of pyproject.toml
-CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
+CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # ``ray up`` leaves its cluster.yaml here, on the head node
 
 
 def check_networks(

@@ -93,7 +93,7 @@ def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.env
     mode, token = variables.get(MODE), find_token(variables)
     why = _ask(cluster.address, token if mode == "token" else None)
     if why == UNAUTHENTICATED and mode is None and token:
-        variables[MODE] = "token"  # as `ray start` does where there is a token
+        variables[MODE] = "token"  # as ``ray start`` does where there is a token
         why = _ask(cluster.address, token)
     if why == UNAUTHENTICATED:
         raise RecipeError(f"Ray cluster {cluster} asks for a token, {_about_token(mode, token)}; {TOKEN_HELP}")
@@ -134,7 +134,7 @@ def _ask(address: str, token: str | None) -> str | None:
 
 
 def _running_here() -> list[str]:
-    """Addresses of the clusters that raylets on this machine belong to: `ray start --temp-dir` puts the file there."""
+    """Addresses of the clusters that raylets on this machine belong to: ``ray start --temp-dir`` puts the file there."""
     found = set()
     for path in sorted(Path("/proc").glob("[0-9]*/cmdline")):
         try:

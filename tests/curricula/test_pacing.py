@@ -165,9 +165,9 @@ def test_the_families_of_both_papers_are_there() -> None:
     ("formula", "message"),
     [
         (lambda p, a, b: 1 - p, r"with a=0\.8, b=0\.2 it falls from 1 to 0\.999 at progress 0"),
-        (lambda p, a, b: np.full_like(p, np.nan), "gave shape .* Give one finite fraction for each"),
-        (lambda p, a, b: 0.5, r"gave shape \(\), 1 of them finite"),
-        (lambda p, a, b: (p + 1) / (p.max() + 1), "it gives another fraction alone than among others"),
+        (lambda p, a, b: np.full_like(p, np.nan), "returned shape .* Return one finite fraction for each"),
+        (lambda p, a, b: 0.5, r"returned shape \(\), 1 of them finite"),
+        (lambda p, a, b: (p + 1) / (p.max() + 1), "it returns another fraction alone than in an array"),
     ],
 )
 def test_a_family_of_one_s_own_that_is_no_pacing_is_refused(formula: Any, message: str) -> None:

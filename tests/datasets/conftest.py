@@ -46,7 +46,7 @@ def write_fashion_mnist(root: Path, train_images: int, test_images: int) -> None
 
 @pytest.fixture
 def recipe_that_runs_here(tmp_path: Path, make_image_folder: MakeFolder) -> Callable[[str], DatasetRecipe]:
-    """A recipe for a registered set whose `load` works on this machine; skips, with the reason, where none can."""
+    """A recipe for a registered set whose ``load`` works on this machine; skips, with the reason, where none can."""
 
     def recipe(name: str) -> DatasetRecipe:
         if name == "mnist5k":

@@ -76,7 +76,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "own network of another class count": (
         ["ladder.networks=[plain_cnn_8, own:seven, plain_cnn_2]"],
-        ["ladder.networks: network 'own:seven': one image gives (1, 7), wanted logits (1, 4)"],
+        ["ladder.networks: network 'own:seven': one image yields (1, 7), expected logits of shape (1, 4)"],
     ),
 }
 
