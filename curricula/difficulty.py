@@ -288,9 +288,10 @@ def rank(difficulty: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> Floa
     Images are sorted by difficulty; equal ones keep the order of their index.
 
     With ``labels``, integers (N,), the ranks are balanced by class: images are ranked within their class first, and
-    image k of n in its class (k = 0 the easiest) sorts at (k + 1/2) / n. So every slice of the ranks holds each class in its
-    share, up to about one image at either end where classes are of like size. Images of different classes that sort at
-    the same place are taken by difficulty, then by index: ranks stay a strict order, which ``selection`` relies on.
+    image k of n in its class (k = 0 the easiest) sorts at (k + 1/2) / n. So every slice of the ranks holds each class
+    in its share, up to about one image at either end where classes are of like size. Images of different classes that
+    sort at the same place are taken by difficulty, then by index: ranks stay a strict order, which ``selection`` relies
+    on.
 
     Raises:
         ValueError: when a difficulty is not finite, or the labels do not match it.

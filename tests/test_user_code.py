@@ -119,9 +119,9 @@ def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
         (["curriculum.pacing.family=nowhere:late"], "nowhere:late: there is no module 'nowhere'; install it, or run"),
         (
             [f"difficulty.scorer={MODULE}:too_few"],
-            rf"difficulty\.scorer: {MODULE}:too_few failed on made-up logits \(3 experts, 40 images, 4 cl",
+            rf"difficulty\.scorer: {MODULE}:too_few failed on random logits \(3 experts, 40 images, 4 cl",
         ),
-        ([f"difficulty.scorer={MODULE}:constant"], r"difficulty\.scorer: .* gave 0 for each of 40 images"),
+        ([f"difficulty.scorer={MODULE}:constant"], r"difficulty\.scorer: .* returned 0 for each of 40 images"),
         (
             [f"difficulty.scorer={MODULE}:of_folds", "difficulty.held_out_folds=0"],
             r"without fold_logits\): AssertionError: needs folds",
