@@ -137,12 +137,12 @@ def test_what_a_curriculum_cannot_use_is_refused_in_one_line_with_its_field(over
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("late", "no path of the form module:callable"),
+        ("late", "not of the form module:callable"),
         ("my_code:gone", "has no callable 'gone'"),
         ("my_code:__doc__", "has no callable '__doc__'"),
         ("broken:one", "its module can't be imported: SyntaxError"),
         ("needs:one", "there is no module 'not_installed'"),
-        ("sys:exit", "module 'sys' lies in no file of its own"),
+        ("sys:exit", "module 'sys' has no file"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(name: str, message: str, my_code: Path) -> None:
