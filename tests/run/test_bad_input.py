@@ -169,8 +169,8 @@ def test_a_dry_run_shows_every_stage_where_it_lies_and_what_is_damaged(
     assert sorted(tmp_path.rglob("*")) == before
     for item in chosen.stages:
         assert lines[item.name].endswith(store.folder(item.identity))
-    assert " keep " in lines["ingest"]
-    assert " make " in lines["evaluate/labels/seed-0"]
-    assert "make again (damaged)" in lines["train/plain_cnn_6"]
-    assert "make again (damaged)" in lines["train/plain_cnn_4"]
+    assert " cached " in lines["ingest"]
+    assert " run " in lines["evaluate/labels/seed-0"]
+    assert "run again (damaged)" in lines["train/plain_cnn_6"]
+    assert "run again (damaged)" in lines["train/plain_cnn_4"]
     assert f"run {chosen.run_id}: {len(chosen.stages)} stages, 3 to do" in shown
