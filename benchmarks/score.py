@@ -2,7 +2,7 @@
 
 The bare loop is as many processes as the stage uses, each with one thread: what the machine gives when nothing but
 forwards happens. It runs twice, with the networks as they are and with batch norm folded into them, as the stage has
-them. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
+them. The stage is taken without the start of its processes, which ``graph`` measures: its rate is that of
 all images from the first chunk that is done to the last.
 """
 

@@ -1,6 +1,6 @@
 """train path: the same training bare, in a Ray Train worker and in a Tune trial; its loop's own seconds.
 
-Measured from the end of the first pass, where memory and code are warm; starts are what `graph` measures. Reports,
+Measured from the end of the first pass, where memory and code are warm; starts are what ``graph`` measures. Reports,
 checkpoints and curves of every pass are in.
 """
 

@@ -51,7 +51,7 @@ def test_a_defect_says_that_it_is_one_where_its_details_lie_and_how_to_report_it
 ) -> None:
     code, said = ended(RuntimeError("odd\nstate"), capsys)
     assert code == FAILED
-    assert "this is a defect of the program" in said and "RuntimeError: odd state" in said and "report it" in said
+    assert "this is a bug of the program" in said and "RuntimeError: odd state" in said and "report it" in said
     assert "Traceback" not in said
     found = FILE.search(said)
     assert found is not None
@@ -76,8 +76,8 @@ def test_details_that_can_t_be_written_cost_nothing_else(
     [
         (OSError(errno.ENOSPC, "No space left on device"), "a disk is full"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package torch can't be imported"),
-        (MemoryError(), "the memory is used up"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), "the operating system refused something"),
+        (MemoryError(), "out of memory"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "an error of the operating system"),
     ],
 )
 def test_faults_of_the_machine_are_not_called_defects(

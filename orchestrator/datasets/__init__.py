@@ -1,6 +1,6 @@
-"""Data sets: what can be named in a recipe, what it holds, and how it is read.
+"""Data sets: the registry of names that a recipe can use, their metadata, and their readers.
 
-Importing this package imports neither torch nor torchvision, so that a run with nothing left to do answers at once.
+Importing this package imports neither torch nor torchvision, so that a run with nothing left to do ends at once.
 """
 
 # Each family registers itself when it is imported.

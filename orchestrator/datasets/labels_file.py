@@ -1,4 +1,4 @@
-"""Labels of images that lie in one folder, from the file that ImageNet and Tiny ImageNet bring for it."""
+"""Labels of the validation images of ImageNet and Tiny ImageNet, which lie in one folder beside a labels file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Reader = Callable[[Path, Sequence[str]], dict[str, str]]
 
 
 def find_labels_file(folder: Path, root: Path, images: int) -> Path:
-    """Returns the labels file of the ``images`` in ``folder``: there, beside it, in ``root`` or in the devkit there.
+    """Returns the labels file of the ``images`` in ``folder``.
+
+    The file is searched in ``folder``, the folder above it, ``root``, and the devkit's folder there.
 
     Raises:
         DatasetError: when there is none or more than one.
@@ -64,13 +66,13 @@ def _without_one(folder: Path, images: int, found: list[Path]) -> str:
 
 
 def _by_tabs(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """Tiny ImageNet's: name, class and box of an image a line, between tabs."""
+    """Tiny ImageNet's format: an image's name, class and box a line, separated by tabs."""
     rows = (line.split("\t") for line in _lines(file))
     return {row[0]: row[1] for row in rows if len(row) > 1}
 
 
 def _by_comma(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """Kaggle's: an image's name without ending, a comma, and class and corners of each box, between spaces."""
+    """Kaggle's format: an image's name without ending, a comma, and class and corners of each box."""
     endings = {Path(name).stem: name for name in images}
     rows = (row for row in csv.reader(_lines(file)) if len(row) > 1 and row[1].split())
     return {endings[row[0]]: row[1].split()[0] for row in rows if row[0] in endings}
@@ -88,7 +90,7 @@ def _by_order(file: Path, images: Sequence[str]) -> dict[str, str]:
 
 
 def _by_number(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """The devkit's: a class's number a line, in the order of the images' names; meta.mat says which class that is."""
+    """The devkit's format: a class number a line, in the order of the images' names; ``meta.mat`` names the classes."""
     names = _numbered_classes(file.with_name("meta.mat"), file)
     labels = _by_order(file, images)
     unknown = sorted(set(labels.values()) - set(names))
@@ -106,7 +108,7 @@ READERS: dict[str, Reader] = {
 
 
 def _numbered_classes(meta: Path, labels: Path) -> dict[str, str]:
-    """Class names by their number in ImageNet's devkit, which is not their place in the alphabet."""
+    """Returns class names by their number in ImageNet's devkit, which is not their alphabetical position."""
     if not meta.is_file():
         raise DatasetError(f"{labels}: its numbers mean nothing without the devkit's meta.mat; put that beside it")
     try:

@@ -1,4 +1,4 @@
-"""Counter-based randomness: a stream is a function of (seed, purpose, index) alone."""
+"""Counter-based random streams: each is a function of (seed, purpose, index) only."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream is for; two purposes never share numbers, even under one seed."""
+    """Purpose of a stream; two purposes never share numbers, even under one seed."""
 
     VALIDATION_CUT = 0
     TEST_SPLIT = 1
@@ -16,9 +16,10 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
-    """The stream of item `index`, by Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+    """Returns the stream of item ``index``.
 
-    Seed and index are the key. The purpose is the counter's highest word, which no stream counts up to.
+    It is Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Seed and index are the key.
+    The purpose is the counter's highest word, which no stream reaches by counting.
     """
     key = np.array([seed, index], dtype=np.uint64)
     counter = np.array([0, 0, 0, purpose], dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Ray for the time of one run: connected or started when it is first needed, and left again at the end."""
+"""Ray for the duration of one run: connected or started when first needed, disconnected at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from orchestrator.progress.state import View
 
 
 class RaySession:
-    """Opens Ray once, however often it is asked to; ``nodes`` are then the resources of each node that is up."""
+    """Context manager of the connection to Ray, which is opened once.
+
+    Attributes:
+        nodes: resources of each live node, once it is open.
+    """
 
     def __init__(self, address: str | None, verbose: bool, view: View, interruption: Interruption) -> None:
         self.address, self.verbose, self.view, self.interruption = address, verbose, view, interruption
@@ -32,7 +36,7 @@ class RaySession:
         self._opened.close()
 
     def find(self) -> None:
-        """Find the cluster to use, if there is one, so that one that does not answer is known before anything else.
+        """Find the cluster to use, if any, and check that it answers, before anything else is done.
 
         Raises:
             RecipeError: when the cluster can't be used.
@@ -40,7 +44,7 @@ class RaySession:
         self.cluster = ray_connection.find(self.address)
 
     def open(self) -> None:
-        """Connect to the cluster that ``find`` has found, else start Ray here.
+        """Connect to the cluster that ``find`` found, else start Ray here.
 
         Raises:
             RecipeError: when that fails.
@@ -49,13 +53,12 @@ class RaySession:
             return
         self._is_open = True
         if not self.verbose:
-            # Ray prints its own warnings on the driver's standard output whatever its log level; the view's was opened
-            # before.
+            # Ray prints warnings to the driver's standard output at any log level; the display keeps the original one.
             nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
             self._opened.enter_context(contextlib.redirect_stdout(nowhere))
         self._opened.callback(ray_connection.disconnect)
         ray_connection.connect(self.cluster, self.interruption, self.view.warn, self.verbose)
-        import ray  # for which all has been made ready
+        import ray  # its environment is set by now
 
         has = ray.cluster_resources()
         self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from orchestrator.recipe.messages import NameOrOwn
+from orchestrator.recipe.messages import NameOrUserDefined
 
 FAMILIES = ("log", "exp", "step", "root", "linear", "quadratic", "fixed_exponential")
 SCORERS = ("expert_loss", "margin", "entropy", "mean_loss", "held_out_loss", "learned_step")
-Family = Annotated[str, AfterValidator(NameOrOwn(FAMILIES))]
-Scorer = Annotated[str, AfterValidator(NameOrOwn(SCORERS))]
+Family = Annotated[str, AfterValidator(NameOrUserDefined(FAMILIES))]
+Scorer = Annotated[str, AfterValidator(NameOrUserDefined(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
 Selector = Literal["stratified", "competent"]
 Precision = Literal["fp32", "bf16"]

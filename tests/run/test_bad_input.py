@@ -76,7 +76,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "own network of another class count": (
         ["ladder.networks=[plain_cnn_8, own:seven, plain_cnn_2]"],
-        ["ladder.networks: network 'own:seven': one image gives (1, 7), wanted logits (1, 4)"],
+        ["ladder.networks: network 'own:seven': one image yields (1, 7), expected logits of shape (1, 4)"],
     ),
 }
 
@@ -169,10 +169,10 @@ def test_a_dry_run_shows_every_stage_where_it_lies_and_what_is_damaged(
     assert sorted(tmp_path.rglob("*")) == before
     for item in chosen.stages:
         assert lines[item.name].endswith(store.folder(item.identity))
-    assert " keep " in lines["ingest"]
-    assert " make " in lines["evaluate/labels/seed-0"]
-    assert "make again (damaged)" in lines["train/plain_cnn_6"]
-    assert "make again (damaged)" in lines["train/plain_cnn_4"]
+    assert " cached " in lines["ingest"]
+    assert " run " in lines["evaluate/labels/seed-0"]
+    assert "run again (damaged)" in lines["train/plain_cnn_6"]
+    assert "run again (damaged)" in lines["train/plain_cnn_4"]
     assert f"run {chosen.run_id}: {len(chosen.stages)} stages, 3 to do" in shown
 
 

@@ -28,7 +28,7 @@ def make_pacing(spec: PacingSpec) -> pacing.Pacing:
     """The pacing function of a spec."""
     if spec.family == "fixed_exponential":
         return pacing.make(spec.family, spec.a, spec.b, increase=spec.increase, step_length=spec.step_length)
-    family = user_code.load(spec.family) if user_code.is_own(spec.family) else spec.family
+    family = user_code.load(spec.family) if user_code.is_user_defined(spec.family) else spec.family
     return pacing.make(family, spec.a, spec.b)
 
 
