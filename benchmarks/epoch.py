@@ -23,8 +23,9 @@ from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import interleave, ratios
 from orchestrator.report.markdown import table
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
 from orchestrator.training.guidance.inference import ready_to_teach
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -84,8 +85,8 @@ def _ours(
     curriculum = workload.static_curriculum(len(images)) if kind == "selected" else None
 
     def work() -> object:
-        guidance = Guidance(spec.guidance, experts, curriculum)
+        teaching = new_teaching(spec.guidance, experts, curriculum)
         network = new_network(spec.network, spec.seed)
-        return train(spec, network, data, guidance, device=CPU, observer=workload.Silent())
+        return train(spec, network, data, teaching, device=CPU, observer=workload.Silent())
 
     return work

@@ -14,7 +14,7 @@ import torch
 from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.report.markdown import table
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -60,6 +60,6 @@ def _train(name: str, precision: Literal["fp32", "bf16"], count: int, threads: i
     spec = spec.model_copy(update={"network": workload.network_spec(name), "evaluate_every": spec.steps // 2})
     network = new_network(spec.network, spec.seed)
     device = torch.device("cpu")
-    trained = train(spec, network, data, Guidance(spec.guidance), device=device, observer=workload.Silent())
+    trained = train(spec, network, data, new_teaching(spec.guidance), device=device, observer=workload.Silent())
     first, last = (row["seconds"] for row in trained.history)
     return last - first, float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -40,7 +40,7 @@ from benchmarks import workload
 from benchmarks.epoch import CPU, _floor, _ours
 from benchmarks.measure import interleave, ratios
 from orchestrator.report.markdown import table
-from orchestrator.training.guidance.guidance import CachedExperts, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 

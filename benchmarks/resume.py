@@ -12,7 +12,7 @@ from benchmarks.measure import interleave, ratios
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.report.markdown import table
 from orchestrator.training.data.images import TrainingData
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -59,7 +59,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
 
 def _train(spec: TrainSpec, data: TrainingData, observer: workload.Silent) -> None:
     network = new_network(spec.network, spec.seed)
-    train(spec, network, data, Guidance(spec.guidance), device=torch.device("cpu"), observer=observer)
+    train(spec, network, data, new_teaching(spec.guidance), device=torch.device("cpu"), observer=observer)
 
 
 def _twice(spec: TrainSpec, data: TrainingData, observer: _Keeper) -> None:

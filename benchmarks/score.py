@@ -23,6 +23,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import ScoreSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
@@ -127,6 +128,7 @@ def _job(folder: Path, count: int) -> Job:
     )  # fmt: skip
     inputs = workload.artifacts(Store(str(folder)), count)
     return Job(
-        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"workers": WORKERS},
-        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=WORKERS),
+        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"),
+        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(),
+        placement=Placement("ray_data", WORKERS),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
 from orchestrator.recipe.choices import PacingSpec, SpaceSpec
 from orchestrator.recipe.schema import Resources
@@ -96,8 +97,8 @@ def _search(folder: str, inputs: dict[str, Artifact], threads: int, passes: int,
     spec = _spec(threads, passes, number, count)
     job = Job(
         kind="search", name=f"search-{threads}", identity=f"search-{threads}-{passes}-{number:020d}",
-        spec=spec.model_dump(mode="json"), settings={}, inputs=inputs, storage=folder, dataset_root="",
-        resources=Resources(cpus=threads),
+        spec=spec.model_dump(mode="json"), inputs=inputs, storage=folder, dataset_root="",
+        resources=Resources(cpus=threads), placement=Placement("ray_tune", TRIALS, threads),
     )  # fmt: skip
     start = time.perf_counter()
     with quietly():

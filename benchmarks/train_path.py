@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,8 +18,11 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import Spread
+from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import read_history
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.recipe.schema import Resources
@@ -27,7 +30,7 @@ from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job
 from orchestrator.training.data.images import load
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train as loop
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -73,7 +76,7 @@ def _bare_here(spec: TrainSpec, job: Job) -> float:
         decoders=1,
     )  # fmt: skip
     network = new_network(spec.network, spec.seed)
-    trained = loop(spec, network, data, Guidance(spec.guidance), device=device, observer=workload.Silent())
+    trained = loop(spec, network, data, new_teaching(spec.guidance), device=device, observer=workload.Silent())
     return _steady(trained.history)
 
 
@@ -81,15 +84,14 @@ def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[st
     """A stage over the inputs; ``number`` tells it from others of its kind."""
     return Job(
         kind=kind, name=kind, identity=f"{kind}-{number:08d}{0:012d}", spec=spec.model_dump(mode="json"),
-        settings={"role": "ladder", "workers": 1}, inputs=inputs, storage=folder, dataset_root="",
-        resources=Resources(),
+        inputs=inputs, storage=folder, dataset_root="", resources=Resources(), placement=Placement("ray_train"),
     )  # fmt: skip
 
 
 def _ray_train(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
     job = job_of("train", spec.model_copy(update={"seed": number}), folder, {}, number)
     artifact = train.run_ladder(job, {role: (role, item) for role, item in inputs.items()})
-    return _steady(json.loads(Path(folder, "artifacts", artifact.identity, "history.json").read_text()))
+    return _steady(read_history(StoredFiles(Store(folder), artifact.identity)))
 
 
 def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
@@ -104,6 +106,6 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
     return _steady([json.loads(line) for line in reports.read_text().splitlines()])
 
 
-def _steady(history: Sequence[dict[str, Any]]) -> float:
+def _steady(history: Sequence[Mapping[str, Any]]) -> float:
     """Seconds from the first validation to the last."""
     return float(history[-1]["seconds"] - history[0]["seconds"])

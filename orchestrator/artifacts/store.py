@@ -34,6 +34,7 @@ from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
 from orchestrator.paths import PathError, folder_or_uri
 
 RECORD = "artifact.json"
+CHECKPOINT = "state.safetensors"
 CHUNK = 1 << 22
 
 
@@ -305,12 +306,12 @@ class Store:
 
     def write_checkpoint(self, identity: str, content: bytes) -> None:
         """Replace the one checkpoint of an unfinished training."""
-        self._write_whole(content, "checkpoints", identity, "state.safetensors")
+        self._write_whole(content, "checkpoints", identity, CHECKPOINT)
 
     def read_checkpoint(self, identity: str) -> bytes | None:
         """The last checkpoint's bytes, or None."""
         try:
-            with self.filesystem.open_input_stream(self.path("checkpoints", identity, "state.safetensors")) as stream:
+            with self.filesystem.open_input_stream(self.path("checkpoints", identity, CHECKPOINT)) as stream:
                 return stream.read()
         except FileNotFoundError:
             return None

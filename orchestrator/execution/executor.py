@@ -17,6 +17,7 @@ import ray
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.interruption import Interruption
+from orchestrator.last_resort import keep_details
 from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
@@ -149,14 +150,14 @@ class _Execution:
             return self._is_ready(stage) and self._room_for_student()
         if _is_ladder(stage):
             missing = [item for _, item in stage.inputs if item.identity not in self.settled]
-            return all(self._ends_soon(item, stage.settings["workers"]) for item in missing)
+            return all(self._ends_soon(item, stage.placement.workers) for item in missing)
         return True
 
     def _ends_soon(self, stage: Stage, workers: int) -> bool:
         """Whether a stage ends in about the time that the processes of a training's ``workers`` take to start."""
         if stage.kind in ("ingest", "score"):
             # They hold no slot between their tasks: with none left to them they would never end.
-            held = sum(item.settings["workers"] for item in self.waiting.values() if _is_ladder(item))
+            held = sum(item.placement.workers for item in self.waiting.values() if _is_ladder(item))
             if held + workers >= self.slots:
                 return False
         left = self.progress.stages[stage.name].seconds_left
@@ -179,11 +180,11 @@ class _Execution:
         if _is_student(stage):
             return 1
         if _is_ladder(stage):
-            return stage.settings["workers"]
+            return stage.placement.workers
         if not self._is_ready(stage):
             return 0
         # A search's trials are students too, and what waits for it comes last: its rounds go before other students.
-        return {"score": stage.settings.get("workers", 0), "search": self.recipe.search.round_size}.get(stage.kind, 0)
+        return {"score": stage.placement.workers, "search": stage.placement.workers}.get(stage.kind, 0)
 
     def _is_ready(self, stage: Stage) -> bool:
         return all(item.identity in self.settled for _, item in stage.inputs)
@@ -209,11 +210,12 @@ class _Execution:
             name=stage.name,
             identity=stage.identity,
             spec=stage.spec.model_dump(mode="json"),
-            settings=stage.settings,
             inputs={},
             storage=self.store.ray_path(),
             dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
             resources=self.recipe.resources,
+            placement=stage.placement,
+            facts=stage.facts,
             tracking=tracking_of(self.recipe, self.store),
             board=self.board,
         )
@@ -221,12 +223,12 @@ class _Execution:
 
 def _is_student(stage: Stage) -> bool:
     """Whether the stage is a single-worker training."""
-    return stage.kind == "train" and stage.settings["role"] == "single"
+    return stage.kind == "train" and stage.placement.launch == "in_process"
 
 
 def _is_ladder(stage: Stage | Job) -> bool:
     """Whether the stage is a training by Ray Train."""
-    return stage.kind == "train" and stage.settings["role"] == "ladder"
+    return stage.kind == "train" and stage.placement.launch == "ray_train"
 
 
 def _needs(stage: Stage, recipe: Recipe) -> dict[str, Any]:
@@ -297,6 +299,10 @@ def failures_table(failures: list[Failure]) -> str:
     for failure in own:
         first, *rest = (failure.error or "").splitlines()
         lines.append(f"  {failure.stage}: {first}")
+        if "Traceback (most recent call last)" in (failure.error or ""):
+            rest = [
+                f"not expected: a defect of the program or of user-defined code; {keep_details(failure.error or '')}"
+            ]
         lines += [f"    {line}" for line in rest]
         blocked = sorted({item.stage for item in failures if item.blocked_by == failure.stage})
         if blocked:

@@ -114,7 +114,7 @@ class Live:
         ]
 
     def _stage(self, run: Progress, entry: StageProgress, several_nodes: bool, indent: str = "") -> Row:
-        name = entry.stage.name if not indent else entry.stage.name.partition("/")[2]
+        name = (indent and entry.stage.facts.label) or entry.stage.name
         return entry.state, indent + name, self._words(run, entry, several_nodes)
 
     def _words(self, run: Progress, entry: StageProgress, several_nodes: bool) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.graph import Failure, Stage
-from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.pipeline.stage_state import StageState, State
 from orchestrator.progress.words import describe, ended
 
@@ -59,7 +58,7 @@ class StageProgress:
         """What it is shown among."""
         if self.stage.kind == "evaluate":
             return "evaluation"
-        student = self.stage.kind == "train" and self.stage.name.startswith("student/")
+        student = self.stage.kind == "train" and self.stage.facts.part == "student"
         return "student" if student else "stage"
 
     @property
@@ -76,8 +75,7 @@ class StageProgress:
     @property
     def width(self) -> int:
         """How many slots its work can use at once."""
-        spec = self.stage.spec
-        return spec.round_size if isinstance(spec, SearchSpec) else self.stage.settings.get("workers", 1)
+        return self.stage.placement.workers
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""The training loop: one network, its guidance, its curriculum; the same under Ray Train, in a Tune trial, in a test.
+"""The training loop: one network and its teaching; the same under Ray Train, in a Tune trial and in a test.
 
 Everything that happens at step t is a function of (spec, t): the batch, the view, the learning rate, the dropped
 experts, torch's own random numbers. So a run that was killed anywhere goes on from its checkpoint to bitwise the same
@@ -30,8 +30,8 @@ from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.loader import Loader, StepGroup
 from orchestrator.training.device import to_device
 from orchestrator.training.evaluation import evaluate, not_finite
-from orchestrator.training.guidance import losses
-from orchestrator.training.guidance.guidance import Guidance, Shown
+from orchestrator.training.guidance.experts import Shown
+from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.pace import Pace, Timing
 from orchestrator.training.precision import autocast
 from orchestrator.training.running_metrics import Sums
@@ -88,7 +88,7 @@ class Trained:
 
 
 def train(
-    spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, *, device: torch.device,
+    spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, *, device: torch.device,
     observer: Observer, world: World | None = None,
 ) -> Trained:  # fmt: skip
     """Train ``network`` (already initialised from the seed) as ``spec`` says.
@@ -97,30 +97,33 @@ def train(
         TrainingDivergedError: with the step, its learning rate and the last checkpoint's step; or with the expert
             whose logits are not finite.
     """
-    return _Loop(spec, network, data, guidance, device, observer, world or World()).run()
+    return _Loop(spec, network, data, teaching, device, observer, world or World()).run()
 
 
 class _Loop:
     def __init__(
-        self, spec: TrainSpec, network: nn.Module, data: TrainingData, guidance: Guidance, device: torch.device,
+        self, spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, device: torch.device,
         observer: Observer, world: World,
     ) -> None:  # fmt: skip
-        self.spec, self.data, self.guidance, self.device = spec, data, guidance, device
+        self.spec, self.data, self.device = spec, data, device
         self.observer, self.world = observer, world
         self.images = training_images(spec, data)
         count, active, order = len(self.images), None, np.arange(len(self.images))
-        curriculum = guidance.curriculum
+        curriculum = teaching.curriculum
         if curriculum is not None and curriculum.active_count(0.0) < count:
             # Only where some are hidden at first: else every method sees the same batches of the same seed.
             active, order = curriculum.active_count, curriculum.order
         self.plan = BatchPlan(count, spec.batch_size, spec.steps, spec.seed, active)
         self.interval = spec.evaluate_every or math.ceil(len(self.images) / self.plan.batch_size)
         self.loader = Loader(
-            data.images, self.images, self.plan, order, spec.views, self.interval, guidance.steps_at_once, world
+            data.images, self.images, self.plan, order, spec.views, self.interval, teaching.steps_at_once, world
         )
         self.bf16 = spec.precision == "bf16"
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = optim.build(spec.optimizer, self.network)
+        torch.manual_seed(spec.seed)  # for parameters that the teaching makes
+        teaching.attach(self.network)
+        self.teaching = teaching.to(device)
+        self.optimizer = optim.build(spec.optimizer, [*self.network.parameters(), *self.teaching.parameters()])
         self.step = 0
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
@@ -131,10 +134,10 @@ class _Loop:
         self.pace = Pace(spec.steps, images, self.interval, len(data.validation) / images / PASSES_OF_A_STEP)
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
-        self.taught = np.zeros_like(guidance.taught)
+        self.taught = np.zeros_like(teaching.assignment_counts)
         self.sums = Sums(device)
         self._resume()
-        self.model = world.wrap(self.network)
+        self.model, self.loss = world.wrap(self.network), world.wrap(self.teaching)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -145,6 +148,7 @@ class _Loop:
         return TrainingState(
             step=self.step,
             network=dict(self.network.state_dict()),
+            teaching=dict(self.teaching.state_dict()),
             optimizer=optim.state_tensors(self.optimizer),
             best=self.best,
             arrays=arrays,
@@ -163,6 +167,7 @@ class _Loop:
             return
         self.step = self.saved_step = state.step
         self.network.load_state_dict(state.network)
+        self.teaching.load_state_dict(state.teaching)
         optim.load_state_tensors(self.optimizer, state.optimizer)
         self.best = {name: value.to(self.device) for name, value in state.best.items()}
         self.history, self.best_row = state.progress["history"], state.progress["best"]
@@ -194,12 +199,12 @@ class _Loop:
         return self._result()
 
     def _take_steps(self, group: StepGroup) -> None:
-        taught_by = self.guidance.logits_of_steps(group.shown, group.sizes, self.step, self.spec.steps)
-        for batch, shown, logits in zip(group.batches, group.shown.parts(group.sizes), taught_by, strict=True):
-            self._take_step(batch, shown, logits)
+        targets = self.teaching.targets(group.shown, group.sizes, self.step, self.spec.steps)
+        for batch, shown, target in zip(group.batches, group.shown.parts(group.sizes), targets, strict=True):
+            self._take_step(batch, shown, target)
             self.step += 1
 
-    def _take_step(self, batch: Batch, shown: Shown, taught_by: Tensor | None) -> None:
+    def _take_step(self, batch: Batch, shown: Shown, target: Any) -> None:
         spec, step = self.spec, self.step
         self._seed_dropout(step)
         rate = optim.learning_rate(spec.optimizer, step, spec.steps)
@@ -208,7 +213,7 @@ class _Loop:
         labels = self.data.labels[to_device(self.images[shown.numbers], self.device)]
         with autocast(self.device, self.bf16):
             logits = self.model(shown.pixels)
-        each = losses.taught(logits, labels, taught_by, spec.guidance.temperature, spec.guidance.kd_weight)
+        each = self.loss(logits, labels, target)
         # The gradient is that of the mean over the whole batch, however unevenly the workers share it.
         loss = each.sum() * (self.world.size / len(batch.positions))
         self.optimizer.zero_grad(set_to_none=True)
@@ -246,15 +251,16 @@ class _Loop:
 
     def _share_taught(self) -> npt.NDArray[np.int64]:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
-        taught = to_device(self.guidance.taught, self.device)
+        taught = to_device(self.teaching.assignment_counts, self.device)
         self.world.sum_(taught)
         counted = taught.cpu().numpy().copy()  # it may be the very memory that is cleared
         self.taught += counted
-        self.guidance.taught[:] = 0
+        self.teaching.assignment_counts[:] = 0
         return counted
 
     def _validate(self) -> None:
         self.world.share_buffers(self.network)
+        self.world.share_buffers(self.teaching)
         taught = self._share_taught()
         if self.learned is not None:
             self._share_right()
@@ -276,7 +282,7 @@ class _Loop:
             "learning_rate": optim.learning_rate(self.spec.optimizer, self.step - 1, self.spec.steps),
             "seconds": self.clock.seconds(),
         }
-        curriculum = self.guidance.curriculum
+        curriculum = self.teaching.curriculum
         if curriculum is not None:
             row["active_fraction"] = curriculum.active_count(progress) / len(self.images)
             row["expert_limit"] = curriculum.expert_limit(progress) + 1
@@ -310,7 +316,7 @@ class _Loop:
 
     def _expert_not_finite(self, step: int) -> str | None:
         """The first expert whose logits on a step's images are not finite; every worker learns of it."""
-        experts = self.guidance.experts
+        experts = self.teaching.experts
         if experts is None:
             return None
         shown = self.loader.group(step).shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from orchestrator.recipe.choices import OptimizerSpec
 
 
 def learning_rate(spec: OptimizerSpec, step: int, steps: int) -> float:
-    """Learning rate of ``step`` in [0, steps): a linear rise over the warm-up, then the schedule.
+    """Returns the learning rate of ``step`` in [0, steps): a linear rise over the warm-up, then the schedule.
 
     cosine: half a cosine from the highest rate to 0 (Loshchilov and Hutter 2017, without restarts); steps: multiplied
     by ``decay`` at each milestone; constant.
@@ -27,9 +28,9 @@ def learning_rate(spec: OptimizerSpec, step: int, steps: int) -> float:
     return spec.learning_rate
 
 
-def build(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser over all parameters of a network, in its fused form."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def build(spec: OptimizerSpec, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Returns the optimiser over the parameters that require a gradient, in its fused form."""
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     if spec.name == "adamw":
         return torch.optim.AdamW(
             parameters, lr=spec.learning_rate, betas=(spec.momentum, 0.999), weight_decay=spec.weight_decay, fused=True
@@ -45,7 +46,7 @@ def build(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat named tensors, for a checkpoint."""
+    """Returns the optimiser's state as flat named tensors, for a checkpoint."""
     state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items() if value is not None
@@ -53,7 +54,7 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_state_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what ``state_tensors`` gave, over an optimiser built the same way."""
+    """Restore the tensors of ``state_tensors`` into an optimiser that was built over the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

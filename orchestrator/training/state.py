@@ -1,4 +1,4 @@
-"""The state of an unfinished training as one safetensors file: resuming from it gives bitwise the same weights."""
+"""The state of an unfinished training as one safetensors file: a resumed training ends in bitwise the same weights."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+GROUPS = ("network", "teaching", "optimizer", "best", "arrays")  # fields that hold tensors
+
 
 @dataclass
 class TrainingState:
-    """Where a training stands after ``step`` steps. Batches, views and learning rate follow from the step alone."""
+    """State after ``step`` steps. Batches, views and learning rate follow from the step alone."""
 
     step: int
     network: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     best: dict[str, Tensor] = field(default_factory=dict)
+    teaching: dict[str, Tensor] = field(default_factory=dict)  # parameters and buffers of the teaching
     arrays: dict[str, Tensor] = field(default_factory=dict)  # learned steps, which expert taught what
     progress: dict[str, Any] = field(default_factory=dict)  # history, best accuracy: plain values
 
     def to_bytes(self) -> bytes:
-        """The state as a safetensors file; plain values go into its metadata as JSON."""
+        """Returns the state as a safetensors file; plain values go into its metadata as JSON."""
         tensors = {
             f"{group}/{name}": value.detach().cpu().contiguous()
-            for group in ("network", "optimizer", "best", "arrays")
+            for group in GROUPS
             for name, value in getattr(self, group).items()
         }
         plain = json.dumps({"step": self.step, "progress": self.progress})
@@ -37,10 +40,10 @@ class TrainingState:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainingState:
-        """The state that ``to_bytes`` gave.
+        """Returns the state of which ``content`` is ``to_bytes()``.
 
         Raises:
-            ValueError: when the bytes are no such file, or not as they were written.
+            ValueError: when the file is damaged or of another kind.
         """
         try:
             tensors = safetensors.torch.load(content)
@@ -50,7 +53,7 @@ class TrainingState:
                 raise ValueError("its checksum does not match")
         except (SafetensorError, ValueError, KeyError) as error:
             raise ValueError(f"the checkpoint is damaged: {error}") from error
-        groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "arrays": {}}
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in GROUPS}
         for key, value in tensors.items():
             group, name = key.split("/", 1)
             groups[group][name] = value

@@ -24,12 +24,12 @@ class World:
         count = len(items)
         return items[self.rank * count // self.size : (self.rank + 1) * count // self.size]
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network as the workers train it: gradients are averaged over the workers."""
-        if self.size == 1:
-            return network
-        device = next(network.parameters()).device
-        return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Returns the module with gradients averaged over the workers; one without any to train as it is."""
+        trained = next((parameter for parameter in module.parameters() if parameter.requires_grad), None)
+        if self.size == 1 or trained is None:
+            return module
+        return DistributedDataParallel(module, device_ids=[trained.device] if trained.device.type == "cuda" else None)
 
     def sum_(self, values: Tensor) -> None:
         """Replace ``values`` by their sum over the workers."""

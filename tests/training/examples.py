@@ -19,8 +19,10 @@ from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetR
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.training.data.images import ResidentImages, TrainingData
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
+from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
+from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.guidance.opening import make_pacing
+from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network
 from orchestrator.training.pace import Timing
@@ -136,11 +138,12 @@ def curriculum_of(spec: CurriculumSpec, experts: int) -> tuple[Curriculum, npt.N
     return Curriculum(chosen, make_pacing(spec.pacing), spec.mode, experts), selection.strata(ranks, experts)
 
 
-def guidance_of(spec: TrainSpec) -> Guidance:
+def teaching_of(spec: TrainSpec) -> Teaching:
     experts = experts_of(spec.guidance)
     if spec.curriculum is None:
-        return Guidance(spec.guidance, experts, seed=spec.seed)
-    return Guidance(spec.guidance, experts, *curriculum_of(spec.curriculum, len(spec.guidance.experts)), seed=spec.seed)
+        return new_teaching(spec.guidance, experts, seed=spec.seed)
+    curriculum, strata = curriculum_of(spec.curriculum, len(spec.guidance.experts))
+    return new_teaching(spec.guidance, experts, curriculum, strata, spec.seed)
 
 
 class Killed(RuntimeError):  # noqa: N818 (the name says what happened)
@@ -177,12 +180,12 @@ def learn(
     observer: Keeper | None = None,
     *,
     on: TrainingData | None = None,
-    guidance: Guidance | None = None,
+    taught_by: Teaching | None = None,
     world: World | None = None,
 ) -> Trained:
-    """Train as ``spec`` says, with a new network and guidance, as a new process would."""
+    """Train as ``spec`` says, with a new network and teaching, as a new process would."""
     return train(
-        spec, new_network(spec.network, spec.seed), on or data(spec.augmentation), guidance or guidance_of(spec),
+        spec, new_network(spec.network, spec.seed), on or data(spec.augmentation), taught_by or teaching_of(spec),
         device=CPU, observer=observer or Keeper(), world=world,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from orchestrator.pipeline.specs import CurriculumSpec
-from orchestrator.training.guidance.guidance import Guidance
+from orchestrator.training.guidance.kinds.selected import Selected
 from orchestrator.training.loop import Trained
 from orchestrator.training.networks import new_network
 from orchestrator.training.telemetry import EXPERT
@@ -109,7 +109,7 @@ def test_steps_that_are_taught_at_once_make_the_training_of_steps_taught_one_by_
     # Validations every four steps, passes of three: groups are cut by both, and experts open within them.
     spec = training(guidance=teaching("selected"), curriculum=pacing("promote"), steps=STEPS)
     at_once, at_once_rows = learn(spec, kept := Keeper()), kept.rows
-    monkeypatch.setattr(Guidance, "steps_at_once", 1)
+    monkeypatch.setattr(Selected, "steps_at_once", 1)
     one_by_one = learn(spec, kept := Keeper())
     np.testing.assert_array_equal(at_once.taught, one_by_one.taught)
     for found, wanted in zip(at_once_rows, kept.rows, strict=True):

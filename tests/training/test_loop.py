@@ -21,7 +21,7 @@ from orchestrator.training.data.folds import folds_of, training_images
 from orchestrator.training.data.images import Images
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import evaluate
-from orchestrator.training.guidance.guidance import OnlineExperts
+from orchestrator.training.guidance.experts import OnlineExperts
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
 from tests.training.examples import (
@@ -37,11 +37,11 @@ from tests.training.examples import (
     curriculum_of,
     data,
     expert_network,
-    guidance_of,
     learn,
     optimizer,
     pacing,
     teaching,
+    teaching_of,
     training,
 )
 from tests.training.networks import NO_BATCH_NORM
@@ -250,10 +250,10 @@ def test_an_expert_whose_logits_are_not_finite_is_named_and_not_the_learning_rat
     for network in networks[:1]:
         next(network.parameters()).data[0] = float("nan")
     spec = training(guidance=teaching(kind), curriculum=pacing("static") if kind == "selected" else None)
-    guidance = guidance_of(spec)
-    guidance.experts = OnlineExperts(networks[: len(spec.guidance.experts)], CPU, bf16=False)
+    taught_by = teaching_of(spec)
+    taught_by.experts = OnlineExperts(networks[: len(spec.guidance.experts)], CPU, bf16=False)
     with pytest.raises(TrainingDivergedError) as raised:
-        learn(spec, guidance=guidance)
+        learn(spec, taught_by=taught_by)
     assert f"logits of {next(iter(LADDER))} are not finite" in str(raised.value)
     assert "learning_rate" not in str(raised.value)
 

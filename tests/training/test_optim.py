@@ -92,12 +92,12 @@ def test_the_steps_after_a_checkpoint_are_bitwise_those_without_one(
     spec: optim.OptimizerSpec, memory_format: torch.memory_format, steps_before: int
 ) -> None:
     network = network_in(memory_format)
-    optimiser = optim.build(spec, network)
+    optimiser = optim.build(spec, network.parameters())
     for number in range(steps_before):
         step(network, optimiser, number)
     resumed = network_in(memory_format)
     resumed.load_state_dict(through_a_file(dict(network.state_dict())))
-    resumed_optimiser = optim.build(spec, resumed)
+    resumed_optimiser = optim.build(spec, resumed.parameters())
     optim.load_state_tensors(resumed_optimiser, through_a_file(optim.state_tensors(optimiser)))
     for number in range(steps_before, steps_before + 2):
         step(network, optimiser, number)
@@ -114,7 +114,7 @@ def test_sgd_takes_the_steps_that_torch_documents() -> None:
     spec = optimizer(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.01)
     network = nn.Linear(3, 2)
     weight, velocity = network.weight.detach().clone(), torch.zeros(2, 3)
-    optimiser = optim.build(spec, network)
+    optimiser = optim.build(spec, network.parameters())
     for number in range(4):
         step(network, optimiser, number)
         gradient = network.weight.grad
@@ -128,6 +128,6 @@ def test_frozen_parameters_are_left_alone() -> None:
     network = nn.Linear(3, 2)
     network.bias.requires_grad_(False)
     before = network.bias.clone()
-    optimiser = optim.build(optimizer(name="adamw"), network)
+    optimiser = optim.build(optimizer(name="adamw"), network.parameters())
     step(network, optimiser, 0)
     assert torch.equal(network.bias, before)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.training.state import TrainingState
 
-GROUPS = ("network", "optimizer", "best", "arrays")
+GROUPS = ("network", "teaching", "optimizer", "best", "arrays")
 
 
 def state() -> TrainingState:
@@ -23,6 +23,7 @@ def state() -> TrainingState:
         },
         optimizer={"0.momentum_buffer": torch.randn(4, 3, 3, 3, generator=random), "0.step": torch.tensor(3.0)},
         best={"0.weight": torch.randn(4, 3, 3, 3, generator=random).bfloat16()},
+        teaching={"projection.weight": torch.randn(2, 4, generator=random)},
         arrays={"taught": torch.zeros(0, 0, dtype=torch.int64), "learned": torch.arange(-3, 4)},
         progress={"history": [{"step": 17, "validation_loss": 0.1 + 0.2}], "best": None, "seconds": 1.5},
     )

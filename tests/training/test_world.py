@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from orchestrator.training.loop import Trained
 from orchestrator.training.world import World
-from tests.training.examples import CPU, assert_same_training, assert_same_weights, learn, without_times
-from tests.training.workers import CASES, read, work
+from tests.training.examples import CPU, assert_same_training, assert_same_weights, without_times
+from tests.training.workers import CASES, learn_case, read, work
 
 WITHOUT_BATCH_NORM = [case for case in CASES if case != "batch norm"]
 
@@ -69,7 +69,7 @@ def test_two_workers_that_were_killed_and_resumed_end_in_the_same_training(pair:
 
 @pytest.mark.parametrize("case", WITHOUT_BATCH_NORM)
 def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str) -> None:
-    (found, _), alone = two(pair, case), learn(CASES[case])
+    (found, _), alone = two(pair, case), learn_case(case)
     for name, weights in alone.weights.items():
         torch.testing.assert_close(found.weights[name], weights, rtol=1e-4, atol=1e-5)
     for row, wanted in zip(without_times(found.history), without_times(alone.history), strict=True):
@@ -79,7 +79,7 @@ def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str
 
 
 def test_with_batch_norm_two_workers_learn_about_as_one_does(pair: Path) -> None:
-    (found, _), alone = two(pair, "batch norm"), learn(CASES["batch norm"])
+    (found, _), alone = two(pair, "batch norm"), learn_case("batch norm")
     assert found.history[-1]["training_loss"] == pytest.approx(alone.history[-1]["training_loss"], rel=0.25)
     with pytest.raises(AssertionError):  # each worker normalises by its own part of the batch
         assert_same_weights(found.weights, alone.weights)

@@ -14,10 +14,12 @@ import torch
 import torch.distributed as dist
 
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.loop import Trained
 from orchestrator.training.process import set_up_process
 from orchestrator.training.world import World
-from tests.training.examples import CPU, Keeper, Killed, learn, pacing, teaching, training
+from tests.training.examples import CPU, Keeper, Killed, learn, pacing, teaching, teaching_of, training
+from tests.training.hints import hints_of
 from tests.training.networks import NO_BATCH_NORM
 
 KILLED_AT = 8  # amid a pass
@@ -26,7 +28,15 @@ CASES: dict[str, TrainSpec] = {
     "labels": training(NO_BATCH_NORM, record_learned_step=True),
     "selected": training(NO_BATCH_NORM, guidance=teaching("selected"), curriculum=pacing("both"), keep="best"),
     "batch norm": training("plain_cnn_2", guidance=teaching("single")),
+    "feature hints": training(NO_BATCH_NORM, guidance=teaching("single")),
 }
+TEACHINGS: dict[str, Callable[[TrainSpec], Teaching]] = {"feature hints": hints_of}
+
+
+def learn_case(case: str, observer: Keeper | None = None, world: World | None = None) -> Trained:
+    """Train a case, with the teaching of its spec unless it has one with parameters of its own."""
+    spec = CASES[case]
+    return learn(spec, observer, taught_by=TEACHINGS.get(case, teaching_of)(spec), world=world)
 
 
 class MainKeeper(Keeper):
@@ -55,13 +65,13 @@ def work(rank: int, size: int, folder: str) -> None:
     world, results = World(rank, size), Path(folder)
     told = {"of one": world.any(rank == 1, CPU), "of none": world.any(False, CPU)}
     (results / f"any-{rank}.json").write_text(json.dumps(told))
-    for number, (case, spec) in enumerate(CASES.items()):
-        write(results, case, rank, learn(spec, MainKeeper(results / f"{number}.whole", world), world=world))
+    for number, case in enumerate(CASES):
+        write(results, case, rank, learn_case(case, MainKeeper(results / f"{number}.whole", world), world))
         checkpoint = results / f"{number}.killed"
         try:
-            learn(spec, MainKeeper(checkpoint, world, KILLED_AT), world=world)
+            learn_case(case, MainKeeper(checkpoint, world, KILLED_AT), world)
         except Killed:
-            write(results, f"{case}, resumed", rank, learn(spec, MainKeeper(checkpoint, world), world=world))
+            write(results, f"{case}, resumed", rank, learn_case(case, MainKeeper(checkpoint, world), world))
     dist.destroy_process_group()
 
 

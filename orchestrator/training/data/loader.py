@@ -12,7 +12,7 @@ import numpy.typing as npt
 from orchestrator.training.data.batches import Batch, BatchPlan
 from orchestrator.training.data.images import Images
 from orchestrator.training.data.views import view_of_pass
-from orchestrator.training.guidance.guidance import Shown
+from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.world import World
 
 IntArray = npt.NDArray[np.int64]

@@ -1,1 +1,1 @@
-"""What a network is taught by, and the losses of it."""
+"""Distillation targets and losses of a training: experts, kinds of teaching, curriculum."""

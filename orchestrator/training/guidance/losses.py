@@ -1,4 +1,4 @@
-"""The loss of a taught network: (1 - lambda) * cross-entropy + lambda * distillation."""
+"""Per-image losses: cross-entropy, distillation, and (1 - lambda) * cross-entropy + lambda * distillation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def distillation(student: Tensor, expert: Tensor, temperature: float) -> Tensor:
-    """Per-image KL(softened expert || softened student) times T^2, shape (B,); logits are (B, C).
+    """Returns per-image KL(softened expert || softened student) times T^2, shape (B,); logits are (B, C).
 
     Summed over classes, never averaged: an average would make the term shrink with the number of classes (Hinton,
     Vinyals, Dean 2015, section 2). The mean over the batch is ``torch.nn.KLDivLoss(reduction="batchmean")`` times T^2.
@@ -18,12 +18,12 @@ def distillation(student: Tensor, expert: Tensor, temperature: float) -> Tensor:
 
 
 def cross_entropy(student: Tensor, labels: Tensor) -> Tensor:
-    """Per-image cross-entropy against the labels, shape (B,)."""
+    """Returns per-image cross-entropy against the labels, shape (B,)."""
     return F.cross_entropy(student.float(), labels, reduction="none")
 
 
-def taught(student: Tensor, labels: Tensor, expert: Tensor | None, temperature: float, kd_weight: float) -> Tensor:
-    """Per-image loss (B,) of a student with logits (B, C).
+def guided(student: Tensor, labels: Tensor, expert: Tensor | None, temperature: float, kd_weight: float) -> Tensor:
+    """Returns the per-image loss (B,) of a student with logits (B, C).
 
     ``expert`` holds logits (B, C) of the one expert of each image, (E, B, C) of several experts whose distillation
     terms are averaged (DGKD, Son et al. 2021, divided by its number of terms so that learning rates stay comparable),
@@ -33,8 +33,8 @@ def taught(student: Tensor, labels: Tensor, expert: Tensor | None, temperature: 
     if expert is None:
         return labels_term
     if expert.dim() == 2:
-        taught_term = distillation(student, expert, temperature)
+        distillation_term = distillation(student, expert, temperature)
     else:
         terms = [distillation(student, one, temperature) for one in expert]
-        taught_term = sum(terms[1:], start=terms[0]) / len(terms)
-    return (1 - kd_weight) * labels_term + kd_weight * taught_term
+        distillation_term = sum(terms[1:], start=terms[0]) / len(terms)
+    return (1 - kd_weight) * labels_term + kd_weight * distillation_term

@@ -1,60 +1,27 @@
-"""Guidance from artifacts: opens experts and stored logits, and builds the curriculum from the scored difficulty."""
+"""Teaching from artifacts: opens experts and stored logits, and builds the curriculum from the scored difficulty."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 import torch
 
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.scores import Scores
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.training.guidance.guidance import CachedExperts, Experts, Guidance, OnlineExperts
-from orchestrator.training.networks import WEIGHTS, load_network
-
-SCORE = "score.json"
-DIFFICULTY = "difficulty.parquet"
-
-
-class Scores:
-    """What the score stages stored, by the experts' names."""
-
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self.main: Path | None = folders.get("score")
-        self.places: dict[str, tuple[Path, int]] = {}
-        for folder in folders.values():
-            for number, expert in enumerate(json.loads((folder / SCORE).read_text())["experts"]):
-                self.places[expert] = (folder, number)
-
-    def clean(self, expert: str) -> npt.NDArray[np.float32]:
-        """Logits (N, classes) of the training images without augmentation."""
-        folder, number = self.places[expert]
-        return np.load(folder / f"clean-{number}.npy", mmap_mode="r")
-
-    def views(self, expert: str) -> npt.NDArray[np.float16]:
-        """Logits (views, N, classes); every process of a node maps the same pages."""
-        folder, number = self.places[expert]
-        return np.load(folder / f"views-{number}.npy", mmap_mode="r")
-
-    def column(self, name: str) -> npt.NDArray[np.float64]:
-        """A column of the main score's difficulty table, (N,).
-
-        Raises:
-            ValueError: when that difficulty was not computed.
-        """
-        assert self.main is not None, "a curriculum needs the main ladder's score"
-        table = pq.read_table(self.main / DIFFICULTY)
-        if name not in table.column_names:
-            raise ValueError(f"difficulty.scorer: {name} was not computed; there are {', '.join(table.column_names)}")
-        return table.column(name).to_numpy()
+from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
+from orchestrator.training.guidance.kinds import new_teaching
+from orchestrator.training.guidance.teaching import Teaching
+from orchestrator.training.networks import load_network
 
 
 def make_pacing(spec: PacingSpec) -> pacing.Pacing:
@@ -87,16 +54,19 @@ def build_curriculum(
     return curriculum, selection.strata(ranks, len(experts))
 
 
-def open_guidance(
+def open_teaching(
     spec: TrainSpec, folders: Mapping[str, Path], networks: Mapping[str, NetworkSpec], device: torch.device
-) -> Guidance:
-    """The guidance of a training.
+) -> Teaching:
+    """Returns the teaching of a training, with its experts and its curriculum.
 
-    ``folders`` are its inputs by role (``expert:<name>``, ``score``, ``score:<topology>``); ``networks`` says what
-    each online expert is.
+    Args:
+        spec: the training.
+        folders: folders of its inputs by role (``expert:<name>``, ``score``, ``score:<topology>``).
+        networks: the network of each expert that runs beside the student.
+        device: where experts run, or their stored logits are put.
     """
     wanted = spec.guidance.experts
-    scores = Scores({role: folder for role, folder in folders.items() if role.startswith("score")})
+    scores = Scores({role: FolderFiles(folder) for role, folder in folders.items() if role.startswith("score")})
     experts: Experts | None = None
     if spec.guidance.source == "online":
         opened = [load_network(networks[name], folders[f"expert:{name}"] / WEIGHTS) for name in wanted]
@@ -104,6 +74,6 @@ def open_guidance(
     elif spec.guidance.source == "cached":
         experts = CachedExperts([scores.views(name) for name in wanted], device)
     if spec.curriculum is None:
-        return Guidance(spec.guidance, experts, seed=spec.seed)
+        return new_teaching(spec.guidance, experts, seed=spec.seed)
     curriculum, strata = build_curriculum(spec.curriculum, wanted, scores)
-    return Guidance(spec.guidance, experts, curriculum, strata, spec.seed)
+    return new_teaching(spec.guidance, experts, curriculum, strata, spec.seed)

@@ -20,7 +20,7 @@ Kind = Literal[
     "hdf5", "gguf", "compressed", "empty", "unknown",
 ]  # fmt: skip
 
-_ANEW = "save them where they were made: safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
+_ANEW = "save them where they were made: safetensors.torch.save_file(network.state_dict(), 'network.safetensors')"
 _WORDS: dict[Kind, str] = {
     "torchscript": f"it is a TorchScript archive (torch.jit.save); {_ANEW}",
     "exported": f"it is a graph written by torch.export; {_ANEW}",

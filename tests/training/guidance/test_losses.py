@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from orchestrator.training.guidance import losses
-from orchestrator.training.guidance.guidance import OnlineExperts, Shown
+from orchestrator.training.guidance.experts import OnlineExperts, Shown
 from tests.training.examples import CPU, LADDER, expert_network
 
 
@@ -49,25 +49,25 @@ class TestDistillation:
 
 def test_a_weight_of_0_is_the_cross_entropy_of_the_labels() -> None:
     student = logits(5, 0)
-    found = losses.taught(student, labels(5), logits(5, 1), temperature=4.0, kd_weight=0.0)
+    found = losses.guided(student, labels(5), logits(5, 1), temperature=4.0, kd_weight=0.0)
     assert torch.equal(found, nn.CrossEntropyLoss(reduction="none")(student, labels(5)))
 
 
 def test_without_an_expert_it_is_the_cross_entropy_of_the_labels_whatever_the_weight() -> None:
     student = logits(5, 0)
-    found = losses.taught(student, labels(5), None, temperature=4.0, kd_weight=0.9)
+    found = losses.guided(student, labels(5), None, temperature=4.0, kd_weight=0.9)
     assert torch.equal(found, nn.CrossEntropyLoss(reduction="none")(student, labels(5)))
 
 
 def test_a_weight_of_1_is_distillation_alone() -> None:
     student, expert = logits(5, 0), logits(5, 1)
-    found = losses.taught(student, labels(5), expert, temperature=4.0, kd_weight=1.0)
+    found = losses.guided(student, labels(5), expert, temperature=4.0, kd_weight=1.0)
     assert torch.equal(found, losses.distillation(student, expert, 4.0))
 
 
 def test_a_weight_between_mixes_the_two() -> None:
     student, expert = logits(5, 0), logits(5, 1)
-    found = losses.taught(student, labels(5), expert, temperature=4.0, kd_weight=0.3)
+    found = losses.guided(student, labels(5), expert, temperature=4.0, kd_weight=0.3)
     wanted = 0.7 * losses.cross_entropy(student, labels(5)) + 0.3 * losses.distillation(student, expert, 4.0)
     torch.testing.assert_close(found, wanted)
 
@@ -75,15 +75,15 @@ def test_a_weight_between_mixes_the_two() -> None:
 @pytest.mark.parametrize("experts", [1, 2, 5])
 def test_several_experts_teach_by_the_mean_of_their_terms(experts: int) -> None:
     student, several = logits(5, 0), logits(5, 1, experts)
-    found = losses.taught(student, labels(5), several, temperature=3.0, kd_weight=1.0)
+    found = losses.guided(student, labels(5), several, temperature=3.0, kd_weight=1.0)
     wanted = torch.stack([losses.distillation(student, each, 3.0) for each in several]).mean(dim=0)
     torch.testing.assert_close(found, wanted)
 
 
 def test_half_precision_logits_are_computed_with_in_single_precision() -> None:
     student, expert = logits(5, 0), logits(5, 1)
-    found = losses.taught(student.bfloat16(), labels(5), expert.half(), temperature=4.0, kd_weight=0.5)
-    wanted = losses.taught(student.bfloat16().float(), labels(5), expert.half().float(), temperature=4.0, kd_weight=0.5)
+    found = losses.guided(student.bfloat16(), labels(5), expert.half(), temperature=4.0, kd_weight=0.5)
+    wanted = losses.guided(student.bfloat16().float(), labels(5), expert.half().float(), temperature=4.0, kd_weight=0.5)
     assert torch.equal(found, wanted)
 
 
@@ -96,7 +96,7 @@ def test_the_gradient_reaches_the_student_alone(dense: bool) -> None:
     student, pixels = expert_network("middle"), torch.randn(6, 1, 16, 16)
     shown = Shown(np.arange(6), 0, pixels)
     expert = torch.stack([experts.one(number, shown) for number in range(3)]) if dense else experts.one(2, shown)
-    losses.taught(student(pixels), labels(4), expert, temperature=4.0, kd_weight=0.9).mean().backward()
+    losses.guided(student(pixels), labels(4), expert, temperature=4.0, kd_weight=0.9).mean().backward()
     assert all(parameter.grad is not None for parameter in student.parameters())
     after = [parameter for network in networks for parameter in network.parameters()]
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in after)

@@ -1,4 +1,4 @@
-"""Every kind of guidance from both sources: what a step is taught by."""
+"""Every kind of teaching from both logit sources: the target of a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import torch
 from torch import Tensor
 
 from orchestrator.pipeline.specs import GuidanceSpec
-from orchestrator.training.guidance.guidance import CachedExperts, Guidance, OnlineExperts, Shown
+from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts, Shown
+from orchestrator.training.guidance.kinds import new_teaching
+from orchestrator.training.guidance.kinds.dense import Dense
+from orchestrator.training.guidance.kinds.selected import Selected
+from orchestrator.training.guidance.teaching import Teaching
 from tests.training.examples import (
     CLASSES,
     CPU,
@@ -42,10 +46,22 @@ def spec_of(kind: str, source: str) -> GuidanceSpec:
     return teaching(source=source, **KINDS[kind])
 
 
-def guidance(spec: GuidanceSpec, mode: str = "promote", seed: int = 0) -> Guidance:
+def opened(spec: GuidanceSpec, mode: str = "promote", seed: int = 0) -> Teaching:
     if spec.kind != "selected":
-        return Guidance(spec, experts_of(spec), seed=seed)
-    return Guidance(spec, experts_of(spec), *curriculum_of(pacing(mode), len(spec.experts)), seed=seed)
+        return new_teaching(spec, experts_of(spec), seed=seed)
+    return new_teaching(spec, experts_of(spec), *curriculum_of(pacing(mode), len(spec.experts)), seed=seed)
+
+
+def selected(source: str = "online", mode: str = "promote") -> Selected:
+    it = opened(teaching("selected", source), mode)
+    assert isinstance(it, Selected)
+    return it
+
+
+def dense(drop: float, seed: int = 0) -> Dense:
+    it = opened(teaching("dense", stochastic_drop=drop), seed=seed)
+    assert isinstance(it, Dense)
+    return it
 
 
 def shown(numbers: npt.NDArray[np.int64] = BATCH, view: int = VIEW) -> Shown:
@@ -64,46 +80,45 @@ def every_logits(numbers: npt.NDArray[np.int64] = BATCH) -> Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryKindFromEverySource:
     def test_logits_are_one_row_an_image_for_each_expert_that_teaches_it(self, kind: str, source: str) -> None:
-        it = guidance(spec_of(kind, source))
-        found = it.logits(shown(), step=4, progress=0.5)
+        it = opened(spec_of(kind, source))
+        found = it.target(shown(), step=4, progress=0.5)
         if kind == "labels":
             assert found is None
             return
         assert found is not None
         row = (len(BATCH), CLASSES)
-        assert found.shape == {"dense": (3, *row), "dense with drop": (len(it.kept(4)), *row)}.get(kind, row)
+        assert found.shape == {"dense": (3, *row), "dense with drop": (len(dense(0.5).kept(4)), *row)}.get(kind, row)
         assert torch.isfinite(found).all()
 
     def test_logits_carry_no_gradient(self, kind: str, source: str) -> None:
-        found = guidance(spec_of(kind, source)).logits(shown(), step=4, progress=0.5)
+        found = opened(spec_of(kind, source)).target(shown(), step=4, progress=0.5)
         assert found is None or not found.requires_grad
 
     def test_a_step_is_taught_the_same_whatever_was_taught_before(self, kind: str, source: str) -> None:
-        resumed, walked = guidance(spec_of(kind, source)), guidance(spec_of(kind, source))
+        resumed, walked = opened(spec_of(kind, source)), opened(spec_of(kind, source))
         for step in range(6):
-            walked.logits(shown(np.arange(20), view=step), step, step / 10)
-        found, wanted = (it.logits(shown(), step=6, progress=0.6) for it in (resumed, walked))
+            walked.target(shown(np.arange(20), view=step), step, step / 10)
+        found, wanted = (it.target(shown(), step=6, progress=0.6) for it in (resumed, walked))
         assert (found is None) == (wanted is None) == (kind == "labels")
         if found is not None and wanted is not None:
             assert torch.equal(found, wanted)
 
     def test_logits_are_those_of_the_experts_that_are_said_to_teach(self, kind: str, source: str) -> None:
-        it = guidance(spec_of(kind, source))
-        found = it.logits(shown(), step=4, progress=0.5)
+        it = opened(spec_of(kind, source))
+        found = it.target(shown(), step=4, progress=0.5)
         if found is None:
             return
         every = every_logits()
         wanted = {
             "single": every[0],
             "dense": every,
-            "dense with drop": every[it.kept(4)],
-            "selected": every[it.choose(BATCH, 0.5), torch.arange(len(BATCH))] if kind == "selected" else None,
+            "dense with drop": every[dense(0.5).kept(4)],
+            "selected": every[selected().choose(BATCH, 0.5), torch.arange(len(BATCH))],
         }[kind]
-        assert wanted is not None
         torch.testing.assert_close(found.float(), wanted, rtol=2e-3, atol=2e-3)
 
     def test_cached_logits_are_the_online_ones_up_to_half_precision(self, kind: str, source: str) -> None:
-        found, online = (guidance(spec_of(kind, of)).logits(shown(), 4, 0.5) for of in (source, "online"))
+        found, online = (opened(spec_of(kind, of)).target(shown(), 4, 0.5) for of in (source, "online"))
         if found is not None and online is not None:
             torch.testing.assert_close(found.float(), online, rtol=2e-3, atol=2e-3)
 
@@ -115,36 +130,36 @@ STEPS_FROM = 3  # of 10; under ``pacing("promote")`` the second expert opens bef
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_taught_at_once_are_taught_and_counted_as_one_by_one(kind: str, source: str) -> None:
-    together, alone = (guidance(spec_of(kind, source)) for _ in range(2))
-    found = together.logits_of_steps(shown(), SIZES, STEPS_FROM, 10)
+    together, alone = (opened(spec_of(kind, source)) for _ in range(2))
+    found = together.targets(shown(), SIZES, STEPS_FROM, 10)
     parts = shown().parts(SIZES)
-    wanted = [alone.logits(part, STEPS_FROM + i, (STEPS_FROM + i) / 10) for i, part in enumerate(parts)]
+    wanted = [alone.target(part, STEPS_FROM + i, (STEPS_FROM + i) / 10) for i, part in enumerate(parts)]
     assert len(found) == len(wanted) == len(SIZES)
     for mine, its in zip(found, wanted, strict=True):
         assert (mine is None) == (its is None) == (kind == "labels")
         if mine is not None and its is not None:
             torch.testing.assert_close(mine, its)
-    np.testing.assert_array_equal(together.taught, alone.taught)
-    assert together.taught.sum() == (len(BATCH) if kind == "selected" else 0)
+    np.testing.assert_array_equal(together.assignment_counts, alone.assignment_counts)
+    assert together.assignment_counts.sum() == (len(BATCH) if kind == "selected" else 0)
 
 
 def test_of_steps_taught_at_once_each_has_the_experts_that_are_open_at_its_own_progress() -> None:
     _, strata = curriculum_of(pacing("promote"), 3)
     hardest = np.flatnonzero(strata == 2)[:6]
-    found = guidance(teaching("selected")).logits_of_steps(shown(hardest), (2, 2, 2), STEPS_FROM, 10)
+    found = selected().targets(shown(hardest), (2, 2, 2), STEPS_FROM, 10)
     every = every_logits(hardest)
     wanted = [every[expert, 2 * i : 2 * i + 2] for i, expert in enumerate((1, 2, 2))]
     torch.testing.assert_close(found, wanted)
 
 
 def test_a_chosen_expert_runs_once_for_all_the_steps_that_are_taught_at_once() -> None:
-    it = guidance(teaching("selected"), mode="static")
+    it = selected(mode="static")
     assert it.steps_at_once == len(LADDER)
     assert isinstance(it.experts, OnlineExperts)
     ran: list[tuple[int, int]] = []
     for number, network in enumerate(it.experts.networks):
         network.register_forward_pre_hook(lambda _, inputs, number=number: ran.append((number, len(inputs[0]))))
-    it.logits_of_steps(shown(), SIZES, 0, 10)
+    it.targets(shown(), SIZES, 0, 10)
     experts, images = np.unique(it.choose(BATCH, 0.0), return_counts=True)
     assert ran == list(zip(experts.tolist(), images.tolist(), strict=True))
 
@@ -153,7 +168,7 @@ def test_a_chosen_expert_runs_once_for_all_the_steps_that_are_taught_at_once() -
     ("kind", "source"), [("labels", "online"), ("single", "online"), ("dense", "online"), ("selected", "cached")]
 )
 def test_where_no_expert_has_less_than_the_batch_steps_are_taught_one_at_a_time(kind: str, source: str) -> None:
-    assert guidance(spec_of(kind, source)).steps_at_once == 1
+    assert opened(spec_of(kind, source)).steps_at_once == 1
 
 
 def test_online_experts_are_in_evaluation_mode_and_stay_as_they_were() -> None:
@@ -208,10 +223,10 @@ def test_a_chosen_experts_images_come_in_channels_last_storage() -> None:
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("mode", ["static", "reveal", "promote", "both"])
 def test_selected_with_one_expert_is_single_bit_for_bit(source: str, mode: str) -> None:
-    one = guidance(teaching("selected", source, experts=["large"]), mode)
-    single = guidance(teaching("single", source, experts=["large"]))
+    one = opened(teaching("selected", source, experts=["large"]), mode)
+    single = opened(teaching("single", source, experts=["large"]))
     for step in range(5):
-        found, wanted = (it.logits_of_steps(shown(view=step), SIZES, step, 10) for it in (one, single))
+        found, wanted = (it.targets(shown(view=step), SIZES, step, 10) for it in (one, single))
         for mine, its in zip(found, wanted, strict=True):
             assert mine is not None
             assert its is not None
@@ -229,14 +244,14 @@ def test_cached_logits_are_those_of_the_view_that_is_shown() -> None:
 
 def test_a_network_that_experts_teach_needs_experts() -> None:
     with pytest.raises(ValueError, match="guidance 'single' is to be taught by small"):
-        Guidance(teaching("single"))
+        new_teaching(teaching("single"))
 
 
 class TestStochasticDrop:
     STEPS = 4000
 
     def kept(self, drop: float, seed: int = 0) -> list[list[int]]:
-        it = guidance(teaching("dense", stochastic_drop=drop), seed=seed)
+        it = dense(drop, seed)
         return [it.kept(step) for step in range(self.STEPS)]
 
     @pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
@@ -256,7 +271,7 @@ class TestStochasticDrop:
 
     def test_it_is_a_function_of_seed_and_step(self) -> None:
         every = self.kept(0.5)
-        it = guidance(teaching("dense", stochastic_drop=0.5))
+        it = dense(0.5)
         for step in (3999, 0, 17):
             assert it.kept(step) == every[step]
         assert self.kept(0.5, seed=1) != every

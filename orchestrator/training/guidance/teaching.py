@@ -1,0 +1,115 @@
+"""Teaching: the per-image loss of a training, with the experts and the curriculum that it is computed from.
+
+A subclass is one kind of guidance. It decides the distillation target of each step (``target``), and may have a loss
+of another form (``forward``) and parameters of its own, such as the projection of a feature hint. ``single``, ``dense``
+and ``selected`` differ in their targets alone. The training loop knows this interface and no kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from curricula.curriculum import Curriculum
+from orchestrator.pipeline.specs import GuidanceSpec
+from orchestrator.training.guidance import losses
+from orchestrator.training.guidance.experts import Experts, Shown
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Teaching(nn.Module):
+    """The loss of one training, as a module of PyTorch.
+
+    Its parameters are trained with the network's, by the same optimiser, and its ``state_dict`` is part of every
+    checkpoint. The experts belong to neither.
+
+    Args:
+        guidance: kind, names of the experts (smallest first), temperature and weight of distillation.
+        experts: their logits; None for a kind that needs none.
+        curriculum: difficulty order, pacing and selector, for a kind that has one.
+        strata: stratum of each training image by true difficulty, (N,), for counting which expert teaches which.
+        seed: seed of the training.
+
+    Attributes:
+        assignment_counts: images by (stratum, expert) since it was last cleared, int64 (experts, experts); all 0 where
+            images are not assigned to experts one by one.
+
+    Raises:
+        ValueError: when the guidance names experts and none were opened.
+    """
+
+    def __init__(
+        self, guidance: GuidanceSpec, experts: Experts | None = None, curriculum: Curriculum | None = None,
+        strata: IntArray | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if guidance.experts and experts is None:
+            raise ValueError(
+                f"guidance {guidance.kind!r} is to be taught by {', '.join(guidance.experts)}, but its source is "
+                f"{guidance.source!r} and no experts were opened; set the source to online or cached"
+            )
+        self.guidance, self.experts, self.curriculum, self.strata = guidance, experts, curriculum, strata
+        self.seed = seed
+        count = len(guidance.experts)
+        self.assignment_counts = np.zeros((count, count), np.int64)
+
+    @property
+    def steps_at_once(self) -> int:
+        """Number of consecutive steps whose targets are best computed by one call of ``targets``."""
+        return 1
+
+    def attach(self, network: nn.Module) -> None:
+        """Prepare for the network to train, before its first step: make parameters that fit it, register hooks on it.
+
+        Called once, with PyTorch's random numbers seeded by the training's seed.
+        """
+
+    def targets(self, shown: Shown, sizes: Sequence[int], step: int, steps: int) -> list[Any]:
+        """Returns the target of each of a few consecutive steps, for ``forward``.
+
+        Args:
+            shown: images of all these steps.
+            sizes: number of images of each step.
+            step: the first step.
+            steps: steps of the whole training.
+        """
+        parts = shown.parts(sizes)
+        return [self.target(part, number, number / steps) for number, part in enumerate(parts, start=step)]
+
+    def target(self, shown: Shown, step: int, progress: float) -> Any:
+        """Returns the target of one step; for the loss of this class a tensor without gradient, or None.
+
+        A function of its arguments and the seed alone, so that a resumed training has the same targets.
+        """
+        raise NotImplementedError
+
+    def forward(self, logits: Tensor, labels: Tensor, target: Any) -> Tensor:
+        """Returns the loss of each image, (B,).
+
+        By default cross-entropy and distillation, mixed by the weight (``losses.guided``). Called outside autocast.
+
+        Args:
+            logits: the network's logits (B, C).
+            labels: (B,).
+            target: logits (B, C) of one expert an image, or (E, B, C) of several, or None for labels alone.
+        """
+        return losses.guided(logits, labels, target, self.guidance.temperature, self.guidance.kd_weight)
+
+
+Kind = TypeVar("Kind", bound=type[Teaching])
+KINDS: dict[str, type[Teaching]] = {}
+
+
+def register(name: str) -> Callable[[Kind], Kind]:
+    """Returns a decorator that makes a class the teaching of a guidance kind."""
+
+    def add(kind: Kind) -> Kind:
+        KINDS[name] = kind
+        return kind
+
+    return add
