@@ -1,7 +1,7 @@
-"""train path: the same training bare, in a Ray Train worker and in a Tune trial; its loop's own seconds.
+"""train path: the same training without Ray, in a Ray Train worker and in a Tune trial; seconds of its loop.
 
-Measured from the end of the first pass, where memory and code are warm; starts are what ``graph`` measures. Reports,
-checkpoints and curves of every pass are in.
+Measured from the end of the first pass, where memory and code are warm; ``graph`` measures starts. Reports, checkpoints
+and curves of every pass are included.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from orchestrator.training.process import set_up_process
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
-    """The table of the benchmark; one thread a process, whatever ``threads`` says."""
+    """The table of the benchmark; one thread a process, ``threads`` is ignored."""
     count = 2_560
     passes = 4 if short else 12
     steps = passes * -(-count // workload.BATCH)
@@ -81,7 +81,7 @@ def _bare_here(spec: TrainSpec, job: Job) -> float:
 
 
 def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[str, Artifact], number: int) -> Job:
-    """A stage over the inputs; ``number`` tells it from others of its kind."""
+    """Returns a stage over the inputs; ``number`` distinguishes it from others of its kind."""
     return Job(
         kind=kind, name=kind, identity=f"{kind}-{number:08d}{0:012d}", spec=spec.model_dump(mode="json"),
         inputs=inputs, storage=folder, dataset_root="", resources=Resources(), placement=Placement("ray_train"),

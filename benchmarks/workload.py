@@ -1,4 +1,4 @@
-"""What the benchmarks train: CIFAR-sized images, a ResNet-8 student, experts ResNet 14, 20, 32 and 56."""
+"""Workload of the benchmarks: CIFAR-sized images, a ResNet-8 student, experts ResNet 14, 20, 32 and 56."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def artifacts(store: Store, count: int) -> dict[str, Artifact]:
 
 @contextmanager
 def local_ray() -> Iterator[None]:
-    """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
+    """Context manager of a local Ray for a benchmark, started as a run starts it."""
     import ray
 
     from orchestrator.execution.ray_connection import connect
