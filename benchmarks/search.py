@@ -17,8 +17,9 @@ from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
-from orchestrator.recipe.choices import PacingSpec, SpaceSpec
+from orchestrator.recipe.choices import PacingSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search
 from orchestrator.stages.job import Job

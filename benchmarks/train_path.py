@@ -21,8 +21,8 @@ from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
-from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job

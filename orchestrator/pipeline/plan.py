@@ -24,6 +24,7 @@ from orchestrator.pipeline.specs import (
     SearchSpec,
     TrainSpec,
 )
+from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.methods import METHODS, REFERENCE, Dealing, Method
 from orchestrator.recipe.schema import CurriculumRecipe, LadderNetwork, Recipe
 from orchestrator.recipe.topologies import TEACHERS, Topology
@@ -329,7 +330,7 @@ class _Planner:
                 round_size=search.round_size,
                 sampler=search.sampler,
                 scheduler=search.scheduler,
-                rungs=search.rungs if search.scheduler == "halving" else (),
+                rungs=search.rungs if SCHEDULERS[search.scheduler].has_rungs else (),
                 warm_start=search.warm_start,
                 seed=search.seed,
             )

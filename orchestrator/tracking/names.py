@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.pipeline.specs import TrainSpec, settings_of
 from orchestrator.recipe.methods import REFERENCE
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.training.telemetry import EXPERT
 
 Value = str | int | float
@@ -77,19 +78,8 @@ def hyperparameters(name: str, spec: TrainSpec) -> dict[str, Value]:
     A plot of several columns leaves out whoever has no value in one of them. So where there is no pacing, its columns
     hold what is the same as none: a = 0, b = 1.
     """
-    where, guidance, curriculum = place(name), spec.guidance, spec.curriculum
+    where = place(name)
     found: dict[str, Value] = {"kind": where.kind, "method": where.method or "none", "seed": spec.seed}
-    found |= {"steps": spec.steps, "kd_weight": 0.0, "mode": "none", "selector": "none"}
-    found |= {"family": "none", "a": 0.0, "b": 1.0}
-    if guidance.kind != "labels":
-        found |= {"temperature": guidance.temperature, "kd_weight": guidance.kd_weight}
-    if curriculum is None:
-        return found
-    found |= {"mode": curriculum.mode, "selector": curriculum.selector}
-    if curriculum.mode == "static":
-        return found
-    pacing = curriculum.pacing
-    found |= {"family": pacing.family, "a": pacing.a, "b": pacing.b}
-    if pacing.family == "fixed_exponential":
-        found |= {"increase": pacing.increase, "step_length": pacing.step_length}
-    return found
+    found |= {"steps": spec.steps}
+    found |= {setting.name: setting.absent for setting in SETTINGS.values() if setting.absent is not None}
+    return found | settings_of(spec)
