@@ -274,11 +274,15 @@ class _Planner:
         spec = self._training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
         if method.experts == "none":
-            return spec, (("data", self.ingest),)
+            alone = GuidanceSpec(kind=method.guidance or "labels")
+            return spec.model_copy(update={"guidance": alone}), (("data", self.ingest),)
         topology = method.topology or recipe.ladder.topology
         teachers = method.choose(self.ladder(topology))
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
-        guidance = self._guidance(teachers, self.source.students, drop)
+        source: logit_source.Kind = "online" if method.reads_networks else self.source.students
+        guidance = self._guidance(teachers, source, drop)
+        if method.guidance:
+            guidance = guidance.model_copy(update={"kind": method.guidance})
         dealing = self._dealing(method)
         if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})
@@ -302,7 +306,7 @@ class _Planner:
                 }
             )
         spec = spec.model_copy(update={"guidance": guidance})
-        inputs = dict(self._taught_by(teachers, self.source.students, topology))
+        inputs = dict(self._taught_by(teachers, source, topology))
         if dealing:
             main = self.score_of(topology)
             inputs[_role(main)] = main

@@ -21,7 +21,7 @@ from orchestrator.recipe.choices import (
     Spec,
 )
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
-from orchestrator.recipe.methods import Dealing
+from orchestrator.recipe.methods import Dealing, GuidanceKind
 from orchestrator.recipe.search_space import SETTINGS, Place, SpaceSpec, Value, values_of
 
 
@@ -62,9 +62,9 @@ class CurriculumSpec(CodedSpec):
 
 
 class GuidanceSpec(Spec):
-    """What a network is taught by. ``experts`` are names, smallest first; empty for ``labels``."""
+    """The distillation target of a network. ``experts`` are names, smallest first; empty for ``labels``."""
 
-    kind: Literal["labels", "single", "dense", "selected"]
+    kind: GuidanceKind
     experts: tuple[str, ...] = ()
     temperature: float = 4.0
     kd_weight: float = 0.9
@@ -73,7 +73,8 @@ class GuidanceSpec(Spec):
 
     @model_validator(mode="after")
     def _experts_fit(self) -> GuidanceSpec:
-        if (self.kind == "labels") != (not self.experts):
+        builtin = self.kind in ("labels", "single", "dense", "selected")
+        if builtin and (self.kind == "labels") != (not self.experts):
             raise ValueError(f"guidance {self.kind} with {len(self.experts)} experts")
         if self.kind == "single" and len(self.experts) != 1:
             raise ValueError("guidance single needs exactly one expert")
