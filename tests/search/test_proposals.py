@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
-from orchestrator.recipe.choices import OptimizerSpec, PacingSpec, SpaceSpec
+from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
 
 STEPS = 400
