@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import UserError
+
 PATH = re.compile(r"\w[\w.]*:\w+")
 
 
-class OwnCodeError(ValueError):
+class OwnCodeError(UserError):
     """A ``module:callable`` leads nowhere; the message names it, and what to do."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.errors import UserError
 from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
 from orchestrator.recipe.methods import METHODS, MethodName
@@ -16,7 +17,7 @@ from orchestrator.recipe.methods import METHODS, MethodName
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """The recipe can't be used; the message names the field, what was found and what to do."""
 
 
