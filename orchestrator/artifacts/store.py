@@ -31,6 +31,7 @@ from typing import Any
 from pyarrow import fs as pafs
 
 from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
+from orchestrator.errors import UserError
 from orchestrator.paths import PathError, folder_or_uri
 
 RECORD = "artifact.json"
@@ -43,7 +44,7 @@ def short(identity: str) -> str:
     return identity.rsplit("-", 1)[-1][:8]
 
 
-class StorageError(ValueError):
+class StorageError(UserError):
     """The storage URI can't be opened or written."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.errors import UserError
 from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
@@ -19,7 +20,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """Raised when a recipe can't be used; the message names the field, what was found and what to do."""
 
 
