@@ -38,15 +38,15 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str], **options: A
     return code, capsys.readouterr().err
 
 
-def test_bad_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(StorageError("no such bucket"), capsys) == (BAD_INPUT, "error: no such bucket\n")
 
 
-def test_an_interruption_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_prints_that_finished_stages_are_cached(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(KeyboardInterrupt(), capsys, interrupted="all is kept") == (INTERRUPTED, "\nall is kept\n")
 
 
-def test_a_defect_says_that_it_is_one_where_its_details_lie_and_how_to_report_it(
+def test_a_bug_s_message_names_the_file_with_its_details_and_asks_for_a_report(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, said = ended(RuntimeError("odd\nstate"), capsys)

@@ -77,9 +77,7 @@ def test_a_commit_to_a_full_disk_leaves_no_artifact_and_the_next_one_does(
 
 
 @pytest.mark.parametrize("write", ["write_text", "write_checkpoint"])
-def test_what_was_written_before_stays_when_the_disk_is_full(
-    write: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_earlier_files_stay_when_the_disk_is_full(write: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(str(tmp_path))
     store.write_text("before", "text")
     store.write_checkpoint("train-0", b"before")

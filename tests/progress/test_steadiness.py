@@ -85,7 +85,7 @@ def test_the_forecast_never_jumps_by_more_than_half_between_two_refreshes(
     assert len(jumps) > 1000 and max(jumps) < LARGEST_JUMP
 
 
-def test_the_forecast_comes_near_what_is_left_once_every_network_has_been_seen(tmp_path: Path) -> None:
+def test_the_forecast_is_near_the_time_left_once_every_network_has_run(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels, kd, takd]", "seeds=[0, 1, 2]", f"training.steps={STEPS}")
     shown = list(Machine(run, validation=40, seed=0).forecasts())
     end = shown[-1][0]

@@ -38,7 +38,7 @@ def test_each_event_is_a_line_with_the_time_since_the_start() -> None:
     assert out.getvalue() == "[  0:00] teacher trained\n"
 
 
-def test_quiet_leaves_only_what_went_wrong() -> None:
+def test_quiet_prints_only_warnings_and_errors() -> None:
     out = io.StringIO()
     view = Lines(True, out)
     view.say("going on")
@@ -74,9 +74,7 @@ def test_lines_of_a_long_run_come_further_apart(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
-def test_the_live_view_fits_the_terminal_and_shows_what_runs_and_what_waits_for_what(
-    tmp_path: Path, width: int
-) -> None:
+def test_the_live_display_fits_the_terminal_and_shows_running_and_waiting_stages(tmp_path: Path, width: int) -> None:
     run = Run(tmp_path)
     run.end("ingest")
     teacher, ta = [stage.name for stage in run.plan.stages if stage.name.startswith("train/")][:2]
@@ -115,7 +113,7 @@ def test_the_node_is_named_where_there_are_several(tmp_path: Path) -> None:
     assert "reading on one" in "\n".join(drawn(run))
 
 
-def test_a_low_window_keeps_what_runs_and_folds_the_rest(tmp_path: Path) -> None:
+def test_a_low_window_shows_running_stages_and_folds_the_rest(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
     run.end("ingest")

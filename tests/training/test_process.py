@@ -44,5 +44,5 @@ class TestFreedMemory:
     def test_it_is_kept_for_the_next_step(self) -> None:
         assert faults() < PAGES / 20
 
-    def test_it_is_left_to_who_set_glibc_s_own_variables(self) -> None:
+    def test_it_is_not_changed_where_glibc_s_variables_are_set(self) -> None:
         assert faults(MALLOC_MMAP_THRESHOLD_="1000000") > PAGES / 2

@@ -105,7 +105,7 @@ def test_the_same_spec_trains_the_same_network_and_another_seed_another_one() ->
     assert any(not torch.equal(again.weights[name], other.weights[name]) for name in again.weights)
 
 
-def test_from_a_damaged_checkpoint_it_says_so_and_starts_again() -> None:
+def test_a_damaged_checkpoint_is_reported_and_training_starts_again() -> None:
     checkpoint = killed_at(spec_of("labels"), 8)
     assert checkpoint is not None
     with pytest.warns(UserWarning, match="the checkpoint is damaged.*training starts anew"):

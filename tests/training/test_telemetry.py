@@ -52,7 +52,7 @@ def test_the_weights_kept_are_the_best_so_far_or_the_last() -> None:
         assert [row["kept_validation_accuracy"] for row in keeper.rows] == wanted
 
 
-def test_a_resumed_training_tells_the_same_shares() -> None:
+def test_a_resumed_training_reports_the_same_shares() -> None:
     whole, killed = Keeper(), Keeper(kill_at=8)
     learn(training(**SELECTED), whole)
     try:

@@ -50,7 +50,7 @@ def two(folder: Path, case: str) -> tuple[Trained, Trained]:
     return read(folder, case, 0), read(folder, case, 1)
 
 
-def test_what_holds_for_one_worker_is_known_to_all(pair: Path) -> None:
+def test_a_condition_of_one_worker_is_known_to_all(pair: Path) -> None:
     for rank in range(2):
         assert json.loads((pair / f"any-{rank}.json").read_text()) == {"of one": True, "of none": False}
 
