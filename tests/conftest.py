@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C works, one Ray for runs that need none of their own, and one undisturbed whole run."""
+"""Shared fixtures: Ctrl-C works, one Ray a session, and one undisturbed whole run."""
 
 from __future__ import annotations
 

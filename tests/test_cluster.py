@@ -1,4 +1,4 @@
-"""cluster.yaml: what ``ray up`` would accept, and what this project needs of a cluster. Asks nobody on the network."""
+"""cluster.yaml: valid for ``ray up``, and complete for this project. No network access."""
 
 from __future__ import annotations
 

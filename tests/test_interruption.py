@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite termination: raised at once, remembered where that is lost, and held back for a short while."""
+"""Ctrl-C and SIGTERM: raised at once, raised again where lost, and deferred for a short while."""
 
 from __future__ import annotations
 

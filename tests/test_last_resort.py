@@ -1,4 +1,4 @@
-"""The end of every command: one message and an exit code, whatever is raised; a traceback only on request."""
+"""The end of every command: one message and an exit code for any exception; a traceback only with ``--verbose``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths and URIs that are given: checked and expanded alike, whether they stand in a recipe or on a command line."""
+"""Paths and URIs in recipes and on command lines: checked and expanded alike."""
 
 from __future__ import annotations
 

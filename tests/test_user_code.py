@@ -1,4 +1,4 @@
-"""Callables of a person's own: part of a stage's identity, tried before anything trains, refused in one line."""
+"""User-defined callables: part of a stage's identity, tried before anything trains, refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m orchestrator.weights``: what a checkpoint holds, and safetensors of it that a run takes."""
+"""``python -m orchestrator.weights``: the list of a checkpoint's contents, and its conversion to safetensors."""
 
 from __future__ import annotations
 

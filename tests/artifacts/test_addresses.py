@@ -1,4 +1,4 @@
-"""Addresses of what lies in a storage: a shell and a browser open them as they are printed."""
+"""Addresses of files in a storage, in the form that a shell and a browser can open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full: known in every package's words, told in one line, and nothing left that looks done."""
+"""Full disks: recognised in every package's error, reported in one line, without a partial artifact."""
 
 from __future__ import annotations
 

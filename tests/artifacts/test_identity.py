@@ -1,4 +1,4 @@
-"""The one serial form that identities are computed from."""
+"""The canonical serial form that identities are computed from."""
 
 from __future__ import annotations
 

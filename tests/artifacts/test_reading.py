@@ -1,4 +1,4 @@
-"""Files of an artifact one at a time: the same from a local folder and from every kind of storage."""
+"""Single files of an artifact, read from a local folder and from every kind of storage."""
 
 from __future__ import annotations
 

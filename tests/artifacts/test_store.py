@@ -1,4 +1,4 @@
-"""The store: what is committed is whole, what is damaged is found. Every test runs on each kind of storage."""
+"""The store: complete commits, detected damage. Every test runs on each kind of storage."""
 
 from __future__ import annotations
 

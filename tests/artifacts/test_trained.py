@@ -1,4 +1,4 @@
-"""The files of a trained network, but for its weights."""
+"""Files of a trained network other than its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every difficulty, what it needs, and the ranks and correlations made from it."""
+"""Every difficulty, its required evidence, and ranks and correlations."""
 
 from __future__ import annotations
 

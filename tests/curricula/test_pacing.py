@@ -1,4 +1,4 @@
-"""Every pacing family: its formula, its limits, and the fields it refuses."""
+"""Every pacing family: its formula, its limits, and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixels of image files: every mode scaled rightly or refused by name, upright, on white."""
+"""Pixels of image files: every mode scaled or refused by name, upright, on white."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every registered set."""
+"""Properties of every registered set."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Folders of photos: both layouts, what is wrong with the others, and what is left out."""
+"""Folders of photos: valid layouts, errors of others, and files that are left out."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""ImageNet's val/ without class folders: its labels file is read where it says all, else the layout is refused."""
+"""ImageNet's val/ without class folders: a complete labels file is read, other layouts are refused."""
 
 from __future__ import annotations
 

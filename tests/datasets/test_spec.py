@@ -1,4 +1,4 @@
-"""What a recipe may say about its data."""
+"""The recipe's section ``dataset``."""
 
 from typing import Any
 

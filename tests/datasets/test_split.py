@@ -1,4 +1,4 @@
-"""The validation cut: exact, class by class, a function of its arguments alone."""
+"""The validation cut: exact, class by class, a function of its arguments only."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Generated images: pure, learnable, and hard where they say they are."""
+"""Generated images: deterministic, learnable, and harder with rising severity."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sets that torchvision reads: absent, damaged, tiny, and real where they are at hand."""
+"""Sets read by torchvision: missing, damaged, tiny, and the real ones where available."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Data sets of a person's own: known by their content, and refused in words where a run could not use them."""
+"""User-defined data sets: fingerprinted by content, and refused with a message where unusable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder in which the examples of all pages run, on one Ray."""
+"""Folder in which the examples of all pages run, on one Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say between the examples: links lead somewhere, files exist, fields and recipes are real."""
+"""Text of the pages: links have targets, files exist, and so do fields and recipes."""
 
 from __future__ import annotations
 

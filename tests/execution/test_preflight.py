@@ -1,4 +1,4 @@
-"""More than a cluster can ever give is refused before Ray waits for it."""
+"""Checks of resource requests against the cluster's largest size, before Ray waits for it."""
 
 from __future__ import annotations
 

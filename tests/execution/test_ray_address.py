@@ -1,4 +1,4 @@
-"""Which Ray cluster a run uses, and what is said of one that can't be used."""
+"""Choice of the Ray cluster, and the errors of one that can't be used."""
 
 from __future__ import annotations
 

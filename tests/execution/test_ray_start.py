@@ -1,4 +1,4 @@
-"""A Ray that is started here, on machines that are not as Ray wants them: another folder, a token of its own."""
+"""Start of a local Ray on unusual machines: another temporary folder, another place for the token."""
 
 from __future__ import annotations
 

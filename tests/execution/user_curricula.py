@@ -1,4 +1,4 @@
-"""Pacing families and difficulties such as a person would bring, named as ``tests.execution.user_curricula:...``."""
+"""User-defined pacing families and difficulties for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every network of this project must do, and the published parameter counts."""
+"""Requirements of every network of this project, and the published parameter counts."""
 
 from collections.abc import Iterator
 

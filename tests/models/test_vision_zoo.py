@@ -1,4 +1,4 @@
-"""torchvision's networks behind the same door."""
+"""torchvision's networks in the registry."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Stages and their identities: what a change remakes, and what it leaves alone."""
+"""Stages and their identities: the stages that a change affects, and those that stay cached."""
 
 from __future__ import annotations
 

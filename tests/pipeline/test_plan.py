@@ -1,4 +1,4 @@
-"""What a plan teaches each network with, and where expert outputs come from."""
+"""Guidance of each network in a plan, and the source of expert outputs."""
 
 from __future__ import annotations
 

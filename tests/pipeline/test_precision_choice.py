@@ -1,4 +1,4 @@
-"""What ``training.precision: auto`` stands for: chosen once in a storage, the same for all that is planned there."""
+"""``training.precision: auto``: chosen once in a storage, the same for all plans there."""
 
 from __future__ import annotations
 

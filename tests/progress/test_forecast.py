@@ -1,4 +1,4 @@
-"""When a run ends."""
+"""Forecast of a run's end."""
 
 from __future__ import annotations
 

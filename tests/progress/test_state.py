@@ -1,4 +1,4 @@
-"""How far every stage is."""
+"""State of every stage."""
 
 from __future__ import annotations
 

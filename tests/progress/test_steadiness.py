@@ -1,4 +1,4 @@
-"""The forecast of a run from beginning to end, refreshed twice a second, with the timings that real trainings have."""
+"""Forecasts over whole runs, refreshed twice a second, with timings of real trainings."""
 
 from __future__ import annotations
 

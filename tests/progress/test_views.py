@@ -1,4 +1,4 @@
-"""Plain lines, and the live view at several sizes of terminal."""
+"""Plain lines, and the live display at several sizes of terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage says, in words."""
+"""Statuses of stages in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a recipe comes from: files, overrides on the command line, and the help that shows every field."""
+"""Sources of a recipe: files, overrides on the command line, and the help on every field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: what loads, what is refused, and in which words."""
+"""Validation of recipes and its messages."""
 
 from __future__ import annotations
 

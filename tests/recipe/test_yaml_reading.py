@@ -1,4 +1,4 @@
-"""YAML as it is read here: YAML 1.2's numbers, and nothing that versions of YAML read differently."""
+"""The strict YAML reader: YAML 1.2's numbers, and no value that differs between versions of YAML."""
 
 from __future__ import annotations
 

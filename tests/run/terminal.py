@@ -1,4 +1,4 @@
-"""Runs in terminals of their own, and Ctrl-C."""
+"""Runs in pseudo-terminals, and Ctrl-C."""
 
 from __future__ import annotations
 

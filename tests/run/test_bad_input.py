@@ -1,4 +1,4 @@
-"""Bad input through the real command line: exit code 2, one message with the field, no traceback, nothing written."""
+"""Bad input to the command: exit code 2, one message with the field, no traceback, nothing written."""
 
 from __future__ import annotations
 

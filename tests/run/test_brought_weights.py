@@ -1,4 +1,4 @@
-"""Experts whose weights were brought: measured before students train, named where they know nothing or can't teach."""
+"""Experts with imported weights: evaluated before students train, with a warning where they know nothing."""
 
 from __future__ import annotations
 

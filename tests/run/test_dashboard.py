@@ -1,4 +1,4 @@
-"""TensorBoard on a real run, asked as its page asks it: over HTTP."""
+"""TensorBoard on a real run, queried over HTTP as its page does."""
 
 from __future__ import annotations
 

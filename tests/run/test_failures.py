@@ -1,4 +1,4 @@
-"""A stage that fails fails its dependents alone; bad images are named; more is never asked for than there can be."""
+"""Failures: a failed stage fails only its dependents, bad images are named, excessive requests are refused."""
 
 from __future__ import annotations
 

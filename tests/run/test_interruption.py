@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted goes on where it stopped, to bitwise the same students."""
+"""Killed and interrupted runs: resumed to bitwise the same students."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trial whose process dies is tried again; one that always dies leaves the search open, and no trace in a result."""
+"""Trials whose process dies: retried, or left open without a trace in a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network of the ladder whose processes start while what it needs is still being made."""
+"""A network of the ladder whose processes start before its inputs are finished."""
 
 from __future__ import annotations
 

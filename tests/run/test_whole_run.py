@@ -1,4 +1,4 @@
-"""What a whole run gives: every artifact, the report, the curves; and what a second one leaves alone."""
+"""A whole run: every artifact, the report, the curves; and a second one without work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search tries next: the same whoever ends first, in rounds, and by halving if it is asked for."""
+"""Proposals of a search: independent of the order in which trials end, in rounds, with and without halving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe may ask for, and what is refused before anything trains."""
+"""Tracking options, and their errors before anything trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings tracked by Weights & Biases in its offline mode, where nothing is sent."""
+"""Trainings tracked by Weights & Biases in its offline mode."""
 
 from __future__ import annotations
 

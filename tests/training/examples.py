@@ -1,4 +1,4 @@
-"""A small data set, a ladder and trainings over it, all functions of their arguments, that the test modules share."""
+"""A small data set, a ladder and trainings over it, as functions of their arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole trainings under each kind of guidance: what must be equal is equal, and who taught what is counted."""
+"""Whole trainings under each kind of guidance: equivalent ones are equal, and assignments are counted."""
 
 from __future__ import annotations
 

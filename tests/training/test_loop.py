@@ -1,4 +1,4 @@
-"""The training loop: what it shows, when it validates, what it keeps, and how it fails."""
+"""The training loop: images shown, validations, checkpoints and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of a training and its time left, from points in time made by hand."""
+"""Pace of a training and its time left, from constructed points in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that is set up to compute; each in a fresh one, since the choice can't be taken back."""
+"""Set-up of a computing process, in a new process each, since it can't be reverted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training that was killed anywhere and resumed is, bit for bit, the training that was not."""
+"""Killed and resumed trainings: bitwise equal to undisturbed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured beside the history: told to whoever watches, and no part of any result."""
+"""Telemetry reported with each validation; never part of a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that train one network together: their parts, and two of them against one."""
+"""Several workers that train one network: their parts, and two workers against one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each of several worker processes does in ``test_world.py``."""
+"""Function of each worker process in ``test_world.py``."""
 
 from __future__ import annotations
 

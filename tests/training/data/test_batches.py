@@ -1,4 +1,4 @@
-"""The batch plan: which images step t trains on, whatever came before."""
+"""The batch plan: the images of step t, independent of earlier steps."""
 
 from __future__ import annotations
 

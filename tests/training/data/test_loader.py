@@ -1,4 +1,4 @@
-"""The loader: which steps are prepared at once, what they show, and that none of it depends on where one begins."""
+"""The loader: the steps that are prepared at once, and their independence of the first step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views: parameters that are a function of (seed, image, view) alone, evenly spread, and always inside the image."""
+"""Views: parameters that are a function of (seed, image, view) only, uniform, and inside the image."""
 
 from __future__ import annotations
 

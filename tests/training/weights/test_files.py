@@ -1,4 +1,4 @@
-"""Weights that were brought: taken whole and said how, or refused with what the file is and what to do."""
+"""Imported weights: used whole with a report of conversions, or refused with the file's kind and the remedy."""
 
 from __future__ import annotations
 
