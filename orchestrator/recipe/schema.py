@@ -144,7 +144,7 @@ class Search(Section):
     )
     scheduler: Literal["none", "halving", "asha"] = Field(
         "none",
-        description="early stopping; halving: short whole trainings first, the best go on to longer ones; "
+        description="early stopping; halving: short complete trainings first, then longer ones for the best; "
         "asha: asynchronous, so its choice can differ between two runs",
     )
     rungs: tuple[float, ...] = Field(

@@ -39,9 +39,9 @@ def caused(by: Exception) -> Exception:
 )
 def test_a_full_disk_is_known_in_every_package_s_words(error: Exception) -> None:
     assert is_full_disk(error)
-    with pytest.raises(StageError, match="no space left") as told, storage_faults("runs"):
+    with pytest.raises(StageError, match="no space left") as raised, storage_faults("runs"):
         raise error
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), ValueError("280 images")])

@@ -22,7 +22,7 @@ def direct_loss(logits: np.ndarray, label: int) -> float:
 
 
 def disagreement(given: Evidence) -> np.ndarray:
-    """A difficulty of one's own: how far the probabilities of the largest and the smallest expert lie apart."""
+    """A user-defined difficulty: total variation distance between the largest and the smallest expert."""
     small, large = (np.exp(difficulty.log_softmax(given.logits[expert])) for expert in (0, -1))
     return np.abs(small - large).sum(axis=1)
 
@@ -72,7 +72,7 @@ class TestEveryDifficulty:
 
     def test_is_available_exactly_when_its_evidence_is_there(self, name: str) -> None:
         if name not in DIFFICULTIES:
-            pytest.skip("nobody but its author knows what a difficulty of one's own needs")
+            pytest.skip("a user-defined difficulty does not declare its evidence")
         nothing: dict[str, Any] = dict.fromkeys(OPTIONAL)
         bare = evidence(**nothing)
         if name in available(bare):

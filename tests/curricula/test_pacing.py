@@ -16,7 +16,7 @@ FIXED = "fixed_exponential"
 
 
 def cosine(progress: np.ndarray, a: float, b: float) -> np.ndarray:
-    """A family of one's own: half a cosine wave."""
+    """A user-defined family: half a cosine wave."""
     return b + (1 - b) * (1 - np.cos(np.pi * progress / a)) / 2
 
 

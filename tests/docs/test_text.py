@@ -22,12 +22,12 @@ FILE_ENDINGS = ("json", "py", "yaml", "md", "parquet", "safetensors")
 
 
 def code_words(path: Path) -> Iterator[str]:
-    """What stands between backticks in a page's sentences."""
+    """Yields the words in backticks in a page's sentences."""
     yield from re.findall(r"`([^`\n]+)`", prose(path))
 
 
 def slug(heading: str) -> str:
-    """The anchor that a heading gets."""
+    """Returns the anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 

@@ -185,7 +185,7 @@ def test_the_token_of_the_home_is_used_where_the_cluster_asks_for_one(variables:
     ("more", "words"),
     [
         ({}, "there is none here"),
-        ({"RAY_AUTH_TOKEN": "of another cluster"}, "another one than yours"),
+        ({"RAY_AUTH_TOKEN": "of another cluster"}, "yours is another one"),
         ({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": TOKEN}, "RAY_AUTH_MODE is 'disabled'"),
     ],
 )
@@ -193,5 +193,5 @@ def test_a_cluster_that_requires_a_token_is_refused_with_the_token_s_path(
     variables: dict[str, str], guarded: str, more: dict[str, str], words: str
 ) -> None:
     message = refusal(guarded, variables | more)
-    assert "asks for a token" in message and words in message
+    assert "requires a token" in message and words in message
     assert "~/.ray/auth_token" in message and "RAY_AUTH_MODE=token" in message

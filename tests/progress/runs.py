@@ -12,7 +12,7 @@ from tests.examples import make_artifacts, planned
 
 
 class Heard:
-    """A view that remembers what it was told."""
+    """A display that records its calls."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

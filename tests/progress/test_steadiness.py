@@ -25,7 +25,7 @@ ONE_STEP = {"plain_cnn_8": 0.15, "plain_cnn_6": 0.1, "plain_cnn_4": 0.06, "plain
 
 
 class Machine:
-    """Runs a stage after another against a clock of its own, and tells the run's progress what real stages tell."""
+    """Runs stages one after another on a simulated clock, with the statuses of real stages."""
 
     def __init__(self, run: Run, validation: float, seed: int) -> None:
         self.run, self.validation = run, validation  # in steps

@@ -14,7 +14,7 @@ from tests.run.conftest import TINY, Place
 
 
 def photos(root: Path, per_class: int) -> Path:
-    """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; gives a training file."""
+    """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; returns a training file."""
     generator = np.random.default_rng(0)
     for subset, count in (("train", per_class), ("val", 4)):
         for label, level in (("bright", 200), ("dark", 60)):

@@ -65,7 +65,7 @@ class Shown:
 
 
 def shown_by(spec: TrainSpec) -> Shown:
-    """What a training shows, step by step, or by the steps that are taught at once."""
+    """Returns the images that a training shows, step by step, or by groups of steps that are taught at once."""
     shown = Shown(data().images)
     learn(spec, on=replace(data(), images=shown))
     return shown

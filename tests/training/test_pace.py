@@ -71,11 +71,11 @@ def test_only_the_last_minute_of_steps_counts() -> None:
 
 
 def test_the_training_loop_measures_validations_separately(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, told = [0.0], []
+    clock, reported = [0.0], []
 
     class Listener(Keeper):
         def tick(self, step: int, steps: int, timing: Timing) -> None:
-            told.append((step, timing))
+            reported.append((step, timing))
 
     take, evaluate = loop._Loop._take_step, loop.evaluate
 
@@ -91,7 +91,7 @@ def test_the_training_loop_measures_validations_separately(monkeypatch: pytest.M
     monkeypatch.setattr(loop._Loop, "_take_step", step)
     monkeypatch.setattr(loop, "evaluate", validate)
     learn(training(), Listener())
-    timing = dict(told)[12]
+    timing = dict(reported)[12]
     assert timing.images_per_second == pytest.approx(32.0)  # a step a second, as if nothing had been validated
     assert timing.seconds_left == pytest.approx(2 + VALIDATION, rel=0.3)
-    assert told[-1][0] == 14 and told[-1][1].seconds_left == 0.0
+    assert reported[-1][0] == 14 and reported[-1][1].seconds_left == 0.0

@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_again() -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> TrainingData:
-    """Forty JPEGs of noise around a brightness that tells the class: 24 to train on, 8 to validate."""
+    """Forty JPEGs of noise around a brightness of each class: 24 to train on, 8 to validate."""
     random, paths = np.random.default_rng(0), []
     for number in range(40):
         paths.append(str(tmp_path / f"{number}.jpg"))

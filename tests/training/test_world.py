@@ -40,7 +40,7 @@ def test_one_worker_alone_needs_no_process_group() -> None:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two workers left that trained every case together, once as they were and once killed and resumed."""
+    """Results of two workers that trained every case together, once undisturbed and once killed and resumed."""
     folder = tmp_path_factory.mktemp("pair")
     torch.multiprocessing.spawn(work, args=(2, str(folder)), nprocs=2)
     return folder

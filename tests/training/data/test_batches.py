@@ -30,7 +30,7 @@ class Case(NamedTuple):
         return [plan.at(step) for step in range(self.steps)]
 
     def in_play(self, progress: float) -> int:
-        """How many images a pass covers that starts at this progress: a batch at least, all of them at most."""
+        """Returns the number of images of a pass from this progress on: at least a batch, at most all."""
         wanted = self.images if self.active is None else self.active(progress)
         return min(self.images, max(wanted, self.batch_size))
 
