@@ -19,16 +19,21 @@ from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.full_disk import says_full_disk
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
+from orchestrator.execution.capacity import capacity_of, check_cluster
 from orchestrator.execution.ray_session import RaySession
+from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
 from orchestrator.pipeline import precision_choice
-from orchestrator.pipeline.graph import Plan, needed
+from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.plan import plan
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.stage_state import StageState
-from orchestrator.progress import view_for
-from orchestrator.progress.state import Progress, View
+from orchestrator.progress import display_for
+from orchestrator.progress.display import Display
+from orchestrator.progress.events import Events
+from orchestrator.progress.forecast import forecast_of
+from orchestrator.progress.words import snapshot
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe import reference
 from orchestrator.recipe.methods import METHODS
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, interruption: Interruption) -> int:
-    view = view_for(quiet=options.quiet, verbose=options.verbose)
+    display = display_for(quiet=options.quiet, verbose=options.verbose)
     source, overrides = recipes.split(options.recipe)
     recipe = recipes.load(source, overrides)
     store = Store(options.storage)
@@ -67,10 +72,10 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged, precision_choice.is_open(recipe, choice))
-    session = RaySession(options.address, options.verbose, view, interruption)
+    session = RaySession(options.address, options.verbose, display.say, display.warn, interruption)
     if missing and not options.dry_run:
         session.find()
-    sizes = _check(recipe, data, planned, store, kept, view) if missing else None
+    sizes = _check(recipe, data, planned, store, kept, display) if missing else None
     if options.dry_run:
         return 0
     store.check_writable()
@@ -81,16 +86,16 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
         with session:
             if precision_choice.is_open(recipe, choice):
                 session.open()
-                choice = _measure_precision(recipe, planned, store, view, interruption)
+                choice = _measure_precision(recipe, planned, store, display, interruption)
                 planned = plan(recipe, data, choice)
                 kept, damaged = _look_up(planned, store)
             for identity, files in damaged.items():
                 place = store.set_aside(identity)
                 what = f"{identity}: {', '.join(files)} does not match its checksum"
-                view.warn(f"{what}; moved to {place}, and the stage runs again")
-            done = _execute(options, planned, store, kept, sizes, data.train_images, view, interruption, session)
+                display.warn(f"{what}; moved to {place}, and the stage runs again")
+            done = _execute(options, planned, store, kept, sizes, data.train_images, display, interruption, session)
     else:
-        view.say("nothing left to do: every stage is cached")
+        display.say("nothing left to do: every stage is cached")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(report.summary(planned, done.artifacts, width), flush=True)
     try:
@@ -103,15 +108,15 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
 
 
 def _measure_precision(
-    recipe: Recipe, planned: Plan, store: Store, view: View, interruption: Interruption
+    recipe: Recipe, planned: Plan, store: Store, display: Display, interruption: Interruption
 ) -> PrecisionChoice:
     """Measure which precision is faster and store the choice. Ray must be connected."""
     from orchestrator.execution import executor
 
-    view.say("precision auto: timing steps of the student in fp32 and bf16")
+    display.say("precision auto: timing steps of the student in fp32 and bf16")
     choice = executor.measure_precision(planned, interruption)
     precision_choice.keep(store, recipe, choice)
-    view.say(f"precision: {choice}")
+    display.say(f"precision: {choice}")
     return choice
 
 
@@ -127,65 +132,61 @@ class _Executed:
 
 def _execute(
     options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
-    images: int, view: View, interruption: Interruption, session: RaySession,
+    images: int, display: Display, interruption: Interruption, session: RaySession,
 ) -> _Executed:  # fmt: skip
     """Run the stages that are not cached."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
     tracking = tracking_of(recipe, store)
     if tracking:
-        view.say(prepare(tracking))
-    view.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
-    from orchestrator.execution.preflight import check_cluster, student_slots
-
-    names = [network.name for network in recipe.ladder.networks]
-    multiply_adds = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
-    progress = Progress(
-        planned.stages, kept, view, multiply_adds, images, lambda made: report.warnings(planned, {**kept, **made})
-    )
-    progress.warn()  # about cached experts
+        display.say(prepare(tracking))
+    display.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
+    run = RunState(planned.stages, kept)
+    forecast = forecast_of(planned, sizes, images)
+    events = Events(run, display, forecast, lambda artifacts: report.warnings(planned, artifacts))
+    events.warn()  # about cached experts
 
     warned: set[str] = set()
 
     def publish(going_on: bool = True) -> None:
         try:
-            states = progress.snapshot() if going_on else None
-            report.write(planned, store, kept | progress.made, set(kept), sizes, states=states)
+            states = snapshot(run) if going_on else None
+            report.write(planned, store, run.artifacts, set(kept), sizes, states=states)
         except Exception as error:  # a run of days must not fail for it; the final report raises it again
             kind = "" if isinstance(error, StorageError) else f"{type(error).__name__}: "
             message = f"the report could not be written: {kind}{error}"
             if message not in warned:
                 warned.add(message)
-                view.warn(message)
+                display.warn(message)
 
     try:
         session.open()
         from orchestrator.execution import executor
 
-        check_cluster(recipe, session.nodes)
-        progress.slots = student_slots(recipe, session.nodes)
-        to_do = needed(planned.stages, missing)
-        outcome = executor.execute(to_do, kept, store, recipe, progress, publish, interruption)
+        check_cluster(recipe, session.nodes())
+        outcome = executor.execute(
+            run, lambda: capacity_of(recipe, session.nodes()), store, recipe, events, publish, interruption
+        )
     except KeyboardInterrupt:
-        view.close()
-        there = f"{progress.count('done', 'kept')} of {len(planned.stages)} stages are cached in {options.storage}"
-        view.warn(f"stopping; {there}; the next run continues trainings from their last checkpoints")
+        display.close()
+        there = f"{run.count('done', 'kept')} of {len(planned.stages)} stages are cached in {options.storage}"
+        display.warn(f"stopping; {there}; the next run continues trainings from their last checkpoints")
         publish(going_on=False)
         raise
     finally:
-        view.close()
+        display.close()
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
         print(
             f"Next: fix the first failure, then continue with the same command:\n  {options.command}", file=sys.stderr
         )
-    timing = schedule(planned.stages, progress.made, outcome.seconds, progress.slots)
+    timing = schedule(planned.stages, run.made, outcome.seconds, run.most_slots)
     # Broken images are bad input.
     bad_input = any(
         failure.error and failure.stage == "ingest" and not says_full_disk(failure.error)
         for failure in outcome.failures
     )
     code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
-    return _Executed(kept | progress.made, timing, progress.snapshot(), code)
+    return _Executed(run.artifacts, timing, snapshot(run), code)
 
 
 def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:
@@ -207,27 +208,27 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
 
 
 def _check(
-    recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], view: View
+    recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], display: Display
 ) -> list[dict[str, int]]:
     """Run all checks that come before training; returns the networks' sizes."""
     from orchestrator.execution.preflight import check_networks, check_tracking, check_warm_start
     from orchestrator.execution.user_code_checks import check_user_curriculum
 
     for note in data.notes:
-        view.warn(f"dataset: {note}")
+        display.warn(f"dataset: {note}")
     check_tracking(recipe, store)
     check_warm_start(planned, store)
     check_user_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
-    sizes = check_networks(recipe, data, view.say)
+    sizes = check_networks(recipe, data, display.say)
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
-    view.say(f"ladder: {shown}")
+    display.say(f"ladder: {shown}")
     if any(METHODS[final.method].searched_as for final in planned.finals):
-        view.say(f"expert outputs: {planned.source}")
+        display.say(f"expert outputs: {planned.source}")
     for method, earlier in planned.coinciding.items():
-        view.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")
+        display.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")
     return sizes
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from orchestrator.execution.preflight import CLUSTER_FILE, check_cluster
+from orchestrator.execution.capacity import CLUSTER_FILE, check_cluster
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.schema import RecipeError
 

@@ -5,24 +5,31 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Callable
 from types import TracebackType
 
 from orchestrator.execution import ray_connection
 from orchestrator.execution.ray_address import Cluster
 from orchestrator.interruption import Interruption
-from orchestrator.progress.state import View
 
 
 class RaySession:
     """Context manager of the connection to Ray, which is opened once.
 
-    Attributes:
-        nodes: resources of each live node, once it is open.
+
+    Args:
+        address: address of a cluster; None for the one that this machine is on, else a local one.
+        verbose: whether Ray's own logs are shown.
+        say: called with a line when Ray is up.
+        warn: called with a line on what went wrong.
+        interruption: that of the run.
     """
 
-    def __init__(self, address: str | None, verbose: bool, view: View, interruption: Interruption) -> None:
-        self.address, self.verbose, self.view, self.interruption = address, verbose, view, interruption
-        self.nodes: list[dict[str, float]] = []
+    def __init__(
+        self, address: str | None, verbose: bool, say: Callable[[str], None], warn: Callable[[str], None],
+        interruption: Interruption,
+    ) -> None:  # fmt: skip
+        self.address, self.verbose, self.say, self.warn, self.interruption = address, verbose, say, warn, interruption
         self.cluster: Cluster | None = None
         self._opened = contextlib.ExitStack()
         self._is_open = False
@@ -57,10 +64,15 @@ class RaySession:
             nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
             self._opened.enter_context(contextlib.redirect_stdout(nowhere))
         self._opened.callback(ray_connection.disconnect)
-        ray_connection.connect(self.cluster, self.interruption, self.view.warn, self.verbose)
+        ray_connection.connect(self.cluster, self.interruption, self.warn, self.verbose)
         import ray  # its environment is set by now
 
         has = ray.cluster_resources()
-        self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes)} node(s)"
-        self.view.say(f"Ray is up: {where}")
+        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes())} node(s)"
+        self.say(f"Ray is up: {where}")
+
+    def nodes(self) -> list[dict[str, float]]:
+        """Returns the resources of each node that is up now. Ray must be open."""
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]

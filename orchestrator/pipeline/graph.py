@@ -7,7 +7,7 @@ two recipes that have a network in common share its artifact, and a change rebui
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -139,20 +139,3 @@ def longest_chain(stages: Iterable[Stage], seconds: Mapping[str, float]) -> tupl
             took, names = max(before, key=lambda chain: chain[0], default=(0.0, []))
             reach[stage.identity] = (took + seconds[stage.identity], [*names, stage.name])
     return max(reach.values(), key=lambda chain: chain[0], default=(0.0, []))
-
-
-def needed(stages: Iterable[Stage], missing: set[str]) -> Iterator[Stage]:
-    """The stages whose artifacts are missing, each after what it needs."""
-    done: set[str] = set()
-
-    def visit(stage: Stage) -> Iterator[Stage]:
-        if stage.identity in done:
-            return
-        done.add(stage.identity)
-        for _, upstream in stage.inputs:
-            yield from visit(upstream)
-        if stage.identity in missing:
-            yield stage
-
-    for stage in stages:
-        yield from visit(stage)

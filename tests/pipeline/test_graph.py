@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.pipeline.graph import needed, trial_identity
+from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.kinds import KINDS
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import RecipeError
@@ -253,12 +253,3 @@ def test_imported_weights_are_evaluated_on_the_run_s_data(tmp_path: Path) -> Non
 
 
 # -- what is still to do -----------------------------------------------------------------------------------------
-
-
-def test_needed_returns_the_missing_stages_each_after_its_inputs() -> None:
-    stages = planned().stages
-    assert list(needed(reversed(stages), set())) == []
-    wanted = {stages[-1].identity, stages[0].identity, stages[3].identity}
-    found = list(needed(reversed(stages), wanted))
-    assert {item.identity for item in found} == wanted and len(found) == 3
-    assert found[0] is stages[0]

@@ -25,13 +25,13 @@ PROMISED: dict[str, dict[str, Any]] = {
     "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str, "precision": str,
             "live": bool, "command": (str, OPTIONAL)},
     "stages": {
-        "name": str, "kind": str, "id": str, "reused": bool,
+        "name": str, "kind": str, "part": (str, OPTIONAL), "id": str, "reused": bool,
         "start": (float, OPTIONAL), "end": (float, OPTIONAL), "node": (str, OPTIONAL),
         "slot_seconds": (float, OPTIONAL), "state": (str, OPTIONAL), "status": str, "since": (float, OPTIONAL),
         "error": (str, OPTIONAL),
     },
     "networks": {
-        "name": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
+        "name": str, "network": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
         "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
     },
     "methods": {
