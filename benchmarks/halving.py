@@ -62,7 +62,7 @@ def _report(folder: str, words: list[str]) -> dict[str, Any]:
 
 
 def _values(whole: dict[str, Any], halved: dict[str, Any]) -> tuple[list[float], list[float], list[float]]:
-    """Of each point that both searches finished: the rung's value, the whole one's at the rung, and its last."""
+    """Returns, for each point in both searches: the rung's value, the full training's there, and its last."""
     short = {json.dumps(trial["config"]): trial["rungs"][0] for trial in halved["search"]["trials"] if trial["rungs"]}
     found = []
     for trial in whole["search"]["trials"]:

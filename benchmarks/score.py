@@ -85,7 +85,7 @@ def _ratio(mine: list[float], loop: list[float]) -> Spread:
 
 
 class _Board:
-    """Notes when the stage says how many images are done."""
+    """Records the times at which the stage reports how many images are done."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, int]] = []

@@ -30,7 +30,7 @@ _families: dict[str, tuple[re.Pattern[str], Factory]] = {}
 _listed: list[str] = []
 
 
-class UnknownNetwork(ValueError):  # noqa: N818 (the name says what went wrong)
+class UnknownNetwork(ValueError):  # noqa: N818 (the name is the error)
     """Raised for a name that no network has, and for a ``module:callable`` path that can't be resolved."""
 
 

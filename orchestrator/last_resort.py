@@ -64,18 +64,20 @@ def run_command(
 
 def explain(error: BaseException) -> str:
     """Returns the message for an unexpected error; its traceback is written to a file that the message names."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    summary = " ".join(f"{type(error).__name__}: {error}".split())
     if is_full_disk(error):
-        return f"a disk is full ({said}); free some space and run the same command again: finished stages are cached"
+        return f"a disk is full ({summary}); free some space and run the same command again: finished stages are cached"
     if isinstance(error, ImportError) and not (error.name or "orchestrator").startswith("orchestrator"):
-        return f"the Python package {error.name} can't be imported ({said}); install this project's requirements again"
+        return (
+            f"the Python package {error.name} can't be imported ({summary}); install this project's requirements again"
+        )
     where = keep_details("".join(traceback.format_exception(error)))
     if isinstance(error, MemoryError):
-        return f"out of memory ({said}); {where}"
+        return f"out of memory ({summary}); {where}"
     if isinstance(error, OSError):
-        return f"an error of the operating system ({said}); {where}"
+        return f"an error of the operating system ({summary}); {where}"
     return (
-        f"this is a bug of the program, not of your input: {said}\n"
+        f"this is a bug of the program, not of your input: {summary}\n"
         f"{where}; please report it with that file and the recipe. Finished stages are cached."
     )
 

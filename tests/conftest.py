@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C works, one Ray for runs that need none of their own, and one undisturbed whole run."""
+"""Shared fixtures: Ctrl-C works, one Ray a session, and one undisturbed whole run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ray_address() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def make_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
-    """Makes a place of one's own."""
+    """Returns a factory of folders for runs."""
     return lambda: Place(tmp_path_factory.mktemp("place"))
 
 

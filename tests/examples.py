@@ -1,4 +1,4 @@
-"""Small recipes, their plans, and artifacts made by hand for them."""
+"""Small recipes, their plans, and artifacts constructed for them."""
 
 from __future__ import annotations
 

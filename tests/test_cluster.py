@@ -1,4 +1,4 @@
-"""cluster.yaml: what ``ray up`` would accept, and what this project needs of a cluster. Asks nobody on the network."""
+"""cluster.yaml: valid for ``ray up``, and complete for this project. No network access."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_this_folder_is_brought_to_every_node_and_installed_there(prepared: dict
 
 
 @pytest.mark.parametrize("folder", [".venv", "runs", "data"])
-def test_what_is_large_and_made_here_stays_here(folder: str) -> None:
+def test_large_generated_folders_are_not_synchronised(folder: str) -> None:
     assert f"/{folder}" in WRITTEN["rsync_exclude"]
 
 

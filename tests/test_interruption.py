@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite termination: raised at once, remembered where that is lost, and held back for a short while."""
+"""Ctrl-C and SIGTERM: raised at once, raised again where lost, and deferred for a short while."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_stop_that_a_callback_swallowed_is_raised_again_by_the_next_check(stop
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_a_stop_waits_for_what_must_not_be_left_half_done(stop: signal.Signals) -> None:
+def test_a_stop_is_deferred_until_a_held_block_ends(stop: signal.Signals) -> None:
     ended = False
     with Interruption() as interruption, pytest.raises(KeyboardInterrupt), interruption.held():
         signal.raise_signal(stop)
@@ -49,7 +49,7 @@ def test_a_second_stop_does_not_wait() -> None:
     assert not ended
 
 
-def test_an_error_in_what_was_held_is_what_is_raised() -> None:
+def test_an_error_in_a_held_block_is_raised() -> None:
     with Interruption() as interruption, pytest.raises(ValueError, match="no cluster"), interruption.held():
         signal.raise_signal(signal.SIGINT)
         raise ValueError("no cluster")

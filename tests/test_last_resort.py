@@ -1,4 +1,4 @@
-"""The end of every command: one message and an exit code, whatever is raised; a traceback only on request."""
+"""The end of every command: one message and an exit code for any exception; a traceback only with ``--verbose``."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def test_other_errors_are_not_taken_for_bad_input(error: Exception, capsys: pyte
     assert ended(error, capsys)[0] == FAILED
 
 
-def test_an_interruption_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_prints_that_finished_stages_are_cached(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(KeyboardInterrupt(), capsys, interrupted="all is kept") == (INTERRUPTED, "\nall is kept\n")
 
 
-def test_a_defect_says_that_it_is_one_where_its_details_lie_and_how_to_report_it(
+def test_a_bug_s_message_names_the_file_with_its_details_and_asks_for_a_report(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, said = ended(RuntimeError("odd\nstate"), capsys)

@@ -1,4 +1,4 @@
-"""Paths and URIs that are given: checked and expanded alike, whether they stand in a recipe or on a command line."""
+"""Paths and URIs in recipes and on command lines: checked and expanded alike."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_whole_uri_is_left_as_it_is(given: str) -> None:
 
 @pytest.mark.parametrize("read", [local_path, folder_or_uri])
 @pytest.mark.parametrize(("given", "problem"), BAD.items())
-def test_what_no_file_system_takes_is_refused(read: Callable[[str], str], given: str, problem: str) -> None:
+def test_names_that_no_file_system_allows_are_refused(read: Callable[[str], str], given: str, problem: str) -> None:
     with pytest.raises(PathError) as refused:
         read(given)
     message = str(refused.value)
@@ -148,7 +148,7 @@ def test_a_storage_is_refused_before_it_is_opened(given: str, problem: str) -> N
     assert problem in str(refused.value)
 
 
-def test_a_storage_below_the_home_folder_lies_there() -> None:
+def test_a_storage_below_the_home_folder_is_expanded() -> None:
     assert Store("~/runs").root == f"{HOME}/runs"
 
 

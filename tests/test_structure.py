@@ -84,12 +84,12 @@ def test_importing_the_command_line_leaves_torch_and_ray_out() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_file_can_be_read_at_one_sitting(path: Path) -> None:
+def test_a_file_has_a_bounded_length(path: Path) -> None:
     assert len(path.read_text().splitlines()) < LONGEST
 
 
 @pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "benchmarks").glob("*.py"))], ids=name_of)
-def test_what_a_file_imports_of_the_project_is_there(path: Path) -> None:
+def test_imports_from_the_project_exist(path: Path) -> None:
     # The type checker passes over modules that it does not find.
     mine = [name for name in imported(path) if inside(name, *PARTS, "benchmarks")]
     assert [name for name in mine if not (is_module(name) or is_module(name.rpartition(".")[0]))] == []

@@ -1,4 +1,4 @@
-"""Callables of a person's own: part of a stage's identity, tried before anything trains, refused in one line."""
+"""User-defined callables: part of a stage's identity, tried before anything trains, refused in one line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def changed_by_an_edit(file: Path, *overrides: str) -> set[str]:
 # -- identity ----------------------------------------------------------------------------------------------------
 
 
-def test_an_edited_pacing_family_makes_again_the_search_and_what_follows_it_alone(my_code: Path) -> None:
+def test_an_edited_pacing_family_reruns_the_search_and_its_dependents_only(my_code: Path) -> None:
     changed = changed_by_an_edit(my_code, "search.space.families=[linear, my_code:one]")
     assert {"search", "student/ces_kd/seed-0", "evaluate/ces_kd/seed-0"} <= changed
     assert all(name.startswith(("search", "student/ces_", "evaluate/ces_")) for name in changed)
@@ -49,7 +49,7 @@ def test_an_edited_pacing_family_that_nothing_uses_changes_nothing(my_code: Path
     assert not changed_by_an_edit(my_code, "search.trials=0", "search.space.families=[my_code:one]")
 
 
-def test_an_edited_difficulty_makes_again_the_score_and_what_follows_it_and_no_network_of_the_ladder(
+def test_an_edited_difficulty_reruns_the_score_and_its_dependents_and_no_network_of_the_ladder(
     my_code: Path,
 ) -> None:
     changed = changed_by_an_edit(my_code, "difficulty.scorer=my_code:one")
@@ -57,7 +57,7 @@ def test_an_edited_difficulty_makes_again_the_score_and_what_follows_it_and_no_n
     assert not any(name.startswith(("ingest", "train/", "fold/", "student/labels")) for name in changed)
 
 
-def test_an_edited_network_makes_again_itself_and_what_it_teaches(my_code: Path) -> None:
+def test_an_edited_network_reruns_itself_and_the_networks_that_it_teaches(my_code: Path) -> None:
     changed = changed_by_an_edit(
         my_code, "ladder.networks=[plain_cnn_8, my_code:one, plain_cnn_2]", "methods=[kd, takd]"
     )
@@ -65,7 +65,7 @@ def test_an_edited_network_makes_again_itself_and_what_it_teaches(my_code: Path)
     assert not changed & {"ingest", "train/plain_cnn_8"}
 
 
-def test_what_comes_with_the_program_has_no_code_in_its_spec() -> None:
+def test_registered_names_have_no_code_in_their_spec() -> None:
     for stage in planned().stages:
         assert "'code'" not in str(stage.spec.model_dump(mode="json")), stage.name
 
@@ -99,7 +99,7 @@ def check(*overrides: str) -> None:
         (f"difficulty.scorer={MODULE}:of_folds",),
     ],
 )
-def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
+def test_usable_user_code_passes(overrides: tuple[str, ...]) -> None:
     check(*overrides)
 
 
@@ -128,7 +128,7 @@ def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
         ),
     ],
 )
-def test_what_a_curriculum_cannot_use_is_refused_in_one_line_with_its_field(overrides: list[str], message: str) -> None:
+def test_unusable_user_code_is_refused_in_one_line_with_its_field(overrides: list[str], message: str) -> None:
     with pytest.raises(RecipeError, match=message) as refused:
         check(*overrides)
     assert "\n" not in str(refused.value)
@@ -145,7 +145,7 @@ def test_what_a_curriculum_cannot_use_is_refused_in_one_line_with_its_field(over
         ("sys:exit", "module 'sys' has no file"),
     ],
 )
-def test_a_path_that_leads_nowhere_says_why(name: str, message: str, my_code: Path) -> None:
+def test_an_unresolvable_path_is_refused_with_the_reason(name: str, message: str, my_code: Path) -> None:
     (my_code.parent / "broken.py").write_text("def one(:\n")
     (my_code.parent / "needs.py").write_text("import not_installed\n")
     with pytest.raises(user_code.UserCodeError, match=message):

@@ -1,4 +1,4 @@
-"""``python -m orchestrator.weights``: what a checkpoint holds, and safetensors of it that a run takes."""
+"""``python -m orchestrator.weights``: the list of a checkpoint's contents, and its conversion to safetensors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_checkpoint_becomes_weights_that_a_run_takes(
     assert_same_weights(dict(open_network(SPEC, Path("a.safetensors")).network.state_dict()), tensors())
 
 
-def test_of_several_state_dicts_it_says_which_it_took_and_takes_another_by_its_key(
+def test_of_several_state_dicts_it_prints_its_choice_and_takes_another_by_key(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     optimizer = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": []}
@@ -76,14 +76,14 @@ def test_of_several_state_dicts_it_says_which_it_took_and_takes_another_by_its_k
     assert "there is no state dict 'ema'" in message and "'model_ema'" in message
 
 
-def test_with_a_network_it_shows_what_does_not_fit_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_a_network_it_lists_mismatches_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(tensors(), "a.pth")
     message = refused(capsys, "a.pth", "--out", "a.safetensors", *NETWORK[:2], "--classes", "7", *NETWORK[4:])
     assert "2 of other shape" in message and "(4,) in the file, (7,) in the network" in message
     assert not Path("a.safetensors").exists()
 
 
-def test_half_precision_is_said_and_converted_for_a_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_half_precision_is_reported_and_converted_for_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({name: value.half() if value.is_floating_point() else value for name, value in tensors().items()}, "a")
     text = said(capsys, "a", "--out", "a.safetensors", *NETWORK)
     assert "of fp16" in text and "converted to fp32" in text
@@ -166,7 +166,7 @@ def test_values_that_are_not_finite_are_refused(capsys: pytest.CaptureFixture[st
         (["a.pth", "--out", "x" * 300 + ".safetensors"], "--out"),
     ],
 )
-def test_what_can_t_be_done_is_refused(arguments: list[str], said_: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_refused(arguments: list[str], said_: str, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(tensors(), "a.pth")
     torch.save(tensors(), "cut.pth", _use_new_zipfile_serialization=False)
     Path("cut.pth").write_bytes(Path("cut.pth").read_bytes()[:900])

@@ -242,7 +242,8 @@ class Store:
     def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
         """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing.
 
-        The record of an artifact that was there goes first: whoever dies in between leaves none that does not fit.
+        An earlier record is removed first, so that a crash in between never leaves a record that does not match its
+        files.
         """
         files = {
             str(path.relative_to(scratch)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}

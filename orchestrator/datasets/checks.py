@@ -37,14 +37,18 @@ def check_arrays(
 
 
 def check_brightness(brightest: int) -> None:
-    """Raise DatasetError if photos are all nearly black; `brightest` is the largest value of all their pixels.
+    """Check that photos are not all nearly black, as grey images of more than 8 bits are with a wrong white level.
 
-    Grey images of more than 8 bits are so where their white lies elsewhere than at the largest value of their type.
+    Args:
+        brightest: the largest value of all pixels.
+
+    Raises:
+        DatasetError: when it is too small.
     """
     if brightest <= DARK:
         raise DatasetError(
             f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
-            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
+            "dataset.white_level to the value that is white in them (4095 for 12 bits); else check the images"
         )
 
 

@@ -68,7 +68,7 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # As a stream: Pillow 13 maps a file that it knows by name, and mixes up the pixels of a rotated TIFF then.
+        # As a stream: Pillow 13 memory-maps a file that is given by name, which scrambles the pixels of a rotated TIFF.
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             raw = _raw_mode(image)  # forgotten once the pixels are loaded
             image.load()  # ``open`` reads the header alone; a truncated file fails here
@@ -141,7 +141,7 @@ def _eight_bits(image: Image.Image, white_level: float | None) -> Image.Image:
         if white_level is None and not 0 <= lowest <= highest <= FLOAT_WHITE:
             raise _RefusedError(
                 f"floats from {lowest:g} to {highest:g}, where 0 is black and {FLOAT_WHITE:g} white; "
-                "dataset.white_level says otherwise"
+                "dataset.white_level sets another white"
             )
         white = white_level or FLOAT_WHITE
     else:
@@ -177,7 +177,7 @@ def _orientation(image: Image.Image) -> int:
     """The orientation in the metadata; 1, upright, where there is none or the metadata can't be read."""
     try:
         found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata say nothing about whole pixels
+    except Exception:  # pixels may be intact where metadata are damaged
         return 1
     return found if isinstance(found, int) else 1
 

@@ -95,7 +95,7 @@ def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.env
         variables[MODE] = "token"  # as ``ray start`` does where there is a token
         why = _ask(cluster.address, token)
     if why == UNAUTHENTICATED:
-        raise RecipeError(f"Ray cluster {cluster} asks for a token, {_about_token(mode, token)}; {TOKEN_HELP}")
+        raise RecipeError(f"Ray cluster {cluster} requires a token, {_about_token(mode, token)}; {TOKEN_HELP}")
     if why:
         raise RecipeError(f"Ray cluster {cluster} can't be used: {why}; {cluster.remedy}")
 
@@ -103,7 +103,7 @@ def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.env
 def _about_token(mode: str | None, token: str | None) -> str:
     if mode is not None and mode != "token":
         return f"and {MODE} is '{mode}'"
-    return "and it is another one than yours" if token else "and there is none here"
+    return "and yours is another one" if token else "and there is none here"
 
 
 def _ask(address: str, token: str | None) -> str | None:

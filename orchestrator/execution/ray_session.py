@@ -16,13 +16,12 @@ from orchestrator.interruption import Interruption
 class RaySession:
     """Context manager of the connection to Ray, which is opened once.
 
-
     Args:
         address: address of a cluster; None for the one that this machine is on, else a local one.
-        verbose: whether Ray's own logs are shown.
+        verbose: show Ray's logs.
         say: called with a line when Ray is up.
-        warn: called with a line on what went wrong.
-        interruption: that of the run.
+        warn: called with a line for each problem.
+        interruption: the run's.
     """
 
     def __init__(

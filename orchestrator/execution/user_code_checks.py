@@ -81,5 +81,5 @@ def _shape_of(evidence: difficulty.Evidence) -> str:
 def _refusal(field: str, name: str, tried: str, error: Exception) -> RecipeError:
     if isinstance(error, user_code.UserCodeError):
         return RecipeError(f"{field}: {error}")
-    said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return RecipeError(f"{field}: {name} failed {tried}: {said}")
+    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return RecipeError(f"{field}: {name} failed {tried}: {reason}")

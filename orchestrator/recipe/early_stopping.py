@@ -44,7 +44,7 @@ class Scheduler:
 
 _ROWS = (
     Scheduler("none"),
-    Scheduler("halving", "short whole trainings first, the best go on to longer ones", has_rungs=True),
+    Scheduler("halving", "short complete trainings first, then longer ones for the best", has_rungs=True),
     Scheduler(
         "asha", "asynchronous, so its choice can differ between two runs",
         tune=TuneScheduler(

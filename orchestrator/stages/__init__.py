@@ -1,1 +1,1 @@
-"""What each kind of stage does. The only place, with the executor, where Ray's libraries are called."""
+"""Functions of the stage kinds, one module each; the only callers of Ray's libraries besides the executor."""

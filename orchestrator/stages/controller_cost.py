@@ -1,4 +1,4 @@
-"""What leading a network's workers costs: Ray Train does that in a process of its own, its controller."""
+"""CPU time of Ray Train's controller process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.stages.job import Job
 
 
 class Leading(UserCallback):
-    """Runs in the controller. Posts its processor time, its start included, each time that the workers report."""
+    """Callback in the controller that posts its CPU time, start-up included, at each report of the workers."""
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:
         job: Job = run_context.train_loop_config["job"]

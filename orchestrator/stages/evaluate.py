@@ -1,4 +1,4 @@
-"""evaluate: the test set, once, for one network. No choice is ever made on what it finds."""
+"""evaluate: accuracy of one network on the test set, measured once; no choice depends on it."""
 
 from __future__ import annotations
 

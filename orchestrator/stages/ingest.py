@@ -1,4 +1,4 @@
-"""ingest: a data set -> canonical arrays or a list of files, with every image checked (Ray Data).
+"""ingest: conversion of a data set to canonical arrays or a list of files, with every image checked (Ray Data).
 
 The artifact's files are those of ``artifacts/dataset.py``.
 """
@@ -32,7 +32,7 @@ SHOWN = 20  # broken images named in full
 
 
 def run(job: Job) -> Artifact:
-    """Make the ingest artifact.
+    """Check the data set and commit the artifact.
 
     Raises:
         StageError: with the list of broken images, unless ``dataset.skip_broken`` is set and leaves enough images; for
@@ -76,7 +76,7 @@ def write(
     folder: Path, loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo,
     broken: Sequence[tuple[int, str]], white_level: float | None,
 ) -> DatasetAbout:  # fmt: skip
-    """Write the artifact's files; returns the description of the images that are kept."""
+    """Write the artifact's files; returns the description of the valid images."""
     labels, subset = loaded.labels[keep], loaded.subset[keep]
     about = DatasetAbout(
         classes=info.classes,

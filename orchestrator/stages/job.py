@@ -1,4 +1,4 @@
-"""A stage's work as a process receives it: spec, inputs' artifacts, placement, and where its status is posted."""
+"""A stage's job as a process receives it: spec, artifacts of its inputs, placement, and receiver of its status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
 
 
 class StageError(RuntimeError):
-    """A stage can't be done; the message says why and what to do. It is shown without a traceback."""
+    """Raised when a stage can't be run; the message has the cause and the remedy, and is shown without a traceback."""
 
 
 @contextmanager
@@ -59,30 +59,30 @@ def with_place(error: BaseException) -> str:
 
 
 class BlockedError(RuntimeError):
-    """A stage that this one needs gave no artifact; ``args[0]`` is its name."""
+    """Raised when an input of the stage has no artifact; ``args[0]`` is the input's name."""
 
 
 SYSTEM_RETRIES = 3  # a process that dies (a lost node) is tried again; what the work itself raises is not
 
 
 class Board(Protocol):
-    """Where a stage says how far it is (see ``progress/``), and its processes what their workers can't know."""
+    """Receiver of a stage's status and of costs that its worker processes can't measure."""
 
     def post(self, stage: str, status: dict[str, Any]) -> None:
         """Replace the stage's status."""
         ...
 
     def post_leading(self, stage: str, seconds: float) -> None:
-        """Replace the processor time that leading the stage's workers took so far."""
+        """Replace the CPU time that the controller of the stage's workers has taken."""
         ...
 
     def leading(self, stage: str) -> float:
-        """What was posted last, 0 if nothing was."""
+        """Returns the controller's CPU time that was posted last, 0 if none was."""
         ...
 
 
 class NoBoard:
-    """Says nothing to nobody."""
+    """Discards every status."""
 
     def post(self, stage: str, status: dict[str, Any]) -> None:
         return None
@@ -128,17 +128,17 @@ class Job:
         )  # fmt: skip
 
     def processor_seconds(self) -> float:
-        """Processor time that the stage's own process has spent on it: what leading its workers costs."""
+        """Returns the CPU time that the stage's process has spent on it."""
         return time.process_time() - self.processor_began
 
     @property
     def short_identity(self) -> str:
-        """Enough of the identity to tell log folders of one name apart."""
+        """A prefix of the identity that distinguishes log folders of one name."""
         return short(self.identity)
 
     @property
     def store(self) -> Store:
-        """The store, opened anew in whichever process asks."""
+        """The store, opened in the calling process."""
         return Store(self.storage)
 
     def folders(self) -> dict[str, Path]:
@@ -156,11 +156,11 @@ class Job:
         }
 
     def say(self, **status: Any) -> None:
-        """Tell whoever watches how far this stage is."""
+        """Post this stage's status."""
         self.board.post(self.name, status | {"node": socket.gethostname()})
 
     def note(self, part: str, text: str) -> None:
-        """Show a line about a part of the stage that goes wrong beside it."""
+        """Post a warning about an error that does not fail the stage."""
         self.board.post(f"{self.name}: {part}", {"doing": text})
 
     def commit(

@@ -1,4 +1,4 @@
-"""Who listens to a training inside Ray: the progress board, the logbook, and where its checkpoints go."""
+"""Observers of trainings inside Ray: they post the status, write the logbook and store checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.training.pace import Timing
 
 
 class StageObserver:
-    """The listener of a training in a process of its own: checkpoints at validations, at most every few seconds.
+    """Observer of a single-worker training: checkpoints at validations, at most every few seconds.
 
     Only one of several workers has a logbook.
     """
@@ -38,7 +38,7 @@ class StageObserver:
         return True
 
     def checkpoint_is_due(self) -> bool:
-        """Whether the last checkpoint was long enough ago; a yes counts as the next one."""
+        """Returns True if the last checkpoint is old enough; the time then counts as that of a new one."""
         now = time.monotonic()
         if now - self.last_checkpoint < self.job.resources.checkpoint_seconds:
             return False
@@ -50,7 +50,7 @@ class StageObserver:
 
 
 class RayTrainObserver(StageObserver):
-    """The listener inside a Ray Train worker: each validation is a report, now and then with a checkpoint."""
+    """Observer in a Ray Train worker: each validation is a report, with a checkpoint if one is due."""
 
     def load(self) -> bytes | None:
         import ray.train

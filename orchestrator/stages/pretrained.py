@@ -1,4 +1,4 @@
-"""pretrained: an expert whose weights were brought, and how well it does on validation images.
+"""pretrained: an expert with imported weights, and its accuracy on validation images.
 
 The artifact has the weights alone, as the network holds them, with the names of the classes (``artifacts/trained.py``).
 """
@@ -22,7 +22,7 @@ from orchestrator.training.weights.files import check_classes, write_safetensors
 
 
 def run(job: Job) -> Artifact:
-    """Take a network's weights from the file that was brought.
+    """Read a network's weights from the recipe's file, and evaluate it.
 
     Raises:
         StageError: when the file has changed since the run was planned, the weights do not fit the network or its

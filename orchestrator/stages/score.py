@@ -76,7 +76,7 @@ def run(job: Job) -> Artifact:
 
 
 def check_finite(spec: ScoreSpec, rows: Rows) -> None:
-    """Raise StageError for logits that nobody can be taught by."""
+    """Raise StageError for logits that can't teach a network: not finite, or too large."""
     for number, expert in enumerate(spec.experts):
         clean = rows["clean"][:, number]
         if not np.isfinite(clean).all():

@@ -1,7 +1,7 @@
-"""search: the pacing search (Ray Tune runs the trials that ``proposals.py`` asks for).
+"""search: the pacing search; Ray Tune runs the trials that ``search/proposals.py`` proposes.
 
-No state of Tune's is restored: what is proposed is a function of the stored trials, and a trial that was cut off goes
-on from its own checkpoint.
+Tune's state is not restored: proposals are a function of the stored trials, and an interrupted trial resumes from its
+checkpoint.
 
 The artifact's file, and the stored trials, are those of ``artifacts/trials.py``.
 """
@@ -86,7 +86,7 @@ def _earlier(job: Job, spec: SearchSpec) -> list[Record]:
 
 
 class Trials(Searcher):
-    """Hands Tune the trainings that are wanted, and stores what comes of them."""
+    """Searcher that passes the proposed trainings to Tune, and stores their results."""
 
     def __init__(self, job: Job, spec: SearchSpec) -> None:
         super().__init__(metric=METRIC, mode="max")
@@ -99,7 +99,7 @@ class Trials(Searcher):
         self.ahead: Attempt | None = None
 
     def all_stored(self) -> bool:
-        """Whether stored trials answer the whole search."""
+        """Returns True if stored trials cover the whole search."""
         self.ahead = self.proposals.next()
         return self.ahead is None
 
@@ -143,7 +143,7 @@ class Trials(Searcher):
             self.storage_fault = str(fault)
 
     def _take(self, attempt: Attempt, result: dict[str, Any] | None, error: bool) -> None:
-        """Store what came of an attempt."""
+        """Store the result of an attempt."""
         self.slot_seconds += (result or {}).get("slot_seconds", 0.0)
         number, config = attempt.number, self.proposals.points[attempt.number]
         if error or result is None or "failure" in result:
@@ -180,7 +180,7 @@ class Trials(Searcher):
             self.job.say(step=done, steps=whole, unit="trials", accuracy=best[METRIC], best=best["config"])
 
     def _settle(self, attempt: Attempt, record: Record) -> None:
-        """Take what came of an attempt, and leave the trials so far where the report finds them."""
+        """Store the result of an attempt, and update the list of trials that the report reads."""
         self.proposals.settle(attempt, record)
         files.store_progress(self.store, self.job.identity, self.proposals.trials())
 
@@ -192,7 +192,7 @@ class Trials(Searcher):
 
 
 class TrialObserver(StageObserver):
-    """The listener inside a trial: each validation is reported to Tune, which may stop the trial there."""
+    """Observer in a trial: each validation is reported to Tune, which may stop the trial."""
 
     def __init__(self, job: Job, logbook: Logbook, steps: int) -> None:
         super().__init__(job, logbook)

@@ -1,17 +1,17 @@
-"""What the start of a process costs, told once: imports and all else before it came to work."""
+"""CPU time that a process spends on start-up, such as imports, before its first stage."""
 
 from __future__ import annotations
 
 import time
 
-_told = False
+_returned = False
 
 
 def start_up_seconds() -> float:
-    """This process's processor time so far the first time that it is asked, 0 after that.
+    """CPU time spent on start-up; returned on the first call, 0.0 afterwards.
 
-    Not its age: Ray may have started it long before it was wanted.
+    The process's age would be too long, since Ray may start it long before it is used.
     """
-    global _told
-    first, _told = not _told, True
+    global _returned
+    first, _returned = not _returned, True
     return time.process_time() if first else 0.0

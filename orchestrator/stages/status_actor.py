@@ -1,4 +1,4 @@
-"""The board of a run: an actor, to which the processes of all stages post."""
+"""Actor that collects the status of all stages of a run."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ class BoardActor:
 
 
 def open_board() -> RemoteBoard:
-    """A new board on this process's own node: on another one it would be lost with that."""
+    """Returns a new status actor on this process's node; on another one it would be lost with that node."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return RemoteBoard(BoardActor.options(scheduling_strategy=here).remote())  # type: ignore[attr-defined]

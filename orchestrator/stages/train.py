@@ -89,7 +89,7 @@ def chosen_spec(job: Job) -> TrainSpec:
 
 
 def results_of(trained: Trained) -> dict[str, Any]:
-    """What an artifact's record says of a training."""
+    """Returns the results of a training for its artifact's record."""
     last = trained.history[-1]
     return {
         "validation_accuracy": trained.validation_accuracy,
@@ -208,7 +208,7 @@ def run_ladder(job: Job, upstream: Mapping[str, tuple[str, Any]]) -> Artifact:
 
 
 def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | None) -> dict[str, Any]:
-    """What the main worker returned."""
+    """Returns the main worker's return value."""
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # before its import: where v1 is still the default
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)

@@ -1,4 +1,4 @@
-"""What whoever watches a training is told beside the history's row: of interest, but no part of any result."""
+"""Telemetry reported with each validation; never part of a result."""
 
 from __future__ import annotations
 

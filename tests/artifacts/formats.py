@@ -1,4 +1,4 @@
-"""Artifacts of data sets and scores, made by hand."""
+"""Artifacts of data sets and scores, constructed for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores to test with: a folder, a URI, and one that can't be told from an object store."""
+"""Stores for tests: a folder, a URI, and one that behaves like an object store."""
 
 from __future__ import annotations
 

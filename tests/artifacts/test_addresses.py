@@ -1,4 +1,4 @@
-"""Addresses of what lies in a storage: a shell and a browser open them as they are printed."""
+"""Addresses of files in a storage, in the form that a shell and a browser can open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_folder_s_address_is_its_whole_path(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", ["my runs", "runs (2)", "a&b", "it's", "$HOME", "50%", "a#1", "a?b", "läufe 1", "a;b"])
-def test_a_path_that_a_shell_takes_apart_is_given_as_a_uri(tmp_path: Path, name: str) -> None:
+def test_a_path_that_a_shell_would_split_is_printed_as_a_uri(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "page").write_text("here")
     found = address(Store(str(tmp_path / name)), "page")

@@ -1,4 +1,4 @@
-"""The files of an ingested data set: written once, read from a folder and from a storage, the same bytes as ever."""
+"""Files of an ingested data set: written once, read from a folder and from a storage, with stable bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full: known in every package's words, told in one line, and nothing left that looks done."""
+"""Full disks: recognised in every package's error, reported in one line, without a partial artifact."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def caused(by: Exception) -> Exception:
 )
 def test_a_full_disk_is_known_in_every_package_s_words(error: Exception) -> None:
     assert is_full_disk(error)
-    with pytest.raises(StageError, match="no space left") as told, storage_faults("runs"):
+    with pytest.raises(StageError, match="no space left") as raised, storage_faults("runs"):
         raise error
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), ValueError("280 images")])
@@ -77,9 +77,7 @@ def test_a_commit_to_a_full_disk_leaves_no_artifact_and_the_next_one_does(
 
 
 @pytest.mark.parametrize("write", ["write_text", "write_checkpoint"])
-def test_what_was_written_before_stays_when_the_disk_is_full(
-    write: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_earlier_files_stay_when_the_disk_is_full(write: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(str(tmp_path))
     store.write_text("before", "text")
     store.write_checkpoint("train-0", b"before")

@@ -1,4 +1,4 @@
-"""The one serial form that identities are computed from."""
+"""The canonical serial form that identities are computed from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_whole_numbers_and_fractions_tuples_and_lists() -> None:
         ({1: 2}, "the value", "keys must be strings"),
     ],
 )
-def test_a_value_without_a_stable_form_is_refused_with_its_field_and_what_to_do(
+def test_a_value_without_a_stable_form_is_refused_with_its_field_and_the_remedy(
     value: dict[Any, Any], field: str, remedy: str
 ) -> None:
     with pytest.raises(TypeError) as refused:

@@ -1,4 +1,4 @@
-"""Files of an artifact one at a time: the same from a local folder and from every kind of storage."""
+"""Single files of an artifact, read from a local folder and from every kind of storage."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_json_arrays_and_columns_are_read(files: Files) -> None:
     }
 
 
-def test_a_missing_file_is_told_from_one_that_is_there(files: Files) -> None:
+def test_a_missing_file_is_distinguished_from_an_existing_one(files: Files) -> None:
     assert files.has("score.json") and not files.has("learned_step.npy")
     assert trained.read_learned_step(files) is None
     with pytest.raises(FileNotFoundError):

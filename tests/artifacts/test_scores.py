@@ -1,4 +1,4 @@
-"""The files of a score: logits of each expert, and the difficulty of each image."""
+"""Files of a score: logits of each expert, and the difficulty of each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store: what is committed is whole, what is damaged is found. Every test runs on each kind of storage."""
+"""The store: complete commits, detected damage. Every test runs on each kind of storage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_an_artifact_may_have_no_files(store: Store) -> None:
     assert store.damaged_files(made) == []
 
 
-def test_what_was_never_made_is_not_found(store: Store) -> None:
+def test_an_artifact_that_was_never_made_is_not_found(store: Store) -> None:
     assert store.find("train-0") is None
     assert not store.is_committed("train-0")
 
@@ -75,9 +75,7 @@ def test_made_again_no_record_is_left_that_is_of_the_files_before(
     assert store.find("train-0") is None
 
 
-def test_what_an_interrupted_commit_left_is_no_artifact_and_does_not_stop_the_next_one(
-    store: Store, tmp_path: Path
-) -> None:
+def test_an_interrupted_commit_leaves_no_artifact_and_does_not_stop_the_next_one(store: Store, tmp_path: Path) -> None:
     folder(tmp_path).mkdir(parents=True)
     (folder(tmp_path) / "weights.bin").write_bytes(b"half")
     assert store.find("train-0") is None
@@ -147,7 +145,7 @@ def test_one_flipped_byte_of_the_record_makes_it_no_record(store: Store, tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"{}", b"\xff\xfe", b'{"identity": "train-0"}'])
-def test_a_record_that_makes_no_sense_is_no_record(store: Store, tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_record_is_not_a_record(store: Store, tmp_path: Path, content: bytes) -> None:
     commit(store)
     (folder(tmp_path) / RECORD).write_bytes(content)
     assert store.find("train-0") is None
@@ -168,12 +166,12 @@ def test_a_damaged_artifact_is_set_aside_whole_and_can_be_made_again(store: Stor
 # -- fetching ----------------------------------------------------------------------------------------------------
 
 
-def test_fetching_gives_a_local_folder_with_the_files(store: Store) -> None:
+def test_fetching_returns_a_local_folder_with_the_files(store: Store) -> None:
     place = store.fetch(commit(store))
     assert {name: (place / name).read_bytes() for name in FILES} == FILES
 
 
-def test_what_lies_on_a_mounted_file_system_is_not_copied(store: Store, tmp_path: Path) -> None:
+def test_files_on_a_mounted_file_system_are_not_copied(store: Store, tmp_path: Path) -> None:
     place = store.fetch(commit(store))
     assert (place == folder(tmp_path)) == (store.local_root is not None)
 
@@ -266,7 +264,7 @@ def test_ray_is_given_a_path_where_the_place_is_mounted_and_its_uri_elsewhere(st
     assert (store.ray_path(), store.ray_path("logs", "a")) == (place, f"{place}/logs/a")
 
 
-def test_a_uri_keeps_its_options_behind_what_lies_below_it() -> None:
+def test_a_uri_keeps_its_options_after_the_path_below_it() -> None:
     store = Store("s3://bucket/runs/?endpoint_override=localhost:9000&scheme=http")
     assert store.ray_path() == store.uri
     below = store.ray_path("checkpoints")
@@ -280,7 +278,7 @@ def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("uri", ["nowhere://x", "s3://", "s3://no such bucket/x"])
-def test_a_uri_that_leads_nowhere_is_refused_by_its_name(uri: str) -> None:
+def test_an_invalid_uri_is_refused_by_its_name(uri: str) -> None:
     with pytest.raises(StorageError, match=f"storage '{uri}' "):
         Store(uri)
 
@@ -292,7 +290,7 @@ def test_a_file_where_the_folder_should_be_is_refused_by_its_name(act: Any, tmp_
         act(Store(str(tmp_path / "file")))
 
 
-def test_the_record_is_plain_json_that_a_person_can_read(store: Store, tmp_path: Path) -> None:
+def test_the_record_is_readable_json(store: Store, tmp_path: Path) -> None:
     commit(store, results={"accuracy": 0.5})
     content = json.loads((folder(tmp_path) / RECORD).read_text())
     assert content["results"] == {"accuracy": 0.5}

@@ -1,4 +1,4 @@
-"""The files of a trained network, but for its weights."""
+"""Files of a trained network other than its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HISTORY = [{"step": 10, "validation_accuracy": 0.5}, {"step": 20, "validation_ac
 
 
 @pytest.mark.parametrize("learned_step", [None, np.array([3, 1, 2])])
-def test_what_was_written_is_read(tmp_path: Path, learned_step: np.ndarray | None) -> None:
+def test_written_files_are_read_back(tmp_path: Path, learned_step: np.ndarray | None) -> None:
     trained.write(tmp_path, HISTORY, np.eye(2, dtype=np.int64), learned_step)
     files = FolderFiles(tmp_path)
     assert trained.read_history(files) == HISTORY

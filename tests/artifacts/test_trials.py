@@ -1,4 +1,4 @@
-"""The file of a search, and the records of its trials; on each kind of storage."""
+"""The file of a search, and the records of its trials, on each kind of storage."""
 
 from __future__ import annotations
 

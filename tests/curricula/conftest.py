@@ -1,4 +1,4 @@
-"""Property tests have no time limit for an example: a busy machine must not fail them."""
+"""Settings of property tests: no time limit for an example, so that a busy machine does not fail them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small evidence and rank arrays, made from a seed, that several test modules share."""
+"""Small evidence and rank arrays from a seed, shared by several test modules."""
 
 from __future__ import annotations
 

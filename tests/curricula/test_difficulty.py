@@ -1,4 +1,4 @@
-"""Every difficulty, what it needs, and the ranks and correlations made from it."""
+"""Every difficulty, its required evidence, and ranks and correlations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def direct_loss(logits: np.ndarray, label: int) -> float:
 
 
 def disagreement(given: Evidence) -> np.ndarray:
-    """A difficulty of one's own: how far the probabilities of the largest and the smallest expert lie apart."""
+    """A user-defined difficulty: total variation distance between the largest and the smallest expert."""
     small, large = (np.exp(difficulty.log_softmax(given.logits[expert])) for expert in (0, -1))
     return np.abs(small - large).sum(axis=1)
 
@@ -32,7 +32,7 @@ EVERY: list[Any] = [*DIFFICULTIES, disagreement]
 
 @pytest.mark.parametrize("name", EVERY, ids=lambda scorer: getattr(scorer, "__name__", scorer))
 class TestEveryDifficulty:
-    def test_gives_one_finite_float64_an_image(self, name: str) -> None:
+    def test_returns_one_finite_float64_an_image(self, name: str) -> None:
         scores = score(name, evidence())
         assert scores.shape == (IMAGES,)
         assert scores.dtype == np.float64
@@ -72,7 +72,7 @@ class TestEveryDifficulty:
 
     def test_is_available_exactly_when_its_evidence_is_there(self, name: str) -> None:
         if name not in DIFFICULTIES:
-            pytest.skip("nobody but its author knows what a difficulty of one's own needs")
+            pytest.skip("a user-defined difficulty does not declare its evidence")
         nothing: dict[str, Any] = dict.fromkeys(OPTIONAL)
         bare = evidence(**nothing)
         if name in available(bare):
@@ -130,7 +130,7 @@ def test_scores_that_are_not_finite_are_refused_with_the_image() -> None:
         (lambda given: np.full(IMAGES, np.nan), "40 of 40 values are not finite"),
     ],
 )
-def test_a_difficulty_of_one_s_own_that_ranks_nothing_is_refused(scorer: Any, message: str) -> None:
+def test_a_user_defined_difficulty_that_ranks_nothing_is_refused(scorer: Any, message: str) -> None:
     with pytest.raises(ValueError, match=rf"difficulty '<lambda>': {message}"):
         score(scorer, evidence())
 
@@ -218,7 +218,7 @@ def test_rank_refuses_difficulties_that_are_not_finite() -> None:
         ([1, 2, 2, 3], [1, 3, 2, 4], 4.5 / math.sqrt(22.5)),
     ],
 )
-def test_spearman_gives_known_values(x: list[float], y: list[float], correlation: float) -> None:
+def test_spearman_returns_known_values(x: list[float], y: list[float], correlation: float) -> None:
     assert spearman(x, y) == pytest.approx(correlation)
 
 

@@ -1,4 +1,4 @@
-"""The package stays light."""
+"""Imports of the package: numpy only."""
 
 from __future__ import annotations
 

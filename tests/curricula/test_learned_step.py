@@ -1,4 +1,4 @@
-"""The recorder of learned steps: its result, its state, and what it refuses."""
+"""The recorder of learned steps: its result, its state, and its errors."""
 
 from __future__ import annotations
 

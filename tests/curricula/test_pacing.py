@@ -1,4 +1,4 @@
-"""Every pacing family: its formula, its limits, and the fields it refuses."""
+"""Every pacing family: its formula, its limits, and its errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIXED = "fixed_exponential"
 
 
 def cosine(progress: np.ndarray, a: float, b: float) -> np.ndarray:
-    """A family of one's own: half a cosine wave."""
+    """A user-defined family: half a cosine wave."""
     return b + (1 - b) * (1 - np.cos(np.pi * progress / a)) / 2
 
 
@@ -70,7 +70,7 @@ class TestEveryFamily:
     def test_is_one_at_the_end(self, family: str) -> None:
         assert pacing_of(family, 1.0, 0.01)(1.0) == 1.0
 
-    def test_gives_a_float_for_a_number_and_the_same_values_for_an_array(self, family: str) -> None:
+    def test_returns_a_float_for_a_number_and_the_same_values_for_an_array(self, family: str) -> None:
         pacing = pacing_of(family, 0.8, 0.2)
         progress = np.linspace(0, 1, 12).reshape(3, 4)
         fractions = pacing(progress)
@@ -92,7 +92,7 @@ class TestEveryFamily:
         with pytest.raises(ValueError, match=rf"pacing\.{field}"):
             pacing_of(family, **({"a": 0.5, "b": 0.5} | {field: value}))
 
-    def test_passes_the_check_of_families_of_one_s_own(self, family: str) -> None:
+    def test_passes_the_check_of_user_defined_families(self, family: str) -> None:
         pacing_of(family, 0.7, 0.2).check()
 
     def test_is_a_value(self, family: str) -> None:
@@ -122,7 +122,7 @@ def test_fixed_exponential_equals_its_formula_in_steps(
     assert pacing(step / steps) == pytest.approx(min(b * increase ** (step // step_length), 1.0), rel=1e-9)
 
 
-def test_fixed_exponential_opens_at_a_what_its_levels_have_not() -> None:
+def test_fixed_exponential_opens_the_rest_at_a() -> None:
     pacing = make(FIXED, 0.5, 0.1, increase=1.5, step_length=0.25)
     np.testing.assert_allclose(pacing(np.array([0.0, 0.25, 0.499, 0.5])), [0.1, 0.15, 0.15, 1.0])
 
@@ -157,7 +157,7 @@ def test_unknown_family_is_refused_with_the_nearest_name() -> None:
         make("liner", 0.5, 0.5)
 
 
-def test_the_families_of_both_papers_are_there() -> None:
+def test_the_families_of_both_papers_are_registered() -> None:
     assert names() == ["exp", FIXED, "linear", "log", "quadratic", "root", "step"]
 
 
@@ -170,6 +170,6 @@ def test_the_families_of_both_papers_are_there() -> None:
         (lambda p, a, b: (p + 1) / (p.max() + 1), "it returns another fraction alone than in an array"),
     ],
 )
-def test_a_family_of_one_s_own_that_is_no_pacing_is_refused(formula: Any, message: str) -> None:
+def test_a_user_defined_family_that_is_not_a_pacing_is_refused(formula: Any, message: str) -> None:
     with pytest.raises(ValueError, match=rf"pacing family <lambda>: .*{message}"):
         make(formula, 0.8, 0.2).check()

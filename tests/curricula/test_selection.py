@@ -23,7 +23,7 @@ def pairs(selection: tuple[np.ndarray, np.ndarray], of: np.ndarray | slice = sli
 
 @pytest.mark.parametrize("name", SELECTORS)
 class TestEverySelector:
-    def test_gives_each_image_a_distinct_rank_and_one_expert(self, name: str) -> None:
+    def test_each_image_has_a_distinct_rank_and_one_expert(self, name: str) -> None:
         ranks = random_ranks(1, IMAGES)
         selection = select(name, ranks, EXPERTS, evidence=evidence())
         np.testing.assert_array_equal(np.sort(selection.ranks), np.sort(ranks))
@@ -81,7 +81,7 @@ def test_strata_have_the_given_fractions(seed: int, sizes: list[int]) -> None:
 
 
 @given(seeds, st.integers(1, 6), st.integers(1, 6), st.integers(1, 6))
-def test_balanced_ranks_give_every_stratum_each_class_equally(
+def test_balanced_ranks_distribute_each_class_equally_over_the_strata(
     seed: int, expert_count: int, classes: int, per_stratum: int
 ) -> None:
     generator = np.random.default_rng(seed)

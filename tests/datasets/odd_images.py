@@ -1,4 +1,4 @@
-"""Image files of random mode, size, format and damage, and the pixels that they should be read as."""
+"""Image files of random mode, size, format and damage, with their expected pixels."""
 
 from __future__ import annotations
 

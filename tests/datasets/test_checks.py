@@ -1,4 +1,4 @@
-"""What counts as a broken image in memory, and what broken images may not empty."""
+"""Broken images in memory, and subsets or classes that lose all their images."""
 
 import numpy as np
 import pytest

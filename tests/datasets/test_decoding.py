@@ -1,4 +1,4 @@
-"""Pixels of image files: every mode scaled rightly or refused by name, upright, on white."""
+"""Pixels of image files: every mode scaled or refused by name, upright, on white."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tiff(path: Path, image: Image.Image, **tags: int) -> Path:
     return path
 
 
-def test_files_of_random_mode_size_format_and_damage_are_read_as_the_reference_says_or_refused(tmp_path: Path) -> None:
+def test_files_of_random_mode_size_format_and_damage_match_the_reference_or_are_refused(tmp_path: Path) -> None:
     compared = 0
     for number in range(FILES):
         odd = make(number, tmp_path)
@@ -230,7 +230,7 @@ def test_a_files_content_counts_and_not_its_ending(tmp_path: Path) -> None:
         (b"<svg/>", "no image of a known format: JPEG, PNG"),
     ],
 )
-def test_a_file_that_is_no_image_is_told_for_what_it_is(content: bytes, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_described(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
     with pytest.raises(BrokenImageError, match=words):
         decode(tmp_path / "x.jpg")

@@ -1,4 +1,4 @@
-"""What holds for every registered set."""
+"""Properties of every registered set."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ MakeRecipe = Callable[[str], DatasetRecipe]
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_what_is_loaded_agrees_with_the_description(name: str, recipe_that_runs_here: MakeRecipe) -> None:
+def test_the_loaded_set_agrees_with_its_description(name: str, recipe_that_runs_here: MakeRecipe) -> None:
     recipe = recipe_that_runs_here(name)
     info = registry.describe(recipe)
     registry.check_present(recipe)
@@ -43,7 +43,7 @@ def test_what_is_loaded_agrees_with_the_description(name: str, recipe_that_runs_
 
 
 @pytest.mark.parametrize("name", [name for name in registry.names() if name not in PUBLISHED])
-def test_loading_twice_gives_the_same_and_only_the_cut_follows_the_seed(
+def test_loading_twice_returns_the_same_set_and_only_the_cut_depends_on_the_seed(
     name: str, recipe_that_runs_here: MakeRecipe
 ) -> None:
     recipe = recipe_that_runs_here(name)

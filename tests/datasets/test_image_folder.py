@@ -1,4 +1,4 @@
-"""Folders of photos: both layouts, what is wrong with the others, and what is left out."""
+"""Folders of photos: valid layouts, errors of others, and files that are left out."""
 
 import errno
 import os
@@ -140,7 +140,9 @@ def test_a_link_back_to_a_folder_above_is_refused_and_another_link_is_followed(m
         load_files(root)
 
 
-def test_a_file_in_place_of_a_part_and_a_class_whose_name_is_no_text_are_refused(make_image_folder: MakeFolder) -> None:
+def test_a_file_in_place_of_a_subset_folder_and_a_class_name_that_is_not_text_are_refused(
+    make_image_folder: MakeFolder,
+) -> None:
     root = make_image_folder({**TRAINING, "test/cat": 1})
     (root / "val").write_text("../elsewhere/val")  # what becomes of a link in some archives
     with pytest.raises(DatasetError, match="val: not a folder; rename the file"):
@@ -151,7 +153,7 @@ def test_a_file_in_place_of_a_part_and_a_class_whose_name_is_no_text_are_refused
         load_files(root)
 
 
-def test_a_pipe_is_left_out_and_an_image_whose_link_leads_nowhere_is_kept_as_broken(
+def test_a_pipe_is_left_out_and_an_image_that_is_a_dangling_link_counts_as_broken(
     make_image_folder: MakeFolder,
 ) -> None:
     root = make_image_folder({**TRAINING, "val/cat": 1, "val/dog": 1})
@@ -226,7 +228,7 @@ def test_the_fingerprint_changes_with_the_files(change: str, make_image_folder: 
     assert info(root).fingerprint != before
 
 
-def test_the_fingerprint_changes_with_what_decoding_makes_of_the_files(
+def test_the_fingerprint_changes_with_the_decoder_s_version(
     make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_image_folder({**TRAINING, "val/cat": 1})

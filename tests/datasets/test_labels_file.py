@@ -1,4 +1,4 @@
-"""ImageNet's val/ without class folders: its labels file is read where it says all, else the layout is refused."""
+"""ImageNet's val/ without class folders: a complete labels file is read, other layouts are refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_another_label_is_another_data_set(make_image_folder: MakeFolder) -> Non
     assert describe(recipe(root)).fingerprint != before
 
 
-def test_a_flat_folder_without_labels_says_how_many_images_lie_there_and_what_to_do(
+def test_a_flat_folder_without_labels_is_refused_with_its_image_count_and_the_remedy(
     make_image_folder: MakeFolder,
 ) -> None:
     root = flat(make_image_folder)

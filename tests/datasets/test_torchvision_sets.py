@@ -1,4 +1,4 @@
-"""The sets that torchvision reads: absent, damaged, tiny, and real where they are at hand."""
+"""Sets read by torchvision: missing, damaged, tiny, and the real ones where available."""
 
 import gzip
 import hashlib
@@ -29,7 +29,7 @@ def test_absent_files_are_an_error_at_once_where_no_download_is_allowed(name: st
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_download_that_fails_says_so_and_what_to_do(
+def test_a_failed_download_is_reported_with_the_remedy(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_network(*args: object, **kwargs: object) -> None:
@@ -44,7 +44,7 @@ def test_a_download_that_fails_says_so_and_what_to_do(
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_what_we_hold_as_published_is_what_torchvision_checks(name: str) -> None:
+def test_the_published_checksums_are_those_of_torchvision(name: str) -> None:
     import torchvision.datasets
 
     theirs = getattr(torchvision.datasets, PUBLISHED[name].torchvision_class)
@@ -92,7 +92,7 @@ def test_files_with_another_checksum_are_named_before_anything_is_downloaded(
             ask(DatasetRecipe(name=name, root=str(tmp_path), download=download))
 
 
-def test_a_file_that_is_still_packed_under_its_own_name_is_told_as_such(tmp_path: Path) -> None:
+def test_a_packed_file_under_the_unpacked_name_is_reported_as_packed(tmp_path: Path) -> None:
     folder = tmp_path / PUBLISHED["fashion_mnist"].folder
     folder.mkdir(parents=True)
     (folder / "train-images-idx3-ubyte").write_bytes(gzip.compress(b"pixels"))

@@ -1,4 +1,4 @@
-"""Data sets of a person's own: known by their content, and refused in words where a run could not use them."""
+"""User-defined data sets: fingerprinted by content, and refused with a message where unusable."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_validation_is_cut_as_from_any_other_set() -> None:
         ("mising", r"module 'tests.datasets.user_sets' has no callable 'mising'"),
     ],
 )
-def test_a_set_that_a_run_could_not_use_is_refused_with_its_name_and_what_to_do(name: str, message: str) -> None:
+def test_an_unusable_set_is_refused_with_its_name_and_the_remedy(name: str, message: str) -> None:
     with pytest.raises(DatasetError, match=rf"^dataset\.name: .*{message}"):
         describe(own(name))
 
@@ -48,7 +48,7 @@ def test_a_module_that_is_not_there_is_refused() -> None:
         describe(DatasetRecipe(name="gone:images"))
 
 
-def test_a_set_that_is_not_what_the_run_was_planned_with_is_refused_where_it_is_read() -> None:
+def test_a_set_that_has_changed_since_the_plan_is_refused_by_ingest() -> None:
     from orchestrator.pipeline.placement import Facts
     from orchestrator.recipe.schema import Resources
     from orchestrator.stages import ingest

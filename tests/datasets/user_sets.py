@@ -1,4 +1,4 @@
-"""Data sets such as a person would bring, reached by their ``module:callable`` path."""
+"""User-defined data sets for tests, named by their ``module:callable`` path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder in which the examples of all pages run, on one Ray."""
+"""Folder in which the examples of all pages run, on one Ray."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Workplace:
 
 
 def words_of(command: str) -> list[str]:
-    """What a command of the program gives it to do."""
+    """Returns the arguments of a command of the program."""
     return shlex.split(command.removeprefix(PROGRAM), comments=True)
 
 

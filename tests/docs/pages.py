@@ -1,4 +1,4 @@
-"""The pages of the documentation, cut into blocks of code.
+"""Pages of the documentation, split into blocks of code.
 
 A fenced block has the kind that its fence names (``sh``, ``python``, ``yaml``; ``text`` and ``json`` are what something
 printed). Where none is named, and in an indented block, the first words tell commands from Python, from YAML and from a

@@ -1,6 +1,6 @@
-"""Every example of the documentation works: run for real where that takes seconds, else as far as a machine alone can.
+"""Examples of the documentation: run where that takes seconds, else planned or checked as far as one machine can.
 
-``pytest -vv tests/docs`` lists every block with its page, its line, its kind and how it is tried.
+``pytest -vv tests/docs`` lists every block with its page, line, kind and test.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PLACEHOLDERS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def how(block: Block) -> str:
-    """How a block is tried: ``schema``, ``execute``, ``exist``, or its commands' ways."""
+    """Returns the test of a block: ``schema``, ``execute``, ``exist``, or those of its commands."""
     if block.kind != "sh":
         return {"yaml": "schema", "python": "execute", "files": "exist"}.get(block.kind, "unknown")
     return "+".join(dict.fromkeys(map(way, commands(block))))
@@ -55,7 +55,7 @@ def why_not(command: str) -> str | None:
 
 
 def way(command: str) -> str:
-    """How a command is tried: ``not-run``, ``make``, ``run``, ``dry-run`` or ``shell``."""
+    """Returns the test of a command: ``not-run``, ``make``, ``run``, ``dry-run`` or ``shell``."""
     if why_not(command):
         return "not-run"
     if command.startswith("make "):

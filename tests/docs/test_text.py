@@ -1,4 +1,4 @@
-"""What the pages say between the examples: links lead somewhere, files exist, fields and recipes are real."""
+"""Text of the pages: links have targets, files exist, and so do fields and recipes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FILE_ENDINGS = ("json", "py", "yaml", "md", "parquet", "safetensors")
 
 
 def code_words(path: Path) -> Iterator[str]:
-    """What stands between backticks in a page's sentences."""
+    """Yields the words in backticks in a page's sentences."""
     yield from re.findall(r"`([^`\n]+)`", prose(path))
 
 
 def slug(heading: str) -> str:
-    """The anchor that a heading gets."""
+    """Returns the anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
@@ -60,14 +60,14 @@ def test_every_field_of_a_recipe_that_is_named_exists(path: Path) -> None:
             assert name in FIELDS or name.endswith(FILE_ENDINGS), word
 
 
-def test_every_page_stands_in_the_index() -> None:
+def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     for path in (ROOT / "docs").glob("*.md"):
         assert path.name == "README.md" or f"]({path.name})" in index, f"{path.name} is not in docs/README.md"
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_is_told_of_in_the_readme(name: str) -> None:
+def test_every_recipe_is_in_the_readme(name: str) -> None:
     assert f"`{name}`" in (ROOT / "README.md").read_text()
 
 
@@ -79,5 +79,5 @@ def test_the_readme_s_table_of_methods_is_that_of_the_program() -> None:
     assert "\n".join(["| --- | --- |", *rows]) in (ROOT / "README.md").read_text()
 
 
-def test_the_reference_of_fields_is_what_the_schema_says() -> None:
+def test_the_reference_of_fields_is_generated_from_the_schema() -> None:
     assert (ROOT / "docs" / "recipe.md").read_text() == page(), f"docs/recipe.md is out of date; run: {COMMAND}"

@@ -35,7 +35,7 @@ def started_by_ray_up(home: Path, **config: Any) -> None:
         ["resources.student_gpus=1"],
     ],
 )
-def test_what_the_cluster_has_may_be_asked_for(overrides: list[str]) -> None:
+def test_requests_within_the_cluster_s_resources_pass(overrides: list[str]) -> None:
     check_cluster(tiny(*overrides), HERE)
 
 
@@ -74,7 +74,7 @@ def kinds_of_node() -> dict[str, Any]:
     }
 
 
-def test_what_the_autoscaler_may_start_counts(home: Path) -> None:
+def test_nodes_that_the_autoscaler_may_start_count(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
     check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
     check_cluster(tiny("resources.workers=3", "resources.gpus=1"), [{"CPU": 2.0}])
@@ -102,7 +102,7 @@ def test_a_kind_of_node_whose_resources_ray_finds_out_sets_no_bound(home: Path) 
 
 
 @pytest.mark.parametrize("content", ["", "text", "- a", "a: [", "\x00"])
-def test_a_file_of_ray_up_that_makes_no_sense_is_passed_over(content: str, home: Path) -> None:
+def test_an_invalid_ray_bootstrap_config_is_ignored(content: str, home: Path) -> None:
     (home / "ray_bootstrap_config.yaml").write_text(content)
     check_cluster(tiny("resources.workers=4"), HERE)
     with pytest.raises(RecipeError):

@@ -1,4 +1,4 @@
-"""Which Ray cluster a run uses, and what is said of one that can't be used."""
+"""Choice of the Ray cluster, and the errors of one that can't be used."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_names_and_ipv6_are_addresses(variables: dict[str, str], address: str) -
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "http://head:8265", "head:99999", "head:port", ":6379", "a b:1", "[x]:1"]
 )
-def test_what_is_no_address_is_refused_with_where_it_stands(variables: dict[str, str], address: str) -> None:
+def test_an_invalid_address_is_refused_with_its_origin(variables: dict[str, str], address: str) -> None:
     for option, more, origin in (
         (address, {}, "--address"),
         (None, {"RAY_ADDRESS": address}, "RAY_ADDRESS"),
@@ -153,7 +153,7 @@ def test_a_cluster_that_is_up_answers(variables: dict[str, str], ray_address: st
     assert "RAY_AUTH_MODE" not in variables
 
 
-def test_a_port_where_nothing_listens_is_told_with_the_remedy(variables: dict[str, str], silent: str) -> None:
+def test_a_port_without_a_listener_is_refused_with_the_remedy(variables: dict[str, str], silent: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     message = refusal(f"127.0.0.1:{port}", variables)
@@ -185,13 +185,13 @@ def test_the_token_of_the_home_is_used_where_the_cluster_asks_for_one(variables:
     ("more", "words"),
     [
         ({}, "there is none here"),
-        ({"RAY_AUTH_TOKEN": "of another cluster"}, "another one than yours"),
+        ({"RAY_AUTH_TOKEN": "of another cluster"}, "yours is another one"),
         ({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": TOKEN}, "RAY_AUTH_MODE is 'disabled'"),
     ],
 )
-def test_a_cluster_that_asks_for_a_token_says_where_to_put_it(
+def test_a_cluster_that_requires_a_token_is_refused_with_the_token_s_path(
     variables: dict[str, str], guarded: str, more: dict[str, str], words: str
 ) -> None:
     message = refusal(guarded, variables | more)
-    assert "asks for a token" in message and words in message
+    assert "requires a token" in message and words in message
     assert "~/.ray/auth_token" in message and "RAY_AUTH_MODE=token" in message

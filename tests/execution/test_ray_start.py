@@ -1,4 +1,4 @@
-"""A Ray that is started here, on machines that are not as Ray wants them: another folder, a token of its own."""
+"""Start of a local Ray on unusual machines: another temporary folder, another place for the token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def short() -> str:
     return tempfile.mkdtemp(prefix="t-", dir="/tmp")
 
 
-def test_a_folder_that_will_do_is_left_as_it_is(short: str) -> None:
+def test_a_usable_folder_is_not_changed(short: str) -> None:
     for name in ("RAY_TMPDIR", "TMPDIR"):
         variables = {name: short}
         assert prepare_folder(variables) is None and variables == {name: short}
@@ -56,7 +56,7 @@ SPOILT = [spoil_by_length, spoil_by_a_file, spoil_by_being_a_file]
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-def test_a_default_that_will_not_do_is_replaced_and_said(spoil: object, short: str) -> None:
+def test_an_unusable_default_folder_is_replaced_and_reported(spoil: object, short: str) -> None:
     folder = spoil(short)  # type: ignore[operator]
     variables = {"TMPDIR": folder}
     line = prepare_folder(variables)
@@ -64,7 +64,7 @@ def test_a_default_that_will_not_do_is_replaced_and_said(spoil: object, short: s
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-def test_a_folder_that_a_person_has_named_is_not_replaced_but_refused(spoil: object, short: str) -> None:
+def test_an_unusable_folder_that_the_user_named_is_refused_not_replaced(spoil: object, short: str) -> None:
     folder = spoil(short)  # type: ignore[operator]
     with pytest.raises(RecipeError, match=f"RAY_TMPDIR is '{folder}'.*set it to a folder with a short path"):
         prepare_folder({"RAY_TMPDIR": folder})
@@ -92,7 +92,7 @@ def test_without_a_home_that_can_be_written_the_token_is_in_the_environment(home
     assert find_token(variables) == variables["RAY_AUTH_TOKEN"]
 
 
-def test_where_no_token_is_wanted_none_is_made() -> None:
+def test_without_authentication_no_token_is_created() -> None:
     variables = {"RAY_AUTH_MODE": "disabled"}
     prepare_token(variables)
     assert variables == {"RAY_AUTH_MODE": "disabled"}
@@ -114,7 +114,7 @@ def test_settings_that_would_end_ray_are_refused(variables: dict[str, str], word
 # -- what it says ------------------------------------------------------------------------------------------------
 
 
-def test_what_c_code_writes_is_kept_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_c_code_is_captured_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
     with _output(shown=False) as kept:
         os.write(1, b"E 00:00 redis_context.cc: an error\n")
         os.write(2, b"W 00:00 gcs_rpc_client.cc: a warning\n")
@@ -134,14 +134,14 @@ with Interruption() as stop, _output(False) as kept, _messenger("Ray can't be st
 """
 
 
-def test_when_ray_ends_the_program_that_is_told_with_its_last_words() -> None:
+def test_an_exit_by_ray_s_c_code_is_reported_with_the_end_of_its_output() -> None:
     done = subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGABRT
     assert "error: Ray can't be started: Ray ended the program" in done.stderr
     assert "redis_store_client.cc: no Redis" in done.stderr and "libc" not in done.stderr
 
 
-def test_a_connection_that_is_made_is_told_by_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_successful_connection_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with Interruption() as interruption, _output(False) as kept, _messenger("x", kept.name, interruption):
         pass
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Pacing families and difficulties such as a person would bring, named as ``tests.execution.user_curricula:...``."""
+"""User-defined pacing families and difficulties for tests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def without_b(progress: np.ndarray, a: float) -> np.ndarray:
 
 
 def spread(evidence: Evidence) -> np.ndarray:
-    """How much the experts differ about the label's logit."""
+    """Standard deviation of the label's logit over the experts."""
     return np.std(
         [of_expert[np.arange(len(evidence.labels)), evidence.labels] for of_expert in evidence.logits], axis=0
     )
 
 
 def by_number(evidence: Evidence) -> np.ndarray:
-    """What a table says that has an entry for each image of the data set."""
+    """Entries of a table that has one for each image of the data set."""
     assert evidence.image is not None
     return np.arange(448)[evidence.image]
 

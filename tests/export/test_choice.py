@@ -172,7 +172,7 @@ def test_files_go_to_a_folder_of_the_run_and_the_student(run: Run) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_what_there_is_not_is_refused_with_what_there_is(
+def test_unknown_choices_are_refused_listing_the_known_ones(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], named: list[str]
 ) -> None:
     message = refusal(capsys, run, *arguments)

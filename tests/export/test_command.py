@@ -58,7 +58,7 @@ def test_help_names_every_option_and_needs_no_torch() -> None:
     assert [option for option in options if option not in done.stdout] == []
 
 
-def test_what_there_is_not_is_refused_without_torch(finished: Callable[[str], Run]) -> None:
+def test_unknown_choices_are_refused_without_importing_torch(finished: Callable[[str], Run]) -> None:
     done = without("torch", "no-such-run", "--storage", finished("plain").store.uri)
     assert done.returncode == 2
     assert "run 'no-such-run' is not in storage" in done.stderr

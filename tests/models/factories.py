@@ -1,4 +1,4 @@
-"""Factories such as a user would write, reached by their ``module:callable`` path."""
+"""User-defined network factories for tests, named by their ``module:callable`` path."""
 
 from typing import Any
 

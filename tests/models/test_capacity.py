@@ -1,4 +1,4 @@
-"""How large a network is, and the order of a ladder."""
+"""Sizes of networks, and the order of a ladder."""
 
 import re
 

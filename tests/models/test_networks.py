@@ -1,4 +1,4 @@
-"""What every network of this project must do, and the published parameter counts."""
+"""Requirements of every network of this project, and the published parameter counts."""
 
 from collections.abc import Iterator
 
@@ -103,7 +103,7 @@ def test_the_same_seed_makes_the_same_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN_NETWORKS)
-def test_a_stored_state_gives_back_the_same_output(name: str) -> None:
+def test_a_restored_state_has_the_same_output(name: str) -> None:
     network, images = make(name), draw_images(2)
     with torch.no_grad():
         network.train()(images)  # moves the running statistics of the batch norms away from where they start

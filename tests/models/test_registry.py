@@ -62,7 +62,7 @@ def test_a_number_below_one_is_refused_by_its_field(field: str) -> None:
 
 
 @pytest.mark.parametrize("callable_name", ["linear", "pooled", "keyword_only"])
-def test_a_factory_of_ones_own_is_given_the_keywords_that_it_takes(callable_name: str) -> None:
+def test_a_user_defined_factory_is_called_with_the_keywords_in_its_signature(callable_name: str) -> None:
     path = f"{FACTORIES}:{callable_name}"
     assert models.exists(path)
     network = models.create(path, num_classes=7, image_size=8)
@@ -81,7 +81,7 @@ def test_a_factory_of_ones_own_is_given_the_keywords_that_it_takes(callable_name
         (".relative:tiny", "a path reads 'module:callable'"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_an_unknown_network(path: str, complaint: str) -> None:
+def test_an_unresolvable_path_is_an_unknown_network(path: str, complaint: str) -> None:
     assert not models.exists(path)
     with pytest.raises(models.UnknownNetwork, match=complaint):
         models.create(path, num_classes=10)
@@ -130,7 +130,7 @@ def test_one_factory_can_be_registered_under_several_names() -> None:
 
 
 @pytest.mark.usefixtures("separate_registry")
-def test_a_family_gives_the_numbers_in_a_name_to_its_factory() -> None:
+def test_a_family_passes_the_numbers_in_a_name_to_its_factory() -> None:
     @models.register_family("mlp_<layers>_<width>", listed=["mlp_2_64"])
     def mlp(layers: int, width: int, num_classes: int) -> nn.Module:
         return nn.ModuleList([nn.Linear(width, num_classes)] * layers)

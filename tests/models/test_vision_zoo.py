@@ -1,4 +1,4 @@
-"""torchvision's networks behind the same door."""
+"""torchvision's networks in the registry."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ OTHERS = {name for name in NAMES if not name.startswith("regnet_")} - set(FAMILI
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_gives_one_logit_per_class(name: str) -> None:
+def test_every_family_returns_one_logit_per_class(name: str) -> None:
     assert models.capacity(name, num_classes=7, image_size=FAMILIES[name]).parameters > 0  # checks the output's shape
 
 
@@ -47,7 +47,7 @@ def test_every_other_network_is_made_by_its_torchvision_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "image_size"), [("resnet18", 32), ("mobilenet_v3_small", 32), ("googlenet", 64)])
-def test_training_and_evaluation_both_give_logits(name: str, image_size: int) -> None:
+def test_training_and_evaluation_both_return_logits(name: str, image_size: int) -> None:
     network = models.create(name, num_classes=10, image_size=image_size)
     images = torch.randn(2, 3, image_size, image_size)
     for training in (True, False):

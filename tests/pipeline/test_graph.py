@@ -1,4 +1,4 @@
-"""Stages and their identities: what a change remakes, and what it leaves alone."""
+"""Stages and their identities: the stages that a change affects, and those that stay cached."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def before() -> dict[str, str]:
         "curriculum.pacing={family: log, a: 0.3, b: 0.3}",
     ],
 )
-def test_what_does_not_change_a_result_changes_no_identity(override: str, before: dict[str, str]) -> None:
+def test_fields_that_do_not_change_a_result_change_no_identity(override: str, before: dict[str, str]) -> None:
     assert identities(planned(override)) == before
 
 
@@ -109,7 +109,7 @@ def test_a_change_remakes_what_follows_from_it_and_leaves_the_rest(
 
 
 @pytest.mark.parametrize("override", ["curriculum.mode=reveal", "curriculum.pacing={family: log, a: 0.3, b: 0.3}"])
-def test_without_a_search_the_recipe_s_own_curriculum_counts(override: str) -> None:
+def test_without_a_search_the_recipe_s_curriculum_is_used(override: str) -> None:
     before, after = (identities(planned("search.trials=0", *more)) for more in ((), (override,)))
     assert before["student/ces_kd/seed-0"] != after["student/ces_kd/seed-0"]
     assert before["student/kd/seed-0"] == after["student/kd/seed-0"]
@@ -122,9 +122,7 @@ def test_other_data_remake_everything(before: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("trials", [2, 40])
-def test_the_number_of_trials_changes_only_the_search_and_who_takes_what_it_found(
-    trials: int, before: dict[str, str]
-) -> None:
+def test_the_number_of_trials_changes_only_the_search_and_its_dependents(trials: int, before: dict[str, str]) -> None:
     after = identities(planned(f"search.trials={trials}"))
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {name for name in before if name == "search" or "ces_" in name}
@@ -161,7 +159,7 @@ def test_a_method_s_students_are_the_same_whatever_else_the_recipe_asks_for(
     trials=st.sampled_from([0, 3]),
     folds=st.sampled_from([0, 2]),
 )
-def test_stages_come_after_their_inputs_and_have_names_and_identities_of_their_own(
+def test_stages_come_after_their_inputs_and_have_unique_names_and_identities(
     methods: list[str], topology: str, source: str, trials: int, folds: int
 ) -> None:
     chosen = planned(
@@ -188,7 +186,7 @@ def test_a_kind_s_format_version_is_part_of_its_stages_identity(
         assert identities(after)["ingest"] == before["ingest"]
 
 
-def test_a_trial_s_identity_hangs_on_what_it_trains_and_on_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_s_identity_depends_on_its_training_and_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = stage(planned(), "student/kd/seed-0").spec
     assert isinstance(spec, TrainSpec)
     first = trial_identity(spec, {"data": "ingest-0"}, "none")
@@ -249,7 +247,7 @@ def test_weights_that_are_no_plain_file_are_refused_and_a_pipe_is_not_waited_for
             planned(brought(path))
 
 
-def test_brought_weights_are_measured_on_the_run_s_own_data(tmp_path: Path) -> None:
+def test_imported_weights_are_evaluated_on_the_run_s_data(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one")
     assert [role for role, _ in stage(planned(brought(tmp_path / "a")), "pretrained/plain_cnn_6").inputs] == ["data"]
 

@@ -1,4 +1,4 @@
-"""What a plan teaches each network with, and where expert outputs come from."""
+"""Guidance of each network in a plan, and the source of expert outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOPOLOGIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 
 @pytest.mark.parametrize(("source", "role"), [("online", "expert"), ("cached", "score")])
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_a_topology_says_which_experts_guide_each_ta(topology: str, source: str, role: str) -> None:
+def test_a_topology_determines_the_experts_that_guide_each_ta(topology: str, source: str, role: str) -> None:
     chosen = planned(f"ladder.topology={topology}", "methods=[ces_kd]", f"distillation.source={source}")
     assert guidance(chosen, "train/plain_cnn_8") == LABELS
     for network, expected in TOPOLOGIES[topology].items():
@@ -52,7 +52,7 @@ def test_the_smallest_expert_alone_records_when_images_are_learned() -> None:
     assert recording == ["4"]
 
 
-def test_a_network_s_own_steps_and_learning_rate_hold_for_it_alone() -> None:
+def test_a_network_s_steps_and_learning_rate_apply_to_it_only() -> None:
     chosen = planned("ladder.networks=[plain_cnn_8, {name: plain_cnn_4, steps: 9, learning_rate: 0.5}, plain_cnn_2]")
     own, other = training(chosen, "train/plain_cnn_4"), training(chosen, "train/plain_cnn_8")
     assert (own.steps, own.optimizer.learning_rate) == (9, 0.5)
@@ -98,7 +98,9 @@ def test_a_method_that_reads_experts_networks_has_them_beside_the_student(monkey
         ("ces_reversed", ("selected", ("plain_cnn_4", "plain_cnn_6", "plain_cnn_8"))),
     ],
 )
-def test_a_method_says_which_experts_guide_the_student(method: str, expected: tuple[str, tuple[str, ...]]) -> None:
+def test_a_method_determines_the_experts_that_guide_the_student(
+    method: str, expected: tuple[str, tuple[str, ...]]
+) -> None:
     chosen = planned()
     assert guidance(chosen, f"student/{method}/seed-0") == expected
     spec = training(chosen, f"student/{method}/seed-0")
@@ -109,7 +111,7 @@ def test_a_method_says_which_experts_guide_the_student(method: str, expected: tu
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_the_methods_of_other_papers_keep_their_own_topology(topology: str) -> None:
+def test_the_methods_of_other_papers_have_a_fixed_topology(topology: str) -> None:
     chosen = planned(f"ladder.topology={topology}", "methods=[takd, dgkd]")
     by_label = {expert.label: expert for expert in (*chosen.ladder, *chosen.others)}
     for method, wanted in (("takd", "sequential"), ("dgkd", "dense")):
@@ -205,7 +207,7 @@ def test_every_method_that_an_expert_teaches_is_searched_unless_the_recipe_names
         assert spec.searched is (final.method != "labels")
 
 
-def test_controls_take_what_the_search_for_ces_kd_found() -> None:
+def test_controls_use_the_settings_that_the_search_for_ces_kd_found() -> None:
     chosen = planned()
     search = stage(chosen, "search")
     for method in ("ces_kd", "ces_random", "ces_reversed"):
@@ -214,7 +216,7 @@ def test_controls_take_what_the_search_for_ces_kd_found() -> None:
     assert "search" not in dict(stage(chosen, "student/kd/seed-0").inputs)
 
 
-def test_without_trials_the_recipe_s_own_curriculum_is_used() -> None:
+def test_without_trials_the_recipe_s_curriculum_is_used() -> None:
     chosen = planned("search.trials=0", "curriculum.mode=static")
     spec = training(chosen, "student/ces_kd/seed-0")
     assert not spec.searched and spec.curriculum is not None and spec.curriculum.mode == "static"
@@ -295,7 +297,7 @@ def scores(chosen: Plan) -> dict[str, tuple[str, ...]]:
     return {item.name: item.spec.experts for item in chosen.stages if isinstance(item.spec, ScoreSpec)}
 
 
-def test_tas_read_where_every_pass_has_a_view_of_its_own() -> None:
+def test_tas_read_stored_outputs_where_every_pass_has_a_different_view() -> None:
     spec = training(planned(*SHORT), "train/plain_cnn_6")
     assert (spec.guidance.source, spec.views) == ("cached", 4)
 
@@ -314,7 +316,7 @@ def test_where_one_ta_takes_more_passes_all_see_new_views_with_their_experts_bes
     }
 
 
-def test_each_expert_that_may_teach_a_ta_is_scored_alone_as_soon_as_it_is_there() -> None:
+def test_each_expert_that_may_teach_a_ta_is_scored_separately_once_it_is_trained() -> None:
     chosen = planned(*SHORT)
     assert scores(chosen) == {
         "score/plain_cnn_8": ("plain_cnn_8",),
@@ -338,7 +340,7 @@ def test_tas_that_may_read_count_towards_storing() -> None:
     assert planned(*auto, "training.steps=35", "methods=[labels, takd]").source.students == "online"
 
 
-def test_expert_outputs_are_stored_once_for_all_who_read_them() -> None:
+def test_expert_outputs_are_stored_once_for_all_their_readers() -> None:
     chosen = planned()
     held = [expert for experts in scores(chosen).values() for expert in experts]
     assert len(held) == len(set(held)) == len((*chosen.ladder, *chosen.others))

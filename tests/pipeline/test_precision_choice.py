@@ -1,4 +1,4 @@
-"""What ``training.precision: auto`` stands for: chosen once in a storage, the same for all that is planned there."""
+"""``training.precision: auto``: chosen once in a storage, the same for all plans there."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_precision_that_the_recipe_names_asks_for_no_choice(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"cpu": {"precision": "fp8"}}'])
-def test_a_file_that_can_t_be_understood_is_named_with_what_to_do(content: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named_with_the_remedy(content: str, tmp_path: Path) -> None:
     (tmp_path / precision_choice.FILE).write_text(content)
     with pytest.raises(StorageError, match=r"precision\.json can't be understood.*Remove it to measure again"):
         precision_choice.stored(Store(str(tmp_path)), AUTO)

@@ -1,4 +1,4 @@
-"""Runs that are under way, from a small recipe's plan and artifacts made by hand."""
+"""Running runs, from a small recipe's plan and constructed artifacts."""
 
 from __future__ import annotations
 

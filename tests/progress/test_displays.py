@@ -38,7 +38,7 @@ def test_each_event_is_a_line_with_the_time_since_the_start() -> None:
     assert out.getvalue() == "[  0:00] teacher trained\n"
 
 
-def test_quiet_leaves_only_what_went_wrong() -> None:
+def test_quiet_prints_only_warnings_and_errors() -> None:
     out = io.StringIO()
     display = Lines(True, out)
     display.say("going on")
@@ -113,7 +113,7 @@ def test_the_node_is_named_where_there_are_several(tmp_path: Path) -> None:
     assert "reading on one" in "\n".join(drawn(run))
 
 
-def test_a_low_window_keeps_what_runs_and_folds_the_rest(tmp_path: Path) -> None:
+def test_a_low_window_shows_running_stages_and_folds_the_rest(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
     run.end("ingest")

@@ -1,4 +1,4 @@
-"""When a run ends."""
+"""Forecast of a run's end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_nothing_is_foretold_before_anything_has_been_measured(tmp_path: Path) -
     assert run.overall() == f"0 of {len(run.plan.stages)} stages done"
 
 
-def test_equal_stages_are_foretold_to_take_what_the_first_took(tmp_path: Path) -> None:
+def test_equal_stages_are_predicted_to_take_as_long_as_the_first(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels]", "seeds=[0,1,2]")
     students = [f"student/labels/seed-{seed}" for seed in range(3)]
     tests = [f"evaluate/labels/seed-{seed}" for seed in range(3)]

@@ -1,4 +1,4 @@
-"""The forecast of a run from beginning to end, refreshed twice a second, with the timings that real trainings have."""
+"""Forecasts over whole runs, refreshed twice a second, with timings of real trainings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_STEP = {"plain_cnn_8": 0.15, "plain_cnn_6": 0.1, "plain_cnn_4": 0.06, "plain
 
 
 class Machine:
-    """Runs a stage after another against a clock of its own, and tells the run's progress what real stages tell."""
+    """Runs stages one after another on a simulated clock, with the statuses of real stages."""
 
     def __init__(self, run: Run, validation: float, seed: int) -> None:
         self.run, self.validation = run, validation  # in steps
@@ -84,7 +84,7 @@ def test_the_forecast_never_jumps_by_more_than_half_between_two_refreshes(
     assert len(jumps) > 1000 and max(jumps) < LARGEST_JUMP
 
 
-def test_the_forecast_comes_near_what_is_left_once_every_network_has_been_seen(tmp_path: Path) -> None:
+def test_the_forecast_is_near_the_time_left_once_every_network_has_run(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels, kd, takd]", "seeds=[0, 1, 2]", f"training.steps={STEPS}")
     shown = list(Machine(run, validation=40, seed=0).forecasts())
     end = shown[-1][0]

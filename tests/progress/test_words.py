@@ -1,4 +1,4 @@
-"""What a stage says, in words."""
+"""Statuses of stages in words."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from orchestrator.progress.words import describe, duration
         ({"step": 0, "steps": 9, "accuracy": 0.0}, "step 0 of 9, validation 0.0%"),
     ],
 )
-def test_a_status_is_said_in_words(status: dict[str, Any], words: str) -> None:
+def test_a_status_is_described_in_words(status: dict[str, Any], words: str) -> None:
     assert describe(status) == words
 
 
-def test_the_time_left_stands_right_after_the_step() -> None:
+def test_the_time_left_is_right_after_the_step() -> None:
     assert describe({"step": 3, "steps": 9, "accuracy": 0.5}, 61.4) == "step 3 of 9, 1:01 left, validation 50.0%"
 
 

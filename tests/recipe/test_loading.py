@@ -1,4 +1,4 @@
-"""Where a recipe comes from: files, overrides on the command line, and the help that shows every field."""
+"""Sources of a recipe: files, overrides on the command line, and the help on every field."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_entry_of_a_list_of_values_is_set_alone() -> None:
         ("x[=3", "neither a recipe nor field=value"),
     ],
 )
-def test_an_override_that_can_not_be_set_says_what_can(override: str, remedy: str) -> None:
+def test_an_override_that_can_not_be_set_is_refused_with_the_fields_that_can(override: str, remedy: str) -> None:
     message = refusal(override)
     assert remedy in message
     assert "\n" not in message
@@ -129,7 +129,7 @@ def test_a_word_that_is_an_existing_file_is_a_recipe(
     assert load(place) == tiny()
 
 
-def test_a_word_whose_ending_alone_makes_sense_is_a_recipe_that_is_not_there() -> None:
+def test_a_word_that_only_ends_like_a_recipe_is_a_missing_recipe() -> None:
     assert split(["lr=0.1/gone.yaml", "dataset.root=a.yaml"]) == ("lr=0.1/gone.yaml", ["dataset.root=a.yaml"])
 
 
@@ -155,7 +155,7 @@ def test_a_recipe_comes_out_of_a_pipe(tmp_path: Path) -> None:
         ("/dev/zero", "more than 256 KiB, so it is no recipe"),
     ],
 )
-def test_what_is_no_file_of_a_recipe_is_refused(source: str, complaint: str) -> None:
+def test_a_path_that_is_not_a_recipe_file_is_refused(source: str, complaint: str) -> None:
     assert complaint in refusal(source=source)
 
 
@@ -197,7 +197,7 @@ def leaves(model: type[BaseModel]) -> Iterator[str]:
                 yield from leaves(inner)
 
 
-def test_fields_gives_every_field_with_its_type_its_default_and_a_description() -> None:
+def test_fields_yields_every_field_with_type_default_and_description() -> None:
     found = list(fields())
     assert sorted(field.name.rpartition(".")[2] for field in found) == sorted(leaves(Recipe))
     assert len({field.name for field in found}) == len(found)
@@ -220,11 +220,11 @@ def test_fields_gives_every_field_with_its_type_its_default_and_a_description() 
         ("search.space.kd_weight", "number or [low, high]; default [0.05, 1.0]"),
     ],
 )
-def test_a_field_is_told_with_its_type_its_bounds_and_its_default(name: str, summary: str) -> None:
+def test_a_field_is_described_with_type_bounds_and_default(name: str, summary: str) -> None:
     assert next(field for field in fields() if field.name == name).summary == summary
 
 
-def test_names_of_one_s_own_are_offered_where_they_may_stand() -> None:
+def test_user_defined_names_are_offered_where_they_are_allowed() -> None:
     offered = {field.name for field in fields() if field.type.endswith("module:callable")}
     assert offered == {"difficulty.scorer", "curriculum.pacing.family", "search.space.families"}
 

@@ -1,4 +1,4 @@
-"""Recipes that are changed at random: each is planned, or refused with a message; nothing else comes of it."""
+"""Randomly changed recipes: each is planned, or refused with a message."""
 
 from __future__ import annotations
 

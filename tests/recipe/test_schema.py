@@ -1,4 +1,4 @@
-"""Recipes: what loads, what is refused, and in which words."""
+"""Validation of recipes and its messages."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_any_word_that_is_no_field_is_refused_by_its_dotted_name(word: str, sect
         ("search.space.increase=[1, 2]", "search.space.increase: found [1, 2]; every value must be above 1"),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line_with_its_field_what_was_found_and_what_to_give(
+def test_a_wrong_value_is_refused_in_one_line_with_its_field_the_value_and_valid_ones(
     override: str, expected: str
 ) -> None:
     message = refusal(override)
@@ -142,7 +142,7 @@ def test_several_mistakes_are_named_together_one_a_line() -> None:
     ]
 
 
-def test_a_section_of_sections_says_its_own_fields() -> None:
+def test_an_error_in_a_nested_section_lists_that_section_s_fields() -> None:
     assert "fields networks, topology, seed" in refusal("ladder=[a, b]")
 
 

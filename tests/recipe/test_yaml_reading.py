@@ -1,4 +1,4 @@
-"""YAML as it is read here: YAML 1.2's numbers, and nothing that versions of YAML read differently."""
+"""The strict YAML reader: YAML 1.2's numbers, and no value that differs between versions of YAML."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_values_are_those_of_yaml_1_2_with_yes_and_no(text: str, value: Any) -> 
         "2001-12-14t21:59:43.10-05:00",
     ],
 )  # fmt: skip
-def test_what_versions_of_yaml_read_differently_is_refused_with_field_and_line(text: str) -> None:
+def test_values_that_differ_between_yaml_versions_are_refused_with_field_and_line(text: str) -> None:
     with pytest.raises(
         YamlError, match=r"^training\.steps \(line 2\): found .* where text is meant, put it in quotes: '"
     ):
@@ -74,7 +74,7 @@ def test_what_versions_of_yaml_read_differently_is_refused_with_field_and_line(t
         ('a: "\\UFFFFFFFF"', "not valid YAML: "),
     ],
 )  # fmt: skip
-def test_what_can_not_be_read_is_refused_in_one_line(text: str, message: str) -> None:
+def test_unreadable_yaml_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(YamlError) as refused:
         read(text)
     assert message in str(refused.value)

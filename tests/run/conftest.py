@@ -47,7 +47,7 @@ TINY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a command."""
+    """Result of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Runs in terminals of their own, and Ctrl-C."""
+"""Runs in pseudo-terminals, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Terminal:
         return SEQUENCE.sub("", self.shown)
 
     def interrupt_at(self, words: str) -> int:
-        """Press Ctrl-C when these words are shown; gives the exit code."""
+        """Press Ctrl-C when these words are shown; returns the exit code."""
         deadline = time.monotonic() + WAIT_SECONDS
         while words not in self.text:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -59,7 +59,7 @@ class Terminal:
         return self.end()
 
     def end(self) -> int:
-        """Wait for the end; gives the exit code."""
+        """Wait for the end; returns the exit code."""
         code = self.process.wait(WAIT_SECONDS)
         self.reader.join(10)
         return code

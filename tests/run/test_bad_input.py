@@ -1,4 +1,4 @@
-"""Bad input through the real command line: exit code 2, one message with the field, no traceback, nothing written."""
+"""Bad input to the command: exit code 2, one message with the field, no traceback, nothing written."""
 
 from __future__ import annotations
 
@@ -154,9 +154,7 @@ def test_two_recipes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "error: two recipes are given: one, two; give one, and overrides as field=value\n"
 
 
-def test_a_dry_run_shows_every_stage_where_it_lies_and_what_is_damaged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_prints_every_stage_its_folder_and_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, chosen = Store(str(tmp_path / "runs")), planned(*ONLY_LABELS)
     made = make_artifacts(chosen, store, without=["evaluate/labels/seed-0"])
     by_name = {item.name: item for item in made.values()}
@@ -176,7 +174,7 @@ def test_a_dry_run_shows_every_stage_where_it_lies_and_what_is_damaged(
     assert f"run {chosen.run_id}: {len(chosen.stages)} stages, 3 to do" in shown
 
 
-def test_images_that_are_left_out_are_said_once_also_when_quiet(
+def test_images_that_are_left_out_are_reported_once_also_when_quiet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for folder, count in (("train/a", 4), ("train/b", 4), ("test/a", 1)):

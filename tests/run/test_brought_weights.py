@@ -1,4 +1,4 @@
-"""Experts whose weights were brought: measured before students train, named where they know nothing or can't teach."""
+"""Experts with imported weights: evaluated before students train, with a warning where they know nothing."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def run(make_place: Callable[[], Place], ray_address: str) -> tuple[Place, Finis
     return place, place.run(address=ray_address)
 
 
-def test_what_was_changed_in_the_weights_is_said(run: tuple[Place, Finished]) -> None:
+def test_conversions_of_the_weights_are_reported(run: tuple[Place, Finished]) -> None:
     out = run[1].out
     assert "weights plain_cnn_8.safetensors: the prefix 'module.' of all its names is stripped" in out
     assert "of fp16 converted to fp32" in out
 
 
-def test_the_artifact_holds_the_network_s_own_names_and_types_and_the_names_of_the_classes(
+def test_the_artifact_has_the_network_s_names_and_types_and_the_class_names(
     run: tuple[Place, Finished],
 ) -> None:
     record = run[0].artifacts()["pretrained/plain_cnn_8"]
@@ -77,7 +77,7 @@ def test_an_expert_that_guesses_is_named_before_students_train_and_at_the_end(ru
     assert any("expert plain_cnn_8" in text for text in run[0].report()["warnings"])
 
 
-def test_an_expert_whose_logits_are_infinite_fails_by_itself_and_what_needs_it(run: tuple[Place, Finished]) -> None:
+def test_an_expert_with_infinite_logits_fails_with_its_dependents(run: tuple[Place, Finished]) -> None:
     assert "pretrained/plain_cnn_4: ladder.networks: the logits of plain_cnn_4 are not finite" in run[1].err
 
 
@@ -87,7 +87,7 @@ def test_an_expert_whose_logits_fp16_can_t_hold_fails_its_score(run: tuple[Place
     assert "distillation.source=online" in run[1].err
 
 
-def test_what_does_not_need_them_is_done(run: tuple[Place, Finished]) -> None:
+def test_stages_that_do_not_need_them_are_done(run: tuple[Place, Finished]) -> None:
     tested = {row["method"]: row["test_accuracy"] for row in run[0].report()["methods"]}
     assert tested["labels"] is not None and tested["kd"] is not None and tested["dgkd"] is None
 

@@ -1,4 +1,4 @@
-"""TensorBoard on a real run, asked as its page asks it: over HTTP."""
+"""TensorBoard on a real run, queried over HTTP as its page does."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_runs_have_the_names_of_their_stages(board: Board, undisturbed: tuple[Pl
     assert all(re.fullmatch(r"search/trial-\d{3}-[0-9a-f]{8}", name) for name in names - trained)
 
 
-def test_every_curve_is_served_and_says_what_it_means(board: Board) -> None:
+def test_every_curve_is_served_with_a_description(board: Board) -> None:
     tags = board.ask("/data/plugin/scalars/tags")
     everywhere = {scalar.tag for scalar in SCALARS.values() if not scalar.tag.startswith("curriculum/")}
     for run, served in tags.items():
@@ -148,7 +148,7 @@ def test_the_table_shows_columns_at_first_that_every_row_has(board: Board) -> No
     ("arguments", "said"),
     [(["nonsense"], "run 'nonsense' is not in storage"), (["--storage", "nowhere"], "has no curves")],
 )
-def test_what_is_not_there_is_said_in_one_line(
+def test_a_missing_run_or_storage_is_reported_in_one_line(
     undisturbed: tuple[Place, Finished], arguments: list[str], said: str
 ) -> None:
     place, _ = undisturbed

@@ -1,4 +1,4 @@
-"""The student of a real run is taken away."""
+"""Export of a real run's student."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage that fails fails its dependents alone; bad images are named; more is never asked for than there can be."""
+"""Failures: a failed stage fails only its dependents, bad images are named, excessive requests are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.run.conftest import TINY, Place
 
 
 def photos(root: Path, per_class: int) -> Path:
-    """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; gives a training file."""
+    """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; returns a training file."""
     generator = np.random.default_rng(0)
     for subset, count in (("train", per_class), ("val", 4)):
         for label, level in (("bright", 200), ("dark", 60)):
@@ -26,7 +26,7 @@ def photos(root: Path, per_class: int) -> Path:
     return root / "train" / "bright" / "3.jpg"
 
 
-def test_a_loss_that_diverges_stops_its_stage_and_what_needs_it_and_nothing_else(
+def test_a_diverging_loss_fails_its_stage_and_its_dependents_only(
     make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()
@@ -100,7 +100,9 @@ def test_photos_of_a_class_that_are_all_broken_are_refused_right_after_they_are_
     assert f"6 of 20 images below {root} are broken:" in refused.err
 
 
-def test_an_error_of_one_worker_ends_the_others_and_is_told(make_place: Callable[[], Place], ray_address: str) -> None:
+def test_an_error_of_one_worker_ends_the_others_and_is_reported(
+    make_place: Callable[[], Place], ray_address: str
+) -> None:
     place = make_place()
     place.recipe(
         {
@@ -118,7 +120,7 @@ def test_an_error_of_one_worker_ends_the_others_and_is_told(make_place: Callable
 
 
 @pytest.mark.parametrize("change", ["resources.workers=30", "resources.gpus=64"])
-def test_more_than_the_cluster_can_give_is_refused_before_anything_trains(
+def test_a_request_above_the_cluster_s_resources_is_refused_before_anything_trains(
     make_place: Callable[[], Place], ray_address: str, change: str
 ) -> None:
     place = make_place()

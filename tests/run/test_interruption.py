@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted goes on where it stopped, to bitwise the same students."""
+"""Killed and interrupted runs: resumed to bitwise the same students."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start_until(place: Place, happened: Callable[[str], bool]) -> subprocess.Pop
     return process
 
 
-def test_a_run_interrupted_and_killed_at_six_moments_says_so_goes_on_and_ends_in_the_same_weights(
+def test_a_run_interrupted_and_killed_at_six_moments_resumes_to_the_same_weights(
     undisturbed: Run, make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()

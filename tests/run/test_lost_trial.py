@@ -1,4 +1,4 @@
-"""A trial whose process dies is tried again; one that always dies leaves the search open, and no trace in a result."""
+"""Trials whose process dies: retried, or left open without a trace in a result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trials_of(place: Place) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key not in TIMES} for trial in trials]
 
 
-def test_a_trial_whose_process_dies_is_tried_again_and_never_counts_for_what_it_did_not_say(
+def test_a_trial_whose_process_dies_is_retried_and_has_no_result_until_it_ends(
     undisturbed: tuple[Place, Finished], make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)

@@ -1,4 +1,4 @@
-"""A run whose precision is measured: once, for all its stages, and for those that go on from it."""
+"""Runs with a measured precision: once, for all stages, and for runs that continue them."""
 
 from __future__ import annotations
 

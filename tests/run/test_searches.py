@@ -1,4 +1,4 @@
-"""Several searches of one run at once: each is what it is alone."""
+"""Several searches of one run at once: the same as alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network of the ladder whose processes start while what it needs is still being made."""
+"""A network of the ladder whose processes start before its inputs are finished."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cluster(ray_address: str) -> Iterator[None]:
 
 
 class MarkedBoard(RemoteBoard):
-    """Adds 1,000 s to what leading the workers took, which tells it from all else that is counted."""
+    """Adds 1,000 s to the controller's CPU time, so that it can be recognised in the sum."""
 
     def leading(self, stage: str) -> float:
         return super().leading(stage) + 1000.0
@@ -62,7 +62,7 @@ def stage(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) 
     return job, {role: item for role, item in inputs.items() if item}, record["results"]["weights_sha256"]
 
 
-def test_it_trains_the_same_where_it_has_to_give_its_slot_back_and_start_again(
+def test_it_trains_the_same_after_its_slot_was_released_and_it_started_again(
     cluster: None, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, inputs, weights = stage  # the weights are of a run in which it waited for its teacher
@@ -74,7 +74,7 @@ def test_it_trains_the_same_where_it_has_to_give_its_slot_back_and_start_again(
     assert artifact.results["weights_sha256"] == weights
 
 
-def test_what_it_cost_counts_the_process_that_leads_its_workers(cluster: None, stage: Stage) -> None:
+def test_its_cost_includes_the_controller_process(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
     board = MarkedBoard(open_board().actor)
     artifact = train.run_ladder(dataclasses.replace(job, board=board), {role: (role, inputs[role]) for role in inputs})
@@ -82,7 +82,7 @@ def test_what_it_cost_counts_the_process_that_leads_its_workers(cluster: None, s
     assert 0.5 < board.leading(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
 
-def test_a_board_that_is_lost_tells_nothing_and_raises_nothing(cluster: None) -> None:
+def test_a_lost_status_actor_is_ignored(cluster: None) -> None:
     board = open_board()
     board.post(TA, {"step": 1})
     board.post_leading(TA, 3.0)
@@ -95,7 +95,7 @@ def test_a_board_that_is_lost_tells_nothing_and_raises_nothing(cluster: None) ->
     assert (board.take(), board.leading(TA)) == ({}, 0.0)
 
 
-def test_it_says_whose_fault_it_was_when_its_teacher_fails(cluster: None, stage: Stage) -> None:
+def test_its_error_names_the_teacher_that_failed(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
     failed = later.remote(Failure("train/plain_cnn_8", error="it diverged"), 1.0)
     upstream = {role: (role, failed if role.startswith("expert:") else item) for role, item in inputs.items()}

@@ -1,4 +1,4 @@
-"""A whole run tracked by MLflow: killed, gone on with, run again; read back from its database."""
+"""A whole run tracked by MLflow: killed, resumed, repeated; read back from its database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a whole run gives: every artifact, the report, the curves; and what a second one leaves alone."""
+"""A whole run: every artifact, the report, the curves; and a second one without work."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_both_teacher_assistants_train_at_the_same_time(undisturbed: Run) -> Non
     assert max(first["start"], second["start"]) < min(first["end"], second["end"])
 
 
-def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbed: Run) -> None:
+def test_the_stored_views_are_the_experts_logits_of_the_same_pixels(undisturbed: Run) -> None:
     place, _ = undisturbed
     records = place.artifacts()
     folder = {name: place.storage / "artifacts" / record["identity"] for name, record in records.items()}

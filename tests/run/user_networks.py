@@ -1,4 +1,4 @@
-"""Networks that a person brings, for tests: named as ``user_networks:<function>`` in a recipe."""
+"""User-defined networks for tests: ``user_networks:<function>`` in a recipe."""
 
 from __future__ import annotations
 

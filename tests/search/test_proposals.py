@@ -1,4 +1,4 @@
-"""What a search tries next: the same whoever ends first, in rounds, and by halving if it is asked for."""
+"""Proposals of a search: independent of the order in which trials end, in rounds, with and without halving."""
 
 from __future__ import annotations
 
@@ -75,14 +75,16 @@ def played(
 
 
 @pytest.mark.parametrize("changes", [{}, {"sampler": "random"}, {"scheduler": "halving", "rungs": (0.1, 0.5)}])
-def test_the_search_does_not_depend_on_how_many_run_at_once_nor_on_who_ends_first(changes: dict[str, Any]) -> None:
+def test_the_search_depends_neither_on_concurrency_nor_on_the_order_in_which_trials_end(
+    changes: dict[str, Any],
+) -> None:
     spec = search(**changes)
     alone, _ = played(spec)
     for at_once, order in ((2, 1), (3, 2), (7, 3)):
         assert played(spec, at_once, order)[0].trials() == alone.trials()
 
 
-def test_stored_trainings_are_not_run_again_and_a_lengthened_search_runs_only_what_is_new() -> None:
+def test_stored_trainings_are_not_run_again_and_a_lengthened_search_runs_only_new_ones() -> None:
     stored: dict[str, Record] = {}
     # The sampler's plan depends on how many trials it has; a random one proposes the same points first.
     _, ran = played(search(sampler="random"), stored=stored)
@@ -149,7 +151,7 @@ class TestPointsThatAreProposedTwice:
         assert [trial["id"] for trial in trials] == list(range(12))
         assert len({trial[METRIC] for trial in trials if trial["config"] == trials[0]["config"]}) == 1
 
-    def test_they_take_one_place_of_a_rung(self) -> None:
+    def test_equal_trials_take_one_place_of_a_rung(self) -> None:
         _, ran = played(search(space=self.SPACE, scheduler="halving", rungs=(0.5,)))
         assert sorted(attempt.steps for attempt in ran) == [STEPS // 2] * 2 + [STEPS] * 2
 

@@ -1,4 +1,4 @@
-"""Trainings whose rows are written down, and what stands in TensorBoard's files afterwards."""
+"""Trainings whose rows are recorded, and readers of TensorBoard's files."""
 
 from __future__ import annotations
 

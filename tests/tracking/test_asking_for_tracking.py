@@ -1,4 +1,4 @@
-"""What a recipe may ask for, and what is refused before anything trains."""
+"""Tracking options, and their errors before anything trains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_nothing_is_tracked_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_tracking_is_off_by_default(tmp_path: Path) -> None:
     assert tracking_of(tiny(), Store(str(tmp_path))) is None
 
 
@@ -86,7 +86,7 @@ def test_a_place_that_mlflow_can_not_use_is_refused_with_the_field(tmp_path: Pat
         (["tracking=mlflow", "tracking_uri=http://me:secret@x:5000"], "tracking_uri: holds a password"),
     ],
 )
-def test_what_makes_no_sense_is_refused(overrides: list[str], part: str) -> None:
+def test_invalid_tracking_is_refused(overrides: list[str], part: str) -> None:
     assert part in refusal(*overrides)
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard's files: which curves there are, and that an interruption leaves no trace in them."""
+"""TensorBoard's files: the list of curves, and continuity after an interruption."""
 
 from __future__ import annotations
 

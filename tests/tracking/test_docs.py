@@ -1,4 +1,4 @@
-"""docs/tensorboard.md says what is so."""
+"""docs/tensorboard.md agrees with the program."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ STUDENT, TRIAL = Facts(part="student", method="kd", seed=0), Facts(part="trial",
         (TRIAL, "trial", "ces_kd"),
     ],
 )
-def test_a_row_tells_the_part_of_the_network_and_the_method(facts: Facts, kind: str, method: str) -> None:
+def test_a_row_has_the_network_s_role_and_the_method(facts: Facts, kind: str, method: str) -> None:
     found = hyperparameters(facts, training())
     assert (found["kind"], found["method"]) == (kind, method)
 
@@ -44,7 +44,7 @@ def test_every_training_has_a_value_in_the_columns_that_are_shown_at_first(spec:
         assert isinstance(value, (int, float)) == COLUMNS[name][1], name
 
 
-def test_without_pacing_its_columns_hold_what_is_the_same_as_none() -> None:
+def test_without_pacing_its_columns_have_equivalent_values() -> None:
     static = hyperparameters(TRIAL, training(guidance=teaching("selected"), curriculum=pacing("static")))
     assert (static["mode"], static["family"], static["a"], static["b"]) == ("static", "none", 0.0, 1.0)
 
@@ -54,6 +54,6 @@ def test_labels_are_a_weight_of_distillation_of_zero_and_no_temperature() -> Non
     assert found["kd_weight"] == 0.0 and "temperature" not in found
 
 
-def test_what_only_one_family_has_is_a_value_of_that_family_alone() -> None:
+def test_parameters_of_one_family_have_values_for_that_family_only() -> None:
     with_it = [spec.curriculum is not None and spec.curriculum.pacing.family == "fixed_exponential" for spec in SPECS]
     assert ["increase" in hyperparameters(TRIAL, spec) for spec in SPECS] == with_it

@@ -1,4 +1,4 @@
-"""Which folders of curves belong to a run."""
+"""The folders of curves that belong to a run."""
 
 from __future__ import annotations
 

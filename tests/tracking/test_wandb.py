@@ -1,4 +1,4 @@
-"""Trainings tracked by Weights & Biases in its offline mode, where nothing is sent."""
+"""Trainings tracked by Weights & Biases in its offline mode."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_training_is_written_to_the_storage_as_one_run(tmp_path: Path, monkeyp
     assert b"plain_cnn_2" in content and b"student" in content
 
 
-def test_a_client_that_is_not_logged_in_is_said_before_anything_trains(
+def test_a_client_that_is_not_logged_in_is_refused_before_anything_trains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("WANDB_MODE", "WANDB_API_KEY"):

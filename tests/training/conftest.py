@@ -1,4 +1,4 @@
-"""One thread, since sums are taken in another order with another number; and no time limit for a property's example."""
+"""One thread, since the number of threads changes the order of sums; no time limit for a property's example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small data set, a ladder and trainings over it, all functions of their arguments, that the test modules share."""
+"""A small data set, a ladder and trainings over it, as functions of their arguments."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def expert_network(name: str) -> nn.Module:
 
 @cache
 def stored_logits(name: str, views: int, augmentation: str = "crop_flip") -> npt.NDArray[np.float16]:
-    """What the score stage stores for one expert: (views, N, classes)."""
+    """Returns the logits that the score stage stores for one expert: (views, N, classes)."""
     shown = data(augmentation).images.views(data().train, range(views))
     network = expert_network(name).eval()
     with torch.inference_mode():

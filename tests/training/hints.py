@@ -1,4 +1,4 @@
-"""A kind of teaching with a parameter of its own, as a new method would add one: the hints of FitNets."""
+"""A kind of teaching with parameters, as a new method would add one: the hints of FitNets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny networks such as a user would bring, reached by their ``module:callable`` path."""
+"""User-defined tiny networks for tests, named by their ``module:callable`` path."""
 
 from __future__ import annotations
 

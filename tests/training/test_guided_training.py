@@ -1,4 +1,4 @@
-"""Whole trainings under each kind of guidance: what must be equal is equal, and who taught what is counted."""
+"""Whole trainings under each kind of guidance: equivalent ones are equal, and assignments are counted."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return float(torch.stack(apart).norm())
 
 
-def test_each_stratum_has_its_own_expert_and_every_image_shown_is_counted() -> None:
+def test_each_stratum_has_its_expert_and_every_image_shown_is_counted() -> None:
     found = learn(training(guidance=teaching("selected"), curriculum=pacing("static"), steps=STEPS))
     assert found.taught.sum() == SHOWN
     assert (np.diag(found.taught) > 0).all()

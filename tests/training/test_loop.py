@@ -1,4 +1,4 @@
-"""The training loop: what it shows, when it validates, what it keeps, and how it fails."""
+"""The training loop: images shown, validations, checkpoints and failures."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Shown:
 
 
 def shown_by(spec: TrainSpec) -> Shown:
-    """What a training shows, step by step, or by the steps that are taught at once."""
+    """Returns the images that a training shows, step by step, or by groups of steps that are taught at once."""
     shown = Shown(data().images)
     learn(spec, on=replace(data(), images=shown))
     return shown
@@ -107,7 +107,7 @@ class TestWhatIsShown:
         assert grown[0] < TRAINING_IMAGES == grown[-1]
 
     @pytest.mark.parametrize("mode", ["static", "promote"])
-    def test_a_curriculum_that_hides_nothing_shows_what_labels_are_shown(self, mode: str) -> None:
+    def test_a_curriculum_with_everything_in_play_shows_the_images_of_labels(self, mode: str) -> None:
         spec = training(guidance=teaching("selected"), curriculum=pacing(mode))
         selected, labels = (np.concatenate(shown_by(it).steps) for it in (spec, training()))
         np.testing.assert_array_equal(selected, labels)
@@ -134,7 +134,7 @@ class TestHistory:
         trained = learn(training(evaluate_every=0))
         assert [row["step"] for row in trained.history] == [3, 6, 9, 12, 14]
 
-    def test_a_row_says_what_the_network_does_at_that_step(self) -> None:
+    def test_a_row_has_the_network_s_metrics_at_that_step(self) -> None:
         trained = learn(training())
         network = new_network(training().network, 0)
         network.load_state_dict(trained.weights)
@@ -145,7 +145,7 @@ class TestHistory:
         assert row["learning_rate"] == optim.learning_rate(training().optimizer, 13, 14)
         assert row["seconds"] <= trained.seconds
 
-    def test_what_the_time_went_to_adds_up_to_the_whole(self) -> None:
+    def test_the_parts_of_the_time_add_up_to_the_whole(self) -> None:
         trained = learn(training(evaluate_every=5), Keeper())
         assert all(seconds >= 0 for seconds in trained.spent.values())
         assert trained.spent["compute"] > 0 and trained.spent["validation"] > 0
@@ -160,7 +160,7 @@ class TestHistory:
         assert row["training_accuracy"] == pytest.approx(accuracy)
         assert row["training_loss"] == pytest.approx(loss, rel=1e-5)
 
-    def test_a_curriculum_adds_what_is_in_play(self) -> None:
+    def test_a_curriculum_adds_the_images_and_experts_in_play(self) -> None:
         curriculum = pacing("both", "linear", a=1.0, b=0.25)
         history = learn(training(guidance=teaching("selected"), curriculum=curriculum)).history
         fractions = [0.25 + 0.75 * step / 14 for step in (4, 8, 12, 14)]
@@ -196,7 +196,7 @@ class TestWhatIsKept:
         assert trained.kept_step == 14
         assert trained.validation_loss == trained.history[-1]["validation_loss"]
 
-    def test_what_is_kept_changes_nothing_of_how_it_trains(self) -> None:
+    def test_the_choice_of_checkpoint_does_not_change_the_training(self) -> None:
         best, last = learn(training(keep="best")), learn(training(keep="last"))
         assert [row["validation_loss"] for row in best.history] == [row["validation_loss"] for row in last.history]
 
@@ -258,7 +258,7 @@ def test_an_expert_whose_logits_are_not_finite_is_named_and_not_the_learning_rat
     assert "learning_rate" not in str(raised.value)
 
 
-def test_a_student_that_diverges_by_itself_is_told_of_its_learning_rate_though_it_is_taught() -> None:
+def test_a_taught_student_that_diverges_by_itself_has_its_learning_rate_in_the_error() -> None:
     spec = training(guidance=teaching("single"), optimizer=optimizer(learning_rate=1e12))
     with pytest.raises(TrainingDivergedError, match="learning_rate"):
         learn(spec)

@@ -1,4 +1,4 @@
-"""Networks from specs and from artifacts, and the precision that they compute in."""
+"""Networks from specs and from artifacts, and their precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of a training and its time left, from points in time made by hand."""
+"""Pace of a training and its time left, from constructed points in time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_first_steps_and_validations_are_no_part_of_the_pace() -> None:
     assert trained(40, Pace(100, images=32, interval=10)).timing().images_per_second == pytest.approx(64.0)
 
 
-def test_nothing_is_said_of_the_first_steps() -> None:
+def test_the_first_steps_have_no_forecast() -> None:
     assert trained(1, Pace(100)).timing() == trained(2, Pace(100)).timing() == Timing()
     assert trained(3, Pace(100)).timing().seconds_left == pytest.approx(97 * 0.5)
 
@@ -41,13 +41,13 @@ def test_the_validations_to_come_are_part_of_what_is_left() -> None:
     assert trained(40, Pace(40, interval=10)).timing().seconds_left == 0.0
 
 
-def test_before_the_first_validation_it_is_taken_to_be_worth_some_steps() -> None:
+def test_before_the_first_validation_its_cost_is_assumed_to_be_some_steps() -> None:
     assert trained(9, Pace(100, interval=10, validation_steps=4)).timing().seconds_left == pytest.approx(
         91 * 0.5 + 10 * 4 * 0.5
     )
 
 
-def test_what_is_left_is_the_same_before_and_after_a_validation_but_for_its_seconds() -> None:
+def test_the_time_left_changes_by_a_validation_s_seconds_only() -> None:
     pace = Pace(100, interval=10, validation_steps=16)
     before, after = trained(9, pace).timing().seconds_left, trained(10, Pace(100, 1, 10, 16)).timing().seconds_left
     assert before is not None and after is not None
@@ -70,12 +70,12 @@ def test_only_the_last_minute_of_steps_counts() -> None:
     assert pace.seconds <= WINDOW_SECONDS + 1.0
 
 
-def test_the_training_loop_tells_its_pace_with_validations_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, told = [0.0], []
+def test_the_training_loop_measures_validations_separately(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reported = [0.0], []
 
     class Listener(Keeper):
         def tick(self, step: int, steps: int, timing: Timing) -> None:
-            told.append((step, timing))
+            reported.append((step, timing))
 
     take, evaluate = loop._Loop._take_step, loop.evaluate
 
@@ -91,7 +91,7 @@ def test_the_training_loop_tells_its_pace_with_validations_apart(monkeypatch: py
     monkeypatch.setattr(loop._Loop, "_take_step", step)
     monkeypatch.setattr(loop, "evaluate", validate)
     learn(training(), Listener())
-    timing = dict(told)[12]
+    timing = dict(reported)[12]
     assert timing.images_per_second == pytest.approx(32.0)  # a step a second, as if nothing had been validated
     assert timing.seconds_left == pytest.approx(2 + VALIDATION, rel=0.3)
-    assert told[-1][0] == 14 and told[-1][1].seconds_left == 0.0
+    assert reported[-1][0] == 14 and reported[-1][1].seconds_left == 0.0

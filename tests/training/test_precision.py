@@ -1,4 +1,4 @@
-"""Which precision a network trains in: what was asked for, or the one that was measured to be faster."""
+"""Precision of a training: as requested, or as measured to be faster."""
 
 from __future__ import annotations
 

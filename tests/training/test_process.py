@@ -1,4 +1,4 @@
-"""A process that is set up to compute; each in a fresh one, since the choice can't be taken back."""
+"""Set-up of a computing process, in a new process each, since it can't be reverted."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ class TestFreedMemory:
     def test_it_is_kept_for_the_next_step(self) -> None:
         assert faults() < PAGES / 20
 
-    def test_it_is_left_to_who_set_glibc_s_own_variables(self) -> None:
+    def test_it_is_not_changed_where_glibc_s_variables_are_set(self) -> None:
         assert faults(MALLOC_MMAP_THRESHOLD_="1000000") > PAGES / 2

@@ -1,4 +1,4 @@
-"""A training that was killed anywhere and resumed is, bit for bit, the training that was not."""
+"""Killed and resumed trainings: bitwise equal to undisturbed ones."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_same_spec_trains_the_same_network_and_another_seed_another_one() ->
     assert any(not torch.equal(again.weights[name], other.weights[name]) for name in again.weights)
 
 
-def test_from_a_damaged_checkpoint_it_says_so_and_starts_again() -> None:
+def test_a_damaged_checkpoint_is_reported_and_training_starts_again() -> None:
     checkpoint = killed_at(spec_of("labels"), 8)
     assert checkpoint is not None
     with pytest.warns(UserWarning, match="the checkpoint is damaged.*training starts anew"):
@@ -115,7 +115,7 @@ def test_from_a_damaged_checkpoint_it_says_so_and_starts_again() -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> TrainingData:
-    """Forty JPEGs of noise around a brightness that tells the class: 24 to train on, 8 to validate."""
+    """Forty JPEGs of noise around a brightness of each class: 24 to train on, 8 to validate."""
     random, paths = np.random.default_rng(0), []
     for number in range(40):
         paths.append(str(tmp_path / f"{number}.jpg"))

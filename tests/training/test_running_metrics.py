@@ -1,4 +1,4 @@
-"""What a training adds up between two validations."""
+"""Metrics that a training accumulates between two validations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint as one file: everything comes back, and a damaged file is refused."""
+"""Checkpoints in one file: restored completely, and refused when damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A teaching with parameters of its own: it trains, is checkpointed and resumes bit for bit."""
+"""Teaching with parameters: trained, checkpointed and resumed bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured beside the history: told to whoever watches, and no part of any result."""
+"""Telemetry reported with each validation; never part of a result."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def shares(row: dict[str, float]) -> dict[str, float]:
 def test_the_history_holds_none_of_it() -> None:
     keeper = Keeper()
     history = learn(training(**SELECTED), keeper).history
-    for row, told in zip(history, keeper.rows, strict=True):
-        assert row.items() <= told.items()
+    for row, reported in zip(history, keeper.rows, strict=True):
+        assert row.items() <= reported.items()
         assert not {"images_per_second", "waiting_for_data", "kept_validation_accuracy"} & row.keys()
 
 
@@ -38,9 +38,9 @@ def test_a_training_without_a_curriculum_has_no_shares() -> None:
 def test_the_largest_experts_come_in_last_under_promote() -> None:
     keeper = Keeper()
     learn(training(**SELECTED), keeper)
-    told = [list(shares(row).values()) for row in keeper.rows]
-    np.testing.assert_allclose([sum(row) for row in told], 1.0)
-    assert told[0][-1] < told[-1][-1]
+    reported = [list(shares(row).values()) for row in keeper.rows]
+    np.testing.assert_allclose([sum(row) for row in reported], 1.0)
+    assert reported[0][-1] < reported[-1][-1]
 
 
 def test_the_weights_kept_are_the_best_so_far_or_the_last() -> None:
@@ -52,7 +52,7 @@ def test_the_weights_kept_are_the_best_so_far_or_the_last() -> None:
         assert [row["kept_validation_accuracy"] for row in keeper.rows] == wanted
 
 
-def test_a_resumed_training_tells_the_same_shares() -> None:
+def test_a_resumed_training_reports_the_same_shares() -> None:
     whole, killed = Keeper(), Keeper(kill_at=8)
     learn(training(**SELECTED), whole)
     try:

@@ -1,4 +1,4 @@
-"""Workers that train one network together: their parts, and two of them against one."""
+"""Several workers that train one network: their parts, and two workers against one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_one_worker_alone_needs_no_process_group() -> None:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two workers left that trained every case together, once as they were and once killed and resumed."""
+    """Results of two workers that trained every case together, once undisturbed and once killed and resumed."""
     folder = tmp_path_factory.mktemp("pair")
     torch.multiprocessing.spawn(work, args=(2, str(folder)), nprocs=2)
     return folder
@@ -50,7 +50,7 @@ def two(folder: Path, case: str) -> tuple[Trained, Trained]:
     return read(folder, case, 0), read(folder, case, 1)
 
 
-def test_what_holds_for_one_worker_is_known_to_all(pair: Path) -> None:
+def test_a_condition_of_one_worker_is_known_to_all(pair: Path) -> None:
     for rank in range(2):
         assert json.loads((pair / f"any-{rank}.json").read_text()) == {"of one": True, "of none": False}
 

@@ -1,4 +1,4 @@
-"""What each of several worker processes does in ``test_world.py``."""
+"""Function of each worker process in ``test_world.py``."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def work(rank: int, size: int, folder: str) -> None:
     set_up_process(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     world, results = World(rank, size), Path(folder)
-    told = {"of one": world.any(rank == 1, CPU), "of none": world.any(False, CPU)}
-    (results / f"any-{rank}.json").write_text(json.dumps(told))
+    reported = {"of one": world.any(rank == 1, CPU), "of none": world.any(False, CPU)}
+    (results / f"any-{rank}.json").write_text(json.dumps(reported))
     for number, case in enumerate(CASES):
         write(results, case, rank, learn_case(case, MainKeeper(results / f"{number}.whole", world), world))
         checkpoint = results / f"{number}.killed"
@@ -88,7 +88,7 @@ def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
 
 
 def read(folder: Path, case: str, rank: int) -> Trained:
-    """What ``write`` wrote."""
+    """Returns the results that ``write`` wrote."""
     tensors = safetensors.torch.load_file(folder / f"{case}-{rank}.safetensors")
     learned = tensors.pop("learned_step", None)
     return Trained(

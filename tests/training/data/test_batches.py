@@ -1,4 +1,4 @@
-"""The batch plan: which images step t trains on, whatever came before."""
+"""The batch plan: the images of step t, independent of earlier steps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
         return [plan.at(step) for step in range(self.steps)]
 
     def in_play(self, progress: float) -> int:
-        """How many images a pass covers that starts at this progress: a batch at least, all of them at most."""
+        """Returns the number of images of a pass from this progress on: at least a batch, at most all."""
         wanted = self.images if self.active is None else self.active(progress)
         return min(self.images, max(wanted, self.batch_size))
 
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_plan(case: Case) -> None:
 
 
 @given(seed=st.integers(0, 2**62), other=st.integers(0, 2**62))
-def test_another_seed_and_another_pass_give_another_order(seed: int, other: int) -> None:
+def test_another_seed_or_pass_has_another_order(seed: int, other: int) -> None:
     def orders(seed: int) -> list[tuple[int, ...]]:
         plan = BatchPlan(images=40, batch_size=40, steps=3, seed=seed)
         return [tuple(plan.at(step).positions.tolist()) for step in range(3)]

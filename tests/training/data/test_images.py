@@ -126,7 +126,7 @@ def from_files(paths: list[str], augmentation: str = "resized_crop_flip", decode
     return ImageFiles(paths, SIZE, MEAN, STD, augmentation, SEED, CPU, decoders)
 
 
-def test_photos_of_any_size_and_mode_give_views_of_one_shape(photos: list[str]) -> None:
+def test_photos_of_any_size_and_mode_have_views_of_one_shape(photos: list[str]) -> None:
     found = from_files(photos).views(np.arange(4), [CLEAN, 0, 1])
     assert found.shape == (3, 4, 3, SIZE, SIZE)
     assert found.dtype == torch.float32

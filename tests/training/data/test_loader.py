@@ -1,4 +1,4 @@
-"""The loader: which steps are prepared at once, what they show, and that none of it depends on where one begins."""
+"""The loader: the steps that are prepared at once, and their independence of the first step."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_workers_show_a_batch_between_them() -> None:
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_decoding_ahead_gives_the_same_groups(prefetch: bool) -> None:
+def test_decoding_ahead_returns_the_same_groups(prefetch: bool) -> None:
     for found, wanted in zip(loader_of(prefetch=prefetch).groups(0), loader_of().groups(0), strict=True):
         assert found.batches[0].step == wanted.batches[0].step
         assert torch.equal(found.shown.pixels, wanted.shown.pixels)

@@ -1,4 +1,4 @@
-"""Views: parameters that are a function of (seed, image, view) alone, evenly spread, and always inside the image."""
+"""Views: parameters that are a function of (seed, image, view) only, uniform, and inside the image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_images_first_numbers_do_not_depend_on_how_many_are_drawn(seed: int, 
 
 
 @given(seed=seeds, view=views, images=image_lists)
-def test_another_seed_and_another_view_give_other_numbers(seed: int, view: int, images: list[int]) -> None:
+def test_another_seed_or_view_has_other_numbers(seed: int, view: int, images: list[int]) -> None:
     numbers = uniforms(seed, np.array(images), view, 2)
     assert (numbers != uniforms(seed + 1, np.array(images), view, 2)).all()
     assert (numbers != uniforms(seed, np.array(images), view + 1, 2)).all()

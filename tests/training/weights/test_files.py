@@ -1,4 +1,4 @@
-"""Weights that were brought: taken whole and said how, or refused with what the file is and what to do."""
+"""Imported weights: used whole with a report of conversions, or refused with the file's kind and the remedy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refusal(path: Path) -> str:
 # -- what fits ---------------------------------------------------------------------------------------------------
 
 
-def test_weights_that_fit_are_taken_as_they_are_and_nothing_is_said(tmp_path: Path) -> None:
+def test_matching_weights_are_used_unchanged_without_a_message(tmp_path: Path) -> None:
     opened = open_network(SPEC, saved(tmp_path, tensors()))
     assert_same_weights(dict(opened.network.state_dict()), tensors())
     assert opened.notes == () and opened.class_names is None
@@ -55,7 +55,7 @@ def test_weights_that_fit_are_taken_as_they_are_and_nothing_is_said(tmp_path: Pa
 @pytest.mark.parametrize(
     "prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "module.module.", "model.model.backbone."]
 )
-def test_a_prefix_of_all_names_is_stripped_however_often_and_said(prefix: str, tmp_path: Path) -> None:
+def test_a_prefix_of_all_names_is_stripped_repeatedly_and_reported(prefix: str, tmp_path: Path) -> None:
     opened = open_network(SPEC, saved(tmp_path, {prefix + name: value for name, value in tensors().items()}))
     assert_same_weights(dict(opened.network.state_dict()), tensors())
     assert opened.notes == (f"the prefix '{prefix}' of all its names is stripped",)
@@ -70,7 +70,7 @@ def test_a_prefix_that_the_network_has_itself_stays() -> None:
     assert not inner.weight.any()
 
 
-def test_the_counter_of_an_averaged_model_is_left_out_and_said(tmp_path: Path) -> None:
+def test_the_counter_of_an_averaged_model_is_left_out_and_reported(tmp_path: Path) -> None:
     averaged = {"n_averaged": torch.tensor(7), **{f"module.{name}": value for name, value in tensors().items()}}
     assert "n_averaged is left out" in open_network(SPEC, saved(tmp_path, averaged)).notes[0]
 
@@ -90,7 +90,7 @@ def test_old_files_without_batch_norm_s_counters_fit(tmp_path: Path) -> None:
         (torch.float8_e4m3fn, "float8_e4m3fn"),
     ],
 )
-def test_other_floating_point_types_are_converted_and_said(kind: torch.dtype, word: str, tmp_path: Path) -> None:
+def test_other_floating_point_types_are_converted_and_reported(kind: torch.dtype, word: str, tmp_path: Path) -> None:
     other = {name: value.to(kind) if value.is_floating_point() else value for name, value in tensors().items()}
     opened = open_network(SPEC, saved(tmp_path, other))
     assert all(value.dtype != kind for value in opened.network.state_dict().values())
@@ -154,7 +154,7 @@ def test_names_that_do_not_fit_are_counted_both_ways_with_examples(
     assert all(part in message for part in said), message
 
 
-def test_a_misfit_behind_a_prefix_is_told_without_the_prefix(tmp_path: Path) -> None:
+def test_a_mismatch_behind_a_prefix_is_reported_without_the_prefix(tmp_path: Path) -> None:
     message = refusal(saved(tmp_path, {f"module.{name}": value for name, value in tensors(classes=7).items()}))
     assert "2 of other shape" in message and "without the prefix 'module.'" in message
 
@@ -212,7 +212,7 @@ def npy() -> bytes:
         (lambda: safetensors_bytes()[:40], "cut off or damaged"),
     ],
 )
-def test_another_file_is_said_for_what_it_is(content: Callable[[], bytes], said: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_described(content: Callable[[], bytes], said: str, tmp_path: Path) -> None:
     path = tmp_path / "brought.pth"
     path.write_bytes(content())
     assert said in refusal(path)
