@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.datasets import DatasetRecipe
+from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.recipe.topologies import Topology
 
 # In the stage's own Ray task, or by what the task starts: workers of Ray Train, tasks of Ray Data, trials of Ray Tune.
