@@ -40,7 +40,7 @@ class StudentPlanner:
         return method.searched_as in self.recipe.searched_methods
 
     def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
-        """A student's training by one method, and its inputs; before any search has chosen its settings."""
+        """Returns a student's training by one method, and its inputs, with settings as before any search."""
         recipe = self.recipe
         spec = self.ladder.training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
@@ -84,9 +84,10 @@ class StudentPlanner:
         return spec, ((DATA, self.ladder.ingest), *inputs.items())
 
     def _dealing(self, method: Method) -> Dealing | None:
-        """How the method deals experts to images, as far as it shows; None where it is ``single`` guidance.
+        """Returns how the method deals experts to images; None without a curriculum.
 
-        With one expert all dealings are one, and a curriculum that has all images in play from the start is none.
+        With one expert all dealings are the same, and a curriculum with all images in play from the start is
+        ``single`` guidance.
         """
         if method.dealing and len(self.recipe.ladder.networks) == 2:
             plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
