@@ -71,7 +71,7 @@ class _Step:
         self.spec, self.device = network, device
         self.network = new_network(network, seed=0).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
-        self.optimizer = optim.build(optimizer, self.network)
+        self.optimizer = optim.build(optimizer, self.network.parameters())
 
     def seconds(self, batch_size: int, bf16: bool) -> float:
         """Returns how long one step takes."""
