@@ -1,5 +1,5 @@
-# Two commands for a new machine (Linux, Python 3.11, make, git): `make run` and `make test`. `make dashboard` opens
-# TensorBoard on the last run; `make bench` measures speed.
+# `make run` and `make test` install everything on a new machine (Linux, Python 3.11, make, git). `make lint` checks style,
+# types and imports, `make dashboard` opens TensorBoard on the last run, `make bench` measures speed.
 PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
@@ -23,8 +23,9 @@ lint: .venv/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/lint-imports
 
-# The pins keep an installation as it was tested; without them pip takes the newest releases.
+# constraints.txt pins the tested versions; without it pip installs the newest releases.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; try: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv

@@ -1,1 +1,1 @@
-"""Benchmarks: ratios to a floor that runs interleaved with what is measured. ``python -m benchmarks --help``."""
+"""Benchmarks: ratios to a floor that runs interleaved with the measured code. ``python -m benchmarks --help``."""

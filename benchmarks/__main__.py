@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME ...]``: print tables of ratios to a floor; ``--append`` adds them to results.md."""
+"""Command ``python -m benchmarks [NAME ...]``: prints tables of ratios to a floor, and appends them to results.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from benchmarks import measure
 
 NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "selected", "halving", "peers")
-UNASKED = NAMES[:-4]  # the last four answer one question, take long, or need other packages: they run when named
+UNASKED = NAMES[:-4]  # the last four are special, slow, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 

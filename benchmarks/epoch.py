@@ -1,10 +1,10 @@
-"""epoch: what one pass of the student costs under each guidance, as a multiple of plain training in fp32.
+"""epoch: the cost of one pass of the student under each guidance, as a multiple of plain training in fp32.
 
-In bf16, oneDNN's weight gradient of a strided 3x3 convolution was seen at one of two speeds (1.9 or 4.5 ms for 128 x 32
-x 16 x 16 on two cores of an AMD EPYC; the unstrided ones 2.0 or 2.2), for stretches of ten seconds to minutes, within
-one process on the same tensors: what shares the core from outside, most likely. The floor's and the program's bf16
-passes are both about 15 % slower then, and fp32 hardly. A round may take as long as a stretch, so one side's median of
-five rounds can lie in the other speed than another's: see ``selected``.
+In bf16, oneDNN's weight gradient of a strided 3x3 convolution ran at one of two speeds (1.9 or 4.5 ms for 128 x 32 x 16
+x 16 on two cores of an AMD EPYC; the unstrided ones 2.0 or 2.2), for ten seconds to minutes at a time, in one process
+on the same tensors, most likely because of other load on the core. The floor's and the program's bf16 passes are both
+about 15 % slower then, and fp32 hardly. A round may take as long as such a period, so the medians of two sides over
+five rounds can be of different speeds: see ``selected``.
 
 ``floor online`` is the floor with each image run through one expert, batch by batch. Online routed guidance can be
 below it, because it runs the experts over several steps' images at once.

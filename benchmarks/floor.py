@@ -1,6 +1,6 @@
-"""The floor: the same arithmetic in the tightest plain PyTorch loop, with none of the program's code.
+"""The floor: the same arithmetic in a minimal plain PyTorch loop, without the program's code.
 
-Images lie in memory as uint8; a batch is a gather of rows and one of columns within them, for a random crop and flip,
+Images are in memory as uint8; a batch is a gather of rows and one of columns within them, for a random crop and flip,
 normalised as whole rows; the network is in channels-last storage, the optimiser fused; nothing is measured, validated
 or saved. With experts it is the floor of online routed guidance: each image goes through one of them, frozen and with
 batch norm folded, and nothing is chosen, sorted or counted.
@@ -36,7 +36,7 @@ class Floor:
         self.pixel_rows = self.images.view(-1, 96)
 
     def batch(self, index: Tensor) -> Tensor:
-        """Augmented, normalised images of an index, (B, 3, 32, 32) in channels-last storage."""
+        """Returns augmented, normalised images of an index, (B, 3, 32, 32) in channels-last storage."""
         count = len(index)
         rows = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
         columns = torch.arange(32) + torch.randint(-PAD, PAD + 1, (count, 1))
@@ -48,9 +48,9 @@ class Floor:
         return flat.view(count, 32, 32, 3).permute(0, 3, 1, 2)
 
     def epoch(self, network: nn.Module, optimizer: torch.optim.Optimizer, experts: Sequence[nn.Module] = ()) -> None:
-        """One pass on the loss of the labels, and on that of experts, each of which runs on its slice of every batch.
+        """Train for one pass on the cross-entropy, and on a KL term of experts, each on its slice of every batch.
 
-        Experts are ready to run under ``torch.inference_mode()``.
+        Experts must be ready to run under ``torch.inference_mode()``.
         """
         for index in torch.randperm(len(self.images)).split(self.batch_size):
             images = self.batch(index)
@@ -70,7 +70,7 @@ class Floor:
 
 
 def prepare(network: nn.Module) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A network and its optimiser as the floor trains it."""
+    """Returns a network and its optimiser as the floor trains it."""
     network = network.to(memory_format=torch.channels_last).train()
     return network, torch.optim.SGD(
         network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True

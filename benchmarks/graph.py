@@ -1,7 +1,7 @@
-"""graph: what the program adds around the work: a rerun with nothing to do, and the start of Ray's processes.
+"""graph: the program's overhead around the work: a rerun with nothing to do, and the start of Ray's processes.
 
-``Ray Train start`` is from asking for the training to its first step's process being ready; the first of a run starts
-the processes of Ray's own helpers too, so it stands apart.
+``Ray Train start`` is from the call to the first step's process being ready; the first of a run also starts Ray's
+helper processes, so it is listed separately.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _fit_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
 
 
 def _empty_fit_start(folder: str) -> float:
-    """Seconds from asking Ray Train for one worker to the first line of its function: Ray's own share of a start."""
+    """Returns seconds from a request for one Ray Train worker to its function's first line: Ray's share of a start."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 

@@ -1,8 +1,8 @@
-"""halving: what early stopping loses: one search of random points without it and one with it, on the default recipe.
+"""halving: the loss through early stopping: one search of random points without and one with it, default recipe.
 
-Both searches see the same points. Every point of the first trains whole; the second compares all of them after short
-whole trainings. So for each point there are the value that halving judged by, the value of the whole training, and the
-one that the whole training had when it was as short as the rung (what stopping a running trial would judge by).
+Both searches have the same points. The first trains every point in full; the second compares all of them after short
+whole trainings. So each point has the value that halving compares, the value of the full training, and the value that
+the full training had after the rung's steps (which stopping a running trial would compare).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Interleaved rounds and their tables: on a shared machine only a ratio within one round means anything."""
+"""Interleaved rounds and their tables, since on a shared machine only ratios within one round are comparable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Spread:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long the work takes."""
+    """Returns the seconds that the work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -1,6 +1,6 @@
-"""memory: a student's training with and without what ``set_up_process`` does to the memory that torch frees.
+"""memory: a student's training with and without the allocator settings of ``set_up_process``.
 
-Each side is a fresh process, since the choice can't be taken back in one; it trains in a thread, as Ray has it.
+Each side is a new process, since the settings can't be reverted; it trains in a thread, as under Ray.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""peers: one pass of a student taught by a teacher, in this program and as others write it.
+"""peers: one pass of a student taught by a teacher, in this program and in other implementations.
 
 Every side trains the same ResNet-8 with the same batches, augmentation, optimiser settings and, but for the floor, on
 the same loss: (1 - weight) cross-entropy + weight T² KL to the expert, a ResNet-56 (to each of four experts, for DGKD).
 
-- ``floor``: plain training without a teacher, in the tightest loop (``floor.py``).
-- ``ours``: the program's own training. ``cached`` reads stored logits: what it cost to store them, one forward pass of
-  the expert over each view, once for all students, is not in its figure. ``online`` runs the expert beside the student.
+- ``floor``: plain training without a teacher, in a minimal loop (``floor.py``).
+- ``ours``: the program's training. ``cached`` reads stored logits; its figure excludes the cost of storing them, one
+  forward pass of the expert over each view, once for all students. ``online`` runs the expert beside the student.
 - ``plain loop``: the loop of most tutorials and papers' scripts: PIL images and torchvision's transforms in two loader
   workers, the teacher in evaluation mode under ``no_grad``.
 - ``torchdistill``: the framework's ``DistillationBox``, configured as its sample for CIFAR-10 and driven as by its
@@ -14,8 +14,8 @@ the same loss: (1 - weight) cross-entropy + weight T² KL to the expert, a ResNe
   on and lets the loss flow back into them; ``no_grad`` is the same without. Its stochastic drop is off: it drops terms
   of the loss after the experts have run.
 
-The others keep network, optimiser and loader workers from one pass to the next, so that what it takes to start them
-falls into the warm-up; ours starts anew each time.
+The others keep network, optimiser and loader workers from one pass to the next, so that their start is part of the
+warm-up; ours starts anew each time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Loader = DataLoader[tuple[Tensor, Tensor]]
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images as torchvision's CIFAR-10 gives them: a PIL image each, then the transforms, one image at a time."""
+    """Images as torchvision's CIFAR-10 returns them: a PIL image each, then the transforms, one image at a time."""
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images, self.labels = images.numpy(), [int(label) for label in labels]
@@ -115,7 +115,7 @@ def _kl(student: Tensor, expert: Tensor) -> Tensor:
 
 
 def _plain(loader: Loader, names: tuple[str, ...], gradients: bool) -> Callable[[], object]:
-    """A pass of the plain loop; with ``gradients`` nothing keeps the backward pass from the experts."""
+    """Returns a pass of the plain loop; with ``gradients`` the backward pass includes the experts."""
     student, experts = _network(workload.STUDENT), [_network(name).eval() for name in names]
     optimizer = torch.optim.SGD(student.parameters(), **SGD)  # type: ignore[arg-type]
 

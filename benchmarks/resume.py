@@ -1,4 +1,4 @@
-"""resume: a training that is killed half way and goes on, against the same one undisturbed."""
+"""resume: a training that is killed halfway and resumed, against the same one undisturbed."""
 
 from __future__ import annotations
 

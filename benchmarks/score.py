@@ -1,9 +1,9 @@
 """score: the score stage's Ray Data pass against a bare forward loop over the same images and experts in bf16.
 
-The bare loop is as many processes as the stage uses, each with one thread: what the machine gives when nothing but
-forwards happens. It runs twice, with the networks as they are and with batch norm folded into them, as the stage has
-them. The stage is taken without the start of its processes, which `graph` measures: its rate is that of
-all images from the first chunk that is done to the last.
+The bare loop is as many processes as the stage uses, each with one thread: the machine's rate of forward passes only.
+It runs twice, with the networks as they are and with batch norm folded into them, as the stage has them. The stage is
+measured without the start of its processes, which ``graph`` measures: its rate is that of all images from the first
+chunk that is done to the last.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import ScoreSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
@@ -40,7 +41,7 @@ STAGE, WHOLE = "score stage, once its processes run", "score stage, whole, with 
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
-    """The table of the benchmark; one thread a process, whatever ``threads`` says."""
+    """The table of the benchmark; one thread a process, ``threads`` is ignored."""
     count = 5_120 if short else 20_000
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         job = _job(Path(folder), count + workload.VALIDATION)
@@ -127,6 +128,7 @@ def _job(folder: Path, count: int) -> Job:
     )  # fmt: skip
     inputs = workload.artifacts(Store(str(folder)), count)
     return Job(
-        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"), settings={"workers": WORKERS},
-        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(score_workers=WORKERS),
+        kind="score", name="score", identity="", spec=spec.model_dump(mode="json"),
+        inputs=inputs, storage=str(folder), dataset_root="", resources=Resources(),
+        placement=Placement("ray_data", WORKERS),
     )  # fmt: skip

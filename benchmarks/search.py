@@ -1,7 +1,7 @@
-"""search: a search of short trials through Tune against the floor's own search, which trains as often on labels alone.
+"""search: a search of short trials by Tune, against as many trainings of the floor on labels.
 
-Two lengths of trial tell what a trial costs beyond its passes (process starts, opening data, storing); from both the
-cost of 32 trials of 40 passes follows, start-up counted, with and without halving. The floor trains them one after the
+Two lengths of trial determine a trial's cost beyond its passes (process starts, opening data, storing); both predict
+the cost of 32 trials of 40 passes, start-up included, with and without halving. The floor trains them one after the
 other with all cores.
 """
 
@@ -16,6 +16,7 @@ from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
 from orchestrator.recipe.choices import PacingSpec
 from orchestrator.recipe.schema import Resources
@@ -71,7 +72,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
 
 
 def _passes(scheduler: str) -> tuple[int, float]:
-    """Trainings, and passes in all, of the search that is told of."""
+    """Returns the number of trainings, and of passes in all, of the predicted search."""
     spec = _spec(1, TOLD_PASSES, 0, workload.BATCH).model_copy(
         update={"trials": TOLD_TRIALS, "scheduler": scheduler, "rungs": (0.25,) if scheduler == "halving" else ()}
     )
@@ -97,8 +98,8 @@ def _search(folder: str, inputs: dict[str, Artifact], threads: int, passes: int,
     spec = _spec(threads, passes, number, count)
     job = Job(
         kind="search", name=f"search-{threads}", identity=f"search-{threads}-{passes}-{number:020d}",
-        spec=spec.model_dump(mode="json"), settings={}, inputs=inputs, storage=folder, dataset_root="",
-        resources=Resources(cpus=threads),
+        spec=spec.model_dump(mode="json"), inputs=inputs, storage=folder, dataset_root="",
+        resources=Resources(cpus=threads), placement=Placement("ray_tune", TRIALS, threads),
     )  # fmt: skip
     start = time.perf_counter()
     with quietly():

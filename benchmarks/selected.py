@@ -1,7 +1,7 @@
-"""selected: ``epoch`` with CES-KD's own guidance alone (one expert an image), beside the floors.
+"""selected: ``epoch`` with CES-KD's guidance only (one expert an image), beside the floors.
 
-A round is a quarter as long, so more of them fit, and a floor is measured nearer to what is compared with it. Name it
-with ``--short --rounds 31`` where the machine's speed in bf16 changes every few seconds.
+A round is a quarter as long, so floors are measured closer in time to the sides that are compared with them. Use
+``--short --rounds 31`` where the machine's speed in bf16 changes every few seconds.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""train path: the same training bare, in a Ray Train worker and in a Tune trial; its loop's own seconds.
+"""train path: the same training without Ray, in a Ray Train worker and in a Tune trial; seconds of its loop.
 
-Measured from the end of the first pass, where memory and code are warm; starts are what `graph` measures. Reports,
-checkpoints and curves of every pass are in.
+Measured from the end of the first pass, where memory and code are warm; ``graph`` measures starts. Reports, checkpoints
+and curves of every pass are included.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,8 +18,11 @@ import torch
 
 from benchmarks import workload
 from benchmarks.measure import Spread
+from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import read_history
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.recipe.search_space import SpaceSpec
@@ -34,7 +37,7 @@ from orchestrator.training.process import set_up_process
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
-    """The table of the benchmark; one thread a process, whatever ``threads`` says."""
+    """The table of the benchmark; one thread a process, ``threads`` is ignored."""
     count = 2_560
     passes = 4 if short else 12
     steps = passes * -(-count // workload.BATCH)
@@ -78,18 +81,17 @@ def _bare_here(spec: TrainSpec, job: Job) -> float:
 
 
 def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[str, Artifact], number: int) -> Job:
-    """A stage over the inputs; ``number`` tells it from others of its kind."""
+    """Returns a stage over the inputs; ``number`` distinguishes it from others of its kind."""
     return Job(
         kind=kind, name=kind, identity=f"{kind}-{number:08d}{0:012d}", spec=spec.model_dump(mode="json"),
-        settings={"role": "ladder", "workers": 1}, inputs=inputs, storage=folder, dataset_root="",
-        resources=Resources(),
+        inputs=inputs, storage=folder, dataset_root="", resources=Resources(), placement=Placement("ray_train"),
     )  # fmt: skip
 
 
 def _ray_train(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
     job = job_of("train", spec.model_copy(update={"seed": number}), folder, {}, number)
     artifact = train.run_ladder(job, {role: (role, item) for role, item in inputs.items()})
-    return _steady(json.loads(Path(folder, "artifacts", artifact.identity, "history.json").read_text()))
+    return _steady(read_history(StoredFiles(Store(folder), artifact.identity)))
 
 
 def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
@@ -104,6 +106,6 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
     return _steady([json.loads(line) for line in reports.read_text().splitlines()])
 
 
-def _steady(history: Sequence[dict[str, Any]]) -> float:
+def _steady(history: Sequence[Mapping[str, Any]]) -> float:
     """Seconds from the first validation to the last."""
     return float(history[-1]["seconds"] - history[0]["seconds"])

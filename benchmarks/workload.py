@@ -1,8 +1,7 @@
-"""What the benchmarks train: CIFAR-sized images, a ResNet-8 student, experts ResNet 14, 20, 32 and 56."""
+"""Workload of the benchmarks: CIFAR-sized images, a ResNet-8 student, experts ResNet 14, 20, 32 and 56."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,20 +9,22 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import safetensors.torch
 import torch
 
 from benchmarks.floor import MEAN, STD
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.dataset import Counts, DatasetAbout
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec
 from orchestrator.training.data.images import ResidentImages, TrainingData
-from orchestrator.training.guidance.opening import DIFFICULTY, SCORE
-from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.networks import new_network
 from orchestrator.training.pace import Timing
 
 STUDENT = "resnet8"
@@ -83,35 +84,34 @@ def static_curriculum(count: int) -> Curriculum:
 
 def logits_table(folder: Path, count: int, views: int) -> list[npt.NDArray[np.float16]]:
     """Stored logits, memory-mapped as the score stage leaves them; of random numbers."""
-    arrays = []
-    for number in range(len(EXPERTS)):
-        values = np.random.default_rng(number).normal(size=(views, count, CLASSES)).astype(np.float16)
-        np.save(folder / f"views-{number}.npy", values)
-        arrays.append(np.load(folder / f"views-{number}.npy", mmap_mode="r"))
-    return arrays
+    write_scores(folder, count, views)
+    scores = Scores({"score": FolderFiles(folder)})
+    return [scores.views(expert) for expert in EXPERTS]
 
 
 def write_scores(folder: Path, count: int, views: int) -> None:
     """The files of a score stage's artifact over random logits."""
-    for number, values in enumerate(logits_table(folder, count, views)):
-        np.save(folder / f"clean-{number}.npy", values[0].astype(np.float32))
-    (folder / SCORE).write_text(json.dumps({"experts": list(EXPERTS), "views": views}))
+    writer = ScoreWriter(folder, ScoreAbout(EXPERTS, EXPERTS, views), count, CLASSES)
+    logits = np.stack(
+        [np.random.default_rng(e).normal(size=(views, count, CLASSES)) for e in range(len(EXPERTS))]
+    ).astype(np.float16)
+    writer.put(np.arange(count), logits[:, 0].swapaxes(0, 1), logits.transpose(2, 0, 1, 3), None)
     generator = np.random.default_rng(0)
-    columns = {"label": generator.integers(0, CLASSES, count), "mean_loss": generator.random(count)}
-    pq.write_table(pa.table(columns), folder / DIFFICULTY)
+    writer.finish({"label": generator.integers(0, CLASSES, count), "mean_loss": generator.random(count)})
 
 
 def artifacts(store: Store, count: int) -> dict[str, Artifact]:
     """Random images and untrained experts as a stage finds them: by role, ``data`` and ``expert:<name>``."""
     images, labels = pixels(count)
-    about = {"layout": "arrays", "classes": CLASSES, "mean": MEAN, "std": STD, "counts": {"train": count - VALIDATION}}
+    about = DatasetAbout(
+        classes=CLASSES, class_names=tuple(map(str, range(CLASSES))), image_shape=(3, 32, 32), image_size=32,
+        counts=Counts(count - VALIDATION, VALIDATION, 0, 0), broken=(), layout="arrays",
+        mean=tuple(MEAN), std=tuple(STD),
+    )  # fmt: skip
     subset = np.zeros(count, np.uint8)
     subset[:VALIDATION] = 1
     with store.scratch() as scratch:
-        (scratch / "dataset.json").write_text(json.dumps(about))
-        np.save(scratch / "images.npy", images.numpy())
-        np.save(scratch / "labels.npy", labels.numpy())
-        np.save(scratch / "subset.npy", subset)
+        dataset.write_arrays(scratch, about, labels.numpy(), subset, images.numpy(), None)
         found = {"data": store.commit(Artifact("data", "ingest", "data", {}, {}, 0.0, 0.0, "here"), scratch)}
     for name in EXPERTS:
         with store.scratch() as scratch:
@@ -124,7 +124,7 @@ def artifacts(store: Store, count: int) -> dict[str, Artifact]:
 
 @contextmanager
 def local_ray() -> Iterator[None]:
-    """A Ray of the benchmark's own, for as long as it measures; started as a run starts its own."""
+    """Context manager of a local Ray for a benchmark, started as a run starts it."""
     import ray
 
     from orchestrator.execution.ray_connection import connect

@@ -1,5 +1,5 @@
-"""What is taught when, and by whom: pure functions over arrays, with numpy and nothing else.
+"""Curricula: which images are in play at a step, and which expert teaches each. Pure functions of arrays, numpy only.
 
-`difficulty` turns logits into one number an image and numbers into ranks; `pacing` turns progress into a fraction;
-`selection` gives every image an expert; `curriculum` puts the three together.
+``difficulty`` computes a score an image from logits, and ranks from scores; ``pacing`` maps progress to a fraction;
+``selection`` assigns one expert to every image; ``curriculum`` combines the three.
 """

@@ -1,4 +1,4 @@
-"""Array types and the checks of arguments that the other modules share."""
+"""Array types and argument checks shared by the other modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRACTION_TOLERANCE = 1e-9
 
 
 def unknown_name(field: str, name: object, known: Iterable[str]) -> ValueError:
-    """The error for a name that is in no registry; it gives the nearest known name and all of them."""
+    """Returns the error for a name that is not registered, with the nearest known name and the list of all."""
     names = sorted(known)
     nearest = get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
@@ -27,14 +27,22 @@ def unknown_name(field: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def number(field: str, value: object) -> float:
-    """`value` as a float; ValueError, naming `field`, for anything that is not a finite real number."""
+    """Returns ``value`` as a float.
+
+    Raises:
+        ValueError: naming ``field``, for anything that is not a finite real number.
+    """
     if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
         raise ValueError(f"{field}: {value!r} is not a finite number. Give a number.")
     return float(value)
 
 
 def integers(field: str, values: npt.ArrayLike, length: int, limit: int | None = None) -> IntArray:
-    """`values` as int64 (length,); ValueError, naming `field`, on another shape, type, or a value not in [0, limit)."""
+    """Returns ``values`` as int64 (length,).
+
+    Raises:
+        ValueError: naming ``field``, for another shape or type, and for a value that is not in [0, limit).
+    """
     array = np.asarray(values)
     if array.shape != (length,):
         raise ValueError(f"{field}: shape {array.shape}, but there are {length} images. Give one integer an image.")
@@ -46,7 +54,11 @@ def integers(field: str, values: npt.ArrayLike, length: int, limit: int | None =
 
 
 def numbers(field: str, values: npt.ArrayLike) -> FloatArray:
-    """`values` as float64 (N,); ValueError, naming `field`, if they are not one finite number an image."""
+    """Returns ``values`` as float64 (N,).
+
+    Raises:
+        ValueError: naming ``field``, unless they are one finite number an image.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"{field}: shape {array.shape}. Give one number an image, shape (N,).")

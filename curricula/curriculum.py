@@ -1,6 +1,6 @@
 """A curriculum: difficulty order, pacing and selection put together, as pure functions of progress.
 
-The fraction g that the pacing gives is spent in one of four modes:
+The mode determines what the pacing's fraction g applies to:
 
     static     everything is in play from the start; each image keeps its selected expert
     reveal     the easiest ceil(g N) of N images are in play
@@ -24,19 +24,21 @@ MODES = ("static", "reveal", "promote", "both")
 
 
 def share(fraction: float, whole: int) -> int:
-    """ceil(fraction * whole), at least 1, where a fraction less than 1e-9 above k / whole still gives k.
+    """Returns ceil(fraction * whole), at least 1; a fraction less than 1e-9 above k / whole counts as k / whole.
 
-    Without that tolerance, a rounding error in a pacing formula could open an expert before its time.
+    Without that tolerance, a rounding error in a pacing formula could open an expert too early.
     """
     return max(1, math.ceil((fraction - FRACTION_TOLERANCE) * whole))
 
 
 @dataclass(frozen=True, eq=False)
 class Curriculum:
-    """Which of N images are in play at a progress, and which of E experts teaches each.
+    """Images in play, and the expert of each, as functions of progress, for N images and E experts.
 
-    Progress is steps done / steps in all, in [0, 1]; a method that takes it raises ValueError on one outside.
-    ValueError, naming the field, on an unknown mode or a selection that is not for `expert_count` experts.
+    Progress is steps done / steps in all, in [0, 1]; methods raise ValueError for a progress outside.
+
+    Raises:
+        ValueError: naming the field, for an unknown mode and for a selection of other than ``expert_count`` experts.
     """
 
     selection: Selection
@@ -56,38 +58,38 @@ class Curriculum:
 
     @cached_property
     def order(self) -> IntArray:
-        """The images from the easiest to the hardest by the selection's ranks: int64 (N,), read-only."""
+        """Images from the easiest to the hardest by the selection's ranks: int64 (N,), read-only."""
         order = np.argsort(self.selection.ranks, kind="stable").astype(np.int64)
         order.flags.writeable = False
         return order
 
     def fraction(self, progress: float) -> float:
-        """The pacing's fraction g, in (0, 1]."""
+        """Returns the pacing's fraction g, in (0, 1]."""
         return self.pacing(progress)
 
     def active_count(self, progress: float, minimum: int = 1) -> int:
-        """How many images are in play: at least `minimum` (a batch, say) where there are so many."""
+        """Returns the number of images in play: at least ``minimum`` (a batch, say), at most N."""
         fraction = self.fraction(progress)
         if self.mode in ("static", "promote"):
             return self.image_count
         return min(self.image_count, max(minimum, share(fraction, self.image_count)))
 
     def active(self, progress: float, minimum: int = 1) -> IntArray:
-        """The images in play, easiest first: int64 (active_count,), a read-only view of `order`."""
+        """Returns the images in play, easiest first: int64 (active_count,), a read-only view of ``order``."""
         return self.order[: self.active_count(progress, minimum)]
 
     def expert_limit(self, progress: float) -> int:
-        """The largest expert that is open, in [0, E)."""
+        """Returns the number of the largest open expert, in [0, E)."""
         fraction = self.fraction(progress)
         if self.mode in ("static", "reveal"):
             return self.expert_count - 1
         return share(fraction, self.expert_count) - 1
 
     def experts_at(self, progress: float) -> IntArray:
-        """The expert of every image, in play or not: int64 (N,)."""
+        """Returns the expert of every image, in play or not: int64 (N,)."""
         return np.minimum(self.selection.experts, self.expert_limit(progress))
 
     def frequencies(self, progress: float, minimum: int = 1) -> IntArray:
-        """How many of the images in play each expert teaches: int64 (E,), of sum active_count."""
+        """Returns the number of images in play that each expert teaches: int64 (E,), of sum active_count."""
         experts = self.experts_at(progress)[self.active(progress, minimum)]
         return np.bincount(experts, minlength=self.expert_count).astype(np.int64)

@@ -1,10 +1,10 @@
 """Difficulty: one number for each training image, larger for a harder one, and the rank that a curriculum uses.
 
-Every score is a guess at what "hard" means, so each is a choice to be compared with the others (`spearman`) and with
-controls, not a fact. Beware: **the loss of a network which has memorised its training set carries no rank any more.**
-All its losses are near zero, and their order is noise. The same holds for its margin and its entropy. On images that an
-expert was trained on, use `held_out_loss` (every image scored by a network that did not see it) or `learned_step`
-(how late in training its prediction settled), unless the expert's training accuracy is well below one.
+"Hard" has no agreed definition, so each score is a choice to be compared with the others (``spearman``) and with
+controls. Beware: **the loss of a network that has memorised its training set does not rank images.** All its losses are
+near zero, and their order is noise. The same holds for its margin and its entropy. On images that an expert was trained
+on, use ``held_out_loss`` (every image scored by a network that did not see it) or ``learned_step`` (the step at which
+its prediction settled), unless the expert's training accuracy is well below one.
 
 Logits are (N, C), one row an image, of any floating type; scores are computed in float64, a block of rows at a time, so
 half-precision memory maps of large data sets need no copy in memory.
@@ -24,16 +24,17 @@ _BLOCK = 1 << 22  # logits turned to float64 at a time: 32 MiB
 
 
 def log_softmax(logits: Array) -> FloatArray:
-    """Logarithm of the softmax over the last axis, (..., C) -> float64 (..., C), without overflow."""
+    """Returns the logarithm of the softmax over the last axis, (..., C) -> float64 (..., C), without overflow."""
     shifted = np.asarray(logits, dtype=np.float64)
     shifted = shifted - shifted.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def by_rows(function: Callable[[Array, IntArray], Array], logits: Array, labels: npt.ArrayLike) -> FloatArray:
-    """`function(logits, labels)`, (n, C), (n,) -> (n,), applied to blocks of rows of (N, C), (N,) -> float64 (N,).
+    """Applies ``function(logits, labels)``, (n, C), (n,) -> (n,), to blocks of rows: (N, C), (N,) -> float64 (N,).
 
-    ValueError if logits is not (N, C) with at least two classes, or labels is not integers (N,) in [0, C).
+    Raises:
+        ValueError: unless logits is (N, C) with at least two classes, and labels is integers (N,) in [0, C).
     """
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(f"logits: shape {logits.shape}. Give (N, C), one row an image, at least two classes.")
@@ -47,14 +48,14 @@ def by_rows(function: Callable[[Array, IntArray], Array], logits: Array, labels:
 
 
 def expert_loss(logits: Array, labels: npt.ArrayLike) -> FloatArray:
-    """Cross-entropy, in nats, of one expert: (N, C), (N,) -> (N,). Errors as in `by_rows`."""
+    """Cross-entropy, in nats, of one expert: (N, C), (N,) -> (N,). Errors as in ``by_rows``."""
     return by_rows(lambda z, y: -log_softmax(z)[np.arange(len(y)), y], logits, labels)
 
 
 def margin(logits: Array, labels: npt.ArrayLike) -> FloatArray:
     """Largest probability of a wrong class minus that of the label, in [-1, 1]: (N, C), (N,) -> (N,).
 
-    It is the negative of the probability margin, so that a harder image has the larger number. Errors as in `by_rows`.
+    The negative of the probability margin, so that a harder image has the larger number. Errors as in ``by_rows``.
     """
 
     def rows(z: Array, y: IntArray) -> FloatArray:
@@ -68,7 +69,7 @@ def margin(logits: Array, labels: npt.ArrayLike) -> FloatArray:
 
 
 def entropy(logits: Array, labels: npt.ArrayLike) -> FloatArray:
-    """Shannon entropy, in nats, of the softmax, whatever the labels: (N, C), (N,) -> (N,). Errors as in `by_rows`."""
+    """Shannon entropy, in nats, of the softmax; labels are ignored: (N, C), (N,) -> (N,). Errors as in ``by_rows``."""
 
     def rows(z: Array, _: IntArray) -> FloatArray:
         log_probability = log_softmax(z)
@@ -78,7 +79,7 @@ def entropy(logits: Array, labels: npt.ArrayLike) -> FloatArray:
 
 
 def mean_ladder_loss(logits: Sequence[Array] | Array, labels: npt.ArrayLike) -> FloatArray:
-    """Mean over all experts of the cross-entropy, in nats: (E, N, C), (N,) -> (N,). Errors as in `by_rows`."""
+    """Mean over all experts of the cross-entropy, in nats: (E, N, C), (N,) -> (N,). Errors as in ``by_rows``."""
     return np.mean([expert_loss(of_expert, labels) for of_expert in logits], axis=0)
 
 
@@ -86,7 +87,10 @@ def held_out_loss(logits: Sequence[Array] | Array, labels: npt.ArrayLike, fold: 
     """Cross-entropy, in nats, under the network that did not see the image: (F, N, C), (N,), (N,) -> (N,).
 
     Network f is the one trained without the images of fold f, so image i is judged by network fold[i] (k-fold
-    cross-fitting). ValueError if a fold is not in [0, F), and as in `by_rows`.
+    cross-fitting).
+
+    Raises:
+        ValueError: for a fold that is not in [0, F), and as ``by_rows``.
     """
     shape = np.shape(logits[0])
     labels = integers("labels", labels, *shape)
@@ -99,10 +103,10 @@ def held_out_loss(logits: Sequence[Array] | Array, labels: npt.ArrayLike, fold: 
 
 
 class LearnedStepRecorder:
-    """Finds, for each of N images, the first recorded step from which on its prediction is right at every record.
+    """Records, for each of N images, the first step from which on its prediction is right at every record.
 
-    The idea is the "iteration learned" score of Toneva et al. (ICLR 2019) and of Wu, Dyer, Neyshabur (ICLR 2021). An
-    image that is wrong at the last record is never learned: it gets one past the last recorded step.
+    This is the "iteration learned" score of Toneva et al. (ICLR 2019) and of Wu, Dyer, Neyshabur (ICLR 2021). An image
+    that is wrong at the last record counts as learned one step after the last record.
     """
 
     def __init__(self, image_count: int) -> None:
@@ -110,9 +114,10 @@ class LearnedStepRecorder:
         self._state: IntArray = np.full(image_count, ~0, dtype=np.int64)
 
     def update(self, step: int, correct: npt.ArrayLike) -> None:
-        """Record at `step` which predictions are right, bool (N,).
+        """Record at ``step`` which predictions are right, bool (N,).
 
-        ValueError if the step is not later than those recorded, or `correct` is not N booleans.
+        Raises:
+            ValueError: when the step is not later than those recorded, or ``correct`` is not N booleans.
         """
         correct = np.asarray(correct)
         if correct.shape != self._state.shape or correct.dtype != np.bool_:
@@ -126,16 +131,20 @@ class LearnedStepRecorder:
         self._state = np.where(correct, since, ~(step + 1)).astype(np.int64)
 
     def learned_step(self) -> IntArray:
-        """The learned step of each image so far, int64 (N,); 0 for all before the first record."""
+        """Returns the learned step of each image so far, int64 (N,); 0 for all before the first record."""
         return np.where(self._state < 0, ~self._state, self._state)
 
     def state(self) -> IntArray:
-        """Everything recorded, int64 (N,), for a checkpoint."""
+        """Returns everything recorded, int64 (N,), for a checkpoint."""
         return self._state.copy()
 
     @classmethod
     def from_state(cls, state: npt.ArrayLike) -> LearnedStepRecorder:
-        """A recorder that goes on from what `state()` gave. ValueError if it is not integers (N,)."""
+        """Returns a recorder that continues from what ``state()`` returned.
+
+        Raises:
+            ValueError: unless it is integers (N,).
+        """
         recorder = cls(0)
         recorder._state = integers("state", state, np.size(state))
         return recorder
@@ -143,12 +152,18 @@ class LearnedStepRecorder:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known about N training images of C classes; scores are made from it.
+    """Outputs of networks on N training images of C classes: the input of every difficulty.
 
-    labels, integers (N,); logits (E, N, C), an array or a sequence of E arrays (N, C), from the smallest expert to the
-    largest, so that the teacher is last. Optional: fold_logits (F, N, C) and fold (N,), see `held_out_loss`;
-    learned_step (N,), see `LearnedStepRecorder`; image (N,), each image's number in the data set. ValueError, naming
-    the field, on shapes that do not go together.
+    Attributes:
+        labels: integers (N,).
+        logits: (E, N, C), an array or a sequence of E arrays (N, C), the smallest expert first, the teacher last.
+        fold_logits: (F, N, C), see ``held_out_loss``.
+        fold: (N,), see ``held_out_loss``.
+        learned_step: (N,), see ``LearnedStepRecorder``.
+        image: (N,), each image's number in the data set.
+
+    Raises:
+        ValueError: naming the field, when shapes do not match.
     """
 
     labels: IntArray
@@ -186,8 +201,8 @@ class Evidence:
         return self.logits[-1]
 
 
-OwnScorer = Callable[[Evidence], npt.ArrayLike]
-"""A difficulty of one's own: an `Evidence` of N images -> one finite number an image, (N,), larger for a harder one."""
+UserScorer = Callable[[Evidence], npt.ArrayLike]
+"""A user-defined difficulty: an ``Evidence`` of N images -> one finite number an image, (N,), larger = harder."""
 
 _HOW_TO_GET = {
     "fold_logits": "the logits of k networks, each trained without one fold of the images",
@@ -198,10 +213,12 @@ _HOW_TO_GET = {
 
 @dataclass(frozen=True)
 class Difficulty:
-    """A named score: call it with an `Evidence` for float64 (N,), larger = harder.
+    """A named score: called with an ``Evidence``, it returns float64 (N,), larger = harder.
 
-    `needs` names the evidence that goes into `compute`, in its order. Calling raises ValueError if some of it is
-    missing, or if a score is not finite.
+    Calling raises ValueError when a needed field is missing, and when a score is not finite.
+
+    Attributes:
+        needs: the fields of the evidence that are passed to ``compute``, in order.
     """
 
     name: str
@@ -209,7 +226,7 @@ class Difficulty:
     needs: tuple[str, ...]
 
     def missing(self, evidence: Evidence) -> list[str]:
-        """The fields of `evidence` that are needed and not there."""
+        """Returns the needed fields that ``evidence`` lacks."""
         return [field for field in self.needs if getattr(evidence, field) is None]
 
     def __call__(self, evidence: Evidence) -> FloatArray:
@@ -232,10 +249,16 @@ DIFFICULTIES: dict[str, Difficulty] = {
 }
 
 
-def score(scorer: str | OwnScorer, evidence: Evidence) -> FloatArray:
-    """The difficulty of that name, or by a function of one's own, float64 (N,).
+def score(scorer: str | UserScorer, evidence: Evidence) -> FloatArray:
+    """Returns the difficulty of each image, float64 (N,).
 
-    ValueError on an unknown name, as in `Difficulty`, and unless one's own gives one finite number an image.
+    Args:
+        scorer: a registered name, or a user-defined function.
+        evidence: the outputs that it is computed from.
+
+    Raises:
+        ValueError: for an unknown name, unless a user-defined function returns one finite number an image, and as
+            ``Difficulty``.
     """
     if isinstance(scorer, str):
         if scorer not in DIFFICULTIES:
@@ -249,27 +272,29 @@ def score(scorer: str | OwnScorer, evidence: Evidence) -> FloatArray:
 
 
 def available(evidence: Evidence) -> list[str]:
-    """The names of the difficulties that this evidence suffices for, in the registry's order."""
+    """Returns the names of the difficulties that can be computed from this evidence, in the registry's order."""
     return [name for name, difficulty in DIFFICULTIES.items() if not difficulty.missing(evidence)]
 
 
 def by_class(order: IntArray, labels: IntArray) -> list[IntArray]:
-    """`order`, image indices (N,), cut into one array a class, each in its old order; labels integers (N,)."""
+    """``order``, image indices (N,), cut into one array a class, each in its old order; labels integers (N,)."""
     grouped = order[np.argsort(labels[order], kind="stable")]
     return np.split(grouped, np.flatnonzero(np.diff(labels[grouped])) + 1)
 
 
 def rank(difficulty: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> FloatArray:
-    """Ranks in [0, 1), 0 the easiest, all distinct: difficulty (N,) -> float64 (N,), the numbers k / N in some order.
+    """Returns ranks in [0, 1), 0 the easiest, all distinct: difficulty (N,) -> float64 (N,), a permutation of k / N.
 
     Images are sorted by difficulty; equal ones keep the order of their index.
 
-    With `labels`, integers (N,), the ranks are balanced by class: images are ranked within their class first, and image
-    k of n in its class (k = 0 the easiest) sorts at (k + 1/2) / n. So every slice of the ranks holds each class in its
-    share, up to about one image at either end where classes are of like size. Images of different classes that sort at
-    the same place are taken by difficulty, then by index: ranks stay a strict order, which `selection` relies on.
+    With ``labels``, integers (N,), the ranks are balanced by class: images are ranked within their class first, and
+    image k of n in its class (k = 0 the easiest) sorts at (k + 1/2) / n. So every slice of the ranks holds each class
+    in its share, up to about one image at either end where classes are of like size. Images of different classes that
+    sort at the same place are taken by difficulty, then by index: ranks stay a strict order, which ``selection`` relies
+    on.
 
-    ValueError if a difficulty is not finite or the labels do not go with it.
+    Raises:
+        ValueError: when a difficulty is not finite, or the labels do not match it.
     """
     difficulty = numbers("difficulty", difficulty)
     image_count = len(difficulty)
@@ -286,9 +311,12 @@ def rank(difficulty: npt.ArrayLike, labels: npt.ArrayLike | None = None) -> Floa
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Spearman's rank correlation in [-1, 1] of two (N,) arrays: Pearson's of their ranks, ties sharing the mean rank.
+    """Returns Spearman's rank correlation in [-1, 1] of two (N,) arrays: Pearson's of their ranks, ties averaged.
 
-    NaN if either is constant, where it is not defined. ValueError on different lengths or values that are not finite.
+    NaN if either is constant, where it is not defined.
+
+    Raises:
+        ValueError: for different lengths, and for values that are not finite.
     """
     x, y = numbers("x", x), numbers("y", y)
     if len(x) != len(y):

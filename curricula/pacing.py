@@ -1,7 +1,7 @@
 """Pacing: pure functions from progress to the fraction of a curriculum that is in play.
 
-Six families come from Wu, Dyer, Neyshabur, "When Do Curricula Work?" (ICLR 2021), in their (a, b) form: `a` is the
-share of training after which everything is in play, `b` the fraction at the start. `fixed_exponential` comes from
+Six families come from Wu, Dyer, Neyshabur, "When Do Curricula Work?" (ICLR 2021), in their (a, b) form: ``a`` is the
+share of training after which everything is in play, ``b`` the fraction at the start. ``fixed_exponential`` comes from
 Hacohen and Weinshall, "On the Power of Curriculum Learning in Training Deep Networks" (ICML 2019).
 
 With p the progress, before the clamp to [b, 1]:
@@ -14,8 +14,8 @@ With p the progress, before the clamp to [b, 1]:
     quadratic            b + (1 - b) (p / a)^2
     fixed_exponential    b increase^floor(p / step_length)
 
-Every family, `fixed_exponential` too, is exactly 1 from p >= a on; a = 0 or b = 1 is ordinary training. Steps are never
-seen here, only progress, so one pacing means the same for a short search trial and for a long final training.
+Every family, ``fixed_exponential`` too, is exactly 1 from p >= a on; a = 0 or b = 1 is ordinary training. The argument
+is progress, never a step, so one pacing means the same for a short search trial and for a long final training.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import numpy.typing as npt
 from curricula.checks import FRACTION_TOLERANCE, FloatArray, number, unknown_name
 
 Formula = Callable[["Pacing", FloatArray], FloatArray]
-OwnFormula = Callable[[FloatArray, float, float], npt.ArrayLike]
-"""A family of one's own: (progress float64 (n,) in [0, a), a, b) -> fractions (n,), which are clamped to [b, 1]."""
+UserFormula = Callable[[FloatArray, float, float], npt.ArrayLike]
+"""A user-defined family: (progress float64 (n,) in [0, a), a, b) -> fractions (n,), which are clamped to [b, 1]."""
 
 CHECKED_POINTS = 1001
 
@@ -48,17 +48,21 @@ def _family(name: str) -> Callable[[Formula], Formula]:
 
 @dataclass(frozen=True)
 class Pacing:
-    """A pacing function: call it with a progress in [0, 1], or an array of them, for fractions in [b, 1].
+    """A pacing function: called with a progress in [0, 1], or an array of them, it returns fractions in [b, 1].
 
-    Fields: `family`, one of `names()` or an `OwnFormula`; `a` in [0, 1]; `b` in (0, 1]; and for `fixed_exponential`
-    alone `increase` > 1, the factor between two levels, and `step_length` in (0, 1], the share of training that a level
-    lasts. There `a` is a limit: what the levels have not opened by then opens at once, so with a = 1 everything is in
-    play at the very end.
+    Attributes:
+        family: one of ``names()``, or a ``UserFormula``.
+        a: in [0, 1], share of training after which everything is in play. For ``fixed_exponential`` it is a limit:
+            images that the levels have not opened by then open at once.
+        b: in (0, 1], fraction in play at the start.
+        increase: ``fixed_exponential`` only: factor between two levels, above 1.
+        step_length: ``fixed_exponential`` only: share of training that a level lasts, in (0, 1].
 
-    ValueError, naming the field, on anything else.
+    Raises:
+        ValueError: naming the field, for anything else.
     """
 
-    family: str | OwnFormula
+    family: str | UserFormula
     a: float
     b: float
     increase: float | None = None
@@ -85,7 +89,7 @@ class Pacing:
 
     @property
     def name(self) -> str:
-        """The family's name; of one's own, that of its function."""
+        """The family's name; for a user-defined family, the function's."""
         return self.family if isinstance(self.family, str) else getattr(self.family, "__name__", repr(self.family))
 
     @overload
@@ -95,7 +99,12 @@ class Pacing:
     def __call__(self, progress: FloatArray) -> FloatArray: ...
 
     def __call__(self, progress: npt.ArrayLike) -> float | FloatArray:
-        """The fraction in play at `progress` (any shape, in [0, 1]); ValueError on a progress outside."""
+        """Returns the fraction in play at ``progress`` (any shape, in [0, 1]).
+
+        Raises:
+            ValueError: for a progress outside [0, 1], and for a user-defined family that returns anything else than
+                one finite fraction for each progress.
+        """
         at = np.asarray(progress, dtype=np.float64)
         if not np.all((at >= 0) & (at <= 1)):
             raise ValueError(f"progress: {progress!r} is not in [0, 1]. Give steps done / steps in all.")
@@ -112,13 +121,17 @@ class Pacing:
         found = np.asarray(self.family(progress, self.a, self.b), dtype=np.float64)
         if found.shape != progress.shape or not np.isfinite(found).all():
             raise ValueError(
-                f"pacing family {self.name}: gave shape {found.shape}, {np.isfinite(found).sum()} of them finite, for "
-                f"{progress.shape} progress values. Give one finite fraction for each."
+                f"pacing family {self.name}: returned shape {found.shape}, {np.isfinite(found).sum()} of them finite, "
+                f"for {progress.shape} progress values. Return one finite fraction for each."
             )
         return found
 
     def check(self) -> None:
-        """ValueError unless the fraction never falls and hangs on the progress alone, at 1001 values of it."""
+        """Evaluate the fraction at 1001 values of progress.
+
+        Raises:
+            ValueError: when it falls anywhere, or depends on anything but the progress.
+        """
         progress = np.linspace(0, 1, CHECKED_POINTS)
         fractions = self(progress)
         falls = np.flatnonzero(np.diff(fractions) < -FRACTION_TOLERANCE)
@@ -126,26 +139,26 @@ class Pacing:
             before, after = fractions[falls[0]], fractions[falls[0] + 1]
             raise ValueError(
                 f"pacing family {self.name}: with a={self.a:g}, b={self.b:g} it falls from {before:.4g} to {after:.4g} "
-                f"at progress {progress[falls[0]]:g}. Give fractions that never fall."
+                f"at progress {progress[falls[0]]:g}. Return fractions that never fall."
             )
         one_by_one = np.array([self(float(at)) for at in progress])
         if not np.allclose(one_by_one, fractions, rtol=0, atol=FRACTION_TOLERANCE):
             at = progress[np.argmax(np.abs(one_by_one - fractions))]
             raise ValueError(
-                f"pacing family {self.name}: at progress {at:g} it gives another fraction alone than among others. "
-                "Let each fraction hang on its own progress, a and b alone."
+                f"pacing family {self.name}: at progress {at:g} it returns another fraction alone than in an array. "
+                "Compute each fraction from its own progress, a and b only."
             )
 
 
 def make(
-    family: str | OwnFormula, a: float, b: float, *, increase: float | None = None, step_length: float | None = None
+    family: str | UserFormula, a: float, b: float, *, increase: float | None = None, step_length: float | None = None
 ) -> Pacing:
-    """The pacing of that family. Fields and errors are those of `Pacing`."""
+    """Returns the pacing of a family. Arguments and errors are those of ``Pacing``."""
     return Pacing(family, a, b, increase, step_length)
 
 
 def names() -> list[str]:
-    """The names of all families, sorted."""
+    """Returns the names of all families, sorted."""
     return sorted(FAMILIES)
 
 

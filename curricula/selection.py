@@ -1,12 +1,12 @@
 """Selection: every image gets exactly one expert, chosen by how hard the image is.
 
-Experts are numbered from the smallest, 0, to the largest, E - 1, the teacher. A selector takes the difficulty ranks and
-gives a `Selection`: the ranks of the curriculum's order and the expert of each image.
+Experts are numbered from the smallest, 0, to the largest, E - 1, the teacher. A selector maps the difficulty ranks to a
+``Selection``: the ranks of the curriculum's order and the expert of each image.
 
-`random` and `reversed` are controls. They deal the pairs (rank, expert) of another selector, their base, to other
+``random`` and ``reversed`` are controls. They assign the pairs (rank, expert) of another selector, their base, to other
 images. The pairs stay the same, so at every progress, in every mode, a control uses each expert exactly as often as its
-base does; only the tie between an image and its pair is cut. What the base gains over `random` is what difficulty is
-worth.
+base does; only the assignment of pairs to images differs. The gain of the base over ``random`` is the value of the
+difficulty.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What selectors may use besides the ranks; each says in its docstring what it uses. See `select`."""
+    """Arguments of selectors besides the ranks; each selector's docstring names those that it uses. See ``select``."""
 
     evidence: Evidence | None = None
     confidence: float = 0.5
@@ -45,11 +45,15 @@ Selector = Callable[[FloatArray, int, Settings], Selection]
 
 
 def strata(ranks: FloatArray, expert_count: int, fractions: Sequence[float] | None = None) -> IntArray:
-    """The stratum of each image: ranks (N,) in [0, 1) -> int64 (N,) in [0, expert_count), a harder image never lower.
+    """Returns the stratum (difficulty bin) of each image: ranks (N,) in [0, 1) -> int64 (N,) in [0, expert_count).
 
-    By default the slices are equal, floor(rank * expert_count), and sizes differ by one image at most. `fractions`
-    gives the share of each stratum instead, easiest first. ValueError unless they are expert_count numbers, none
-    negative, of sum 1.
+    By default the bins are equal, floor(rank * expert_count), and sizes differ by one image at most.
+
+    Args:
+        fractions: the share of each stratum instead, easiest first.
+
+    Raises:
+        ValueError: unless the fractions are expert_count numbers, none negative, of sum 1.
     """
     if fractions is None:
         upper = np.arange(1, expert_count) / expert_count
@@ -64,14 +68,14 @@ def strata(ranks: FloatArray, expert_count: int, fractions: Sequence[float] | No
 
 
 def stratified(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
-    """Expert s teaches stratum s: the easiest images go to the smallest. Uses `fractions`, see `strata`."""
+    """Expert s teaches stratum s, so the smallest teaches the easiest images. Uses ``fractions``, see ``strata``."""
     return Selection(ranks, strata(ranks, expert_count, settings.fractions))
 
 
 def competent(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
-    """The smallest expert that is right and gives the label at least `confidence`; where none does, the largest.
+    """The smallest expert that is right with a probability of at least ``confidence``; if there is none, the largest.
 
-    Right means that no class has a larger probability than the label. Uses `evidence` and `confidence`, in [0, 1].
+    Right means that no class has a larger probability than the label. Uses ``evidence`` and ``confidence``, in [0, 1].
     """
     confidence = number("confidence", settings.confidence)
     if not 0 <= confidence <= 1:
@@ -97,13 +101,13 @@ def competent(ranks: FloatArray, expert_count: int, settings: Settings) -> Selec
 
 
 def randomly_dealt(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
-    """Control: the pairs of the base go to images at random. Uses `seed`, `base`, `labels` and what the base uses."""
+    """Control: the base's pairs, assigned at random. Uses ``seed``, ``base``, ``labels`` and the base's arguments."""
     generator = np.random.Generator(np.random.Philox(settings.seed))
     return _deal(ranks, expert_count, settings, generator.permutation)
 
 
 def reversely_dealt(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
-    """Control: the k-th easiest image gets the pair of the k-th hardest. Uses `base`, `labels` as `random` does."""
+    """Control: the k-th easiest image has the pair of the k-th hardest. Uses ``base`` and ``labels`` as ``random``."""
     return _deal(ranks, expert_count, settings, np.flip)
 
 
@@ -144,13 +148,21 @@ def select(
     seed: int = 0,
     base: str = "stratified",
 ) -> Selection:
-    """The selection of that name for N images: ranks (N,), as `difficulty.rank` makes them, and one expert an image.
+    """Returns a selector's ranks (N,) and experts (N,). Arguments that the selector does not use are ignored.
 
-    evidence and confidence are for `competent`; fractions, the share of each stratum, for `stratified`; seed for
-    `random`; base, the selector whose pairs are dealt, for `random` and `reversed`. With labels, integers (N,), the two
-    controls deal within each class. What a selector does not use is ignored.
+    Args:
+        name: one of ``SELECTORS``.
+        ranks: (N,), as ``difficulty.rank`` returns them.
+        expert_count: the number of experts.
+        evidence: for ``competent``: the experts' logits and the labels.
+        confidence: for ``competent``: the probability of the label from which on an expert is competent.
+        fractions: for ``stratified``: the share of each stratum.
+        labels: integers (N,); with them the two controls assign pairs within each class.
+        seed: for ``random``.
+        base: for ``random`` and ``reversed``: the selector whose pairs are assigned.
 
-    ValueError on an unknown name, on ranks that are not distinct numbers in [0, 1), and as in each selector.
+    Raises:
+        ValueError: for an unknown name, for ranks that are not distinct numbers in [0, 1), and as each selector.
     """
     if name not in SELECTORS:
         raise unknown_name("selector", name, SELECTORS)

@@ -11,7 +11,7 @@ from torch import nn
 from models.registry import register
 
 # C<n>: 3x3 convolution to n channels with bias, batch norm, ReLU. M: 2x2 max pooling. F<n>: linear to n, ReLU.
-# The last linear layer, one logit per class, follows each table and is not written.
+# Each table is followed by a linear layer of one logit per class, which is left out.
 TABLES_TO_10_CLASSES = {
     2: "C16 M C16 M",
     4: "C16 C16 M C32 C32 M",
@@ -29,11 +29,16 @@ TABLES_FROM_11_CLASSES = {
 
 
 def plain_cnn(depth: int, num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Sequential:
-    """A plain CNN: images (batch, in_channels, image_size, image_size) -> logits (batch, num_classes).
+    """Returns a plain CNN: images (batch, in_channels, image_size, image_size) -> logits (batch, num_classes).
 
-    `depth` is one of 2, 4, 6, 8, 10. Up to 10 classes the narrower tables (CIFAR-10) hold, beyond them the wider
-    (CIFAR-100). Odd sizes are pooled down to the floor. Raises ValueError for another depth, or if the pooling leaves
-    nothing of the image.
+    The narrower tables (CIFAR-10) are used up to 10 classes, the wider ones (CIFAR-100) beyond. Odd sizes are pooled
+    down to the floor.
+
+    Args:
+        depth: one of 2, 4, 6, 8, 10.
+
+    Raises:
+        ValueError: for another depth, and for images too small for the network's poolings.
     """
     tables = TABLES_TO_10_CLASSES if num_classes <= 10 else TABLES_FROM_11_CLASSES
     if depth not in tables:

@@ -1,8 +1,8 @@
-"""Networks by name, and how large each of them is.
+"""Registry of networks by name, and their sizes.
 
-A name is one of three things: a registered network (`plain_cnn_2`), a member of a registered family (`wrn_28_10`), or a
-path `module:callable` to a factory of your own. A factory returns a network for the keywords `num_classes`,
-`in_channels` and `image_size`; it is given those that its signature names. torchvision's networks are registered
+A name is one of three: a registered network (``plain_cnn_2``), a member of a registered family (``wrn_28_10``), or the
+path ``module:callable`` of a user-defined factory. A factory returns a network; it is called with those of the keywords
+``num_classes``, ``in_channels`` and ``image_size`` that its signature names. torchvision's networks are registered
 when a name is first not found among the others, so that the small networks never wait for that import.
 """
 
@@ -31,19 +31,23 @@ _listed: list[str] = []
 
 
 class UnknownNetwork(ValueError):  # noqa: N818 (the name says what went wrong)
-    """No network has this name, or a `module:callable` path leads nowhere."""
+    """Raised for a name that no network has, and for a ``module:callable`` path that can't be resolved."""
 
 
 class ClassCountMismatch(ValueError):  # noqa: N818
-    """A network's output does not have one logit per class."""
+    """Raised when a network's output does not have one logit per class."""
 
 
 class LadderOrderError(ValueError):
-    """A network of the ladder is not smaller than the one above it."""
+    """Raised when a network of the ladder is not smaller than the one above it."""
 
 
 def register(*network_names: str) -> Callable[[AnyFactory], AnyFactory]:
-    """Decorator: register a factory under one or more names. Raises ValueError for a name that is taken."""
+    """Returns a decorator that registers a factory under one or more names.
+
+    Raises:
+        ValueError: when a name is taken.
+    """
 
     def decorate(factory: AnyFactory) -> AnyFactory:
         for name in network_names:
@@ -57,10 +61,15 @@ def register(*network_names: str) -> Callable[[AnyFactory], AnyFactory]:
 
 
 def register_family(template: str, *, listed: Sequence[str] = ()) -> Callable[[AnyFactory], AnyFactory]:
-    """Decorator: register a factory for all names of the form `template`, for example `wrn_<depth>_<width>`.
+    """Returns a decorator that registers a factory for all names of the form ``template``.
 
-    Each `<word>` stands for a whole number, which the factory is given as a keyword of that name. `listed` are the
-    members that `names` shows. Raises ValueError for a template that is taken.
+    Args:
+        template: for example ``wrn_<depth>_<width>``; each ``<word>`` stands for a whole number, which is passed to the
+            factory as a keyword of that name.
+        listed: the members that ``names`` returns.
+
+    Raises:
+        ValueError: when the template is taken.
     """
 
     def decorate(factory: AnyFactory) -> AnyFactory:
@@ -74,13 +83,13 @@ def register_family(template: str, *, listed: Sequence[str] = ()) -> Callable[[A
 
 
 def names() -> list[str]:
-    """All listed names, torchvision's included. A family may have more members than it lists."""
+    """Returns all listed names, torchvision's included. A family may have more members than it lists."""
     _load_vision_zoo()
     return list(_listed)
 
 
 def exists(name: str) -> bool:
-    """Whether `name` leads to a factory. The factory may still refuse what it is asked for, such as an odd depth."""
+    """Returns True if ``name`` has a factory. The factory may still refuse an argument, such as an odd depth."""
     try:
         _find(name)
     except UnknownNetwork:
@@ -89,10 +98,12 @@ def exists(name: str) -> bool:
 
 
 def create(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
-    """A new, randomly initialised network for images (batch, in_channels, image_size, image_size).
+    """Returns a new, randomly initialised network for images (batch, in_channels, image_size, image_size).
 
-    Raises UnknownNetwork for a name without a factory, ValueError for a number below one, for a shape that the
-    network cannot take, for a module that can't be imported and for a factory that does not return a network.
+    Raises:
+        UnknownNetwork: when the name has no factory.
+        ValueError: for a number below one, an image shape that the network does not support, a module that can't be
+            imported, and a factory that does not return a network.
     """
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     for field, value in shape.items():
@@ -106,13 +117,13 @@ def create(name: str, *, num_classes: int, in_channels: int = 3, image_size: int
 
 @dataclass(frozen=True)
 class Capacity:
-    """How large a network is: its trainable and frozen parameters, and the multiply-adds of one image's forward."""
+    """Size of a network: its trainable and frozen parameters, and the multiply-adds of one image's forward pass."""
 
     parameters: int
     multiply_adds: int
 
     def exceeds(self, other: "Capacity") -> bool:
-        """Whether neither number is below the other's and at least one is above it (a strict partial order)."""
+        """Returns True if neither number is below the other's and at least one is above it (a strict partial order)."""
         return self != other and self.parameters >= other.parameters and self.multiply_adds >= other.multiply_adds
 
     def __str__(self) -> str:
@@ -120,10 +131,13 @@ class Capacity:
 
 
 def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> Capacity:
-    """Measure a network. Multiply-adds are those of convolutions and matrix products; biases and norms are left out.
+    """Returns the size of a network. Multiply-adds count convolutions and matrix products, not biases and norms.
 
-    The random state is left as it was. Raises what `create` raises, ClassCountMismatch unless one image gives
-    (1, num_classes) logits, and ValueError if the network fails on an image of this shape.
+    The random state is left as it was.
+
+    Raises:
+        ClassCountMismatch: unless the logits of one image have the shape (1, num_classes).
+        ValueError: when the network fails on an image of this shape, and as ``create``.
     """
     make = partial(create, name, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
     image = (1, in_channels, image_size, image_size)
@@ -138,7 +152,7 @@ def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: i
             network, output, multiply_adds = _forward(make, image, "cpu")
         except ValueError:
             raise
-        except Exception as error:  # a network of a person's own may raise anything
+        except Exception as error:  # user-defined networks may raise anything
             why = " ".join(str(error).partition("Exception raised from")[0].split())  # PyTorch's frames follow that
             why = why if isinstance(error, RuntimeError) else f"{type(error).__name__}: {why}"
             raise ValueError(
@@ -148,7 +162,7 @@ def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: i
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if found != (1, num_classes):
         raise ClassCountMismatch(
-            f"network {name!r}: one image gives {found}, wanted logits {(1, num_classes)}; "
+            f"network {name!r}: one image yields {found}, expected logits of shape {(1, num_classes)}; "
             f"make its last layer num_classes = {num_classes} wide and return that layer's output alone"
         )
     return Capacity(sum(parameter.numel() for parameter in network.parameters()), multiply_adds)
@@ -157,9 +171,10 @@ def capacity(name: str, *, num_classes: int, in_channels: int = 3, image_size: i
 def check_ladder(
     network_names: Sequence[str], *, num_classes: int, in_channels: int = 3, image_size: int = 32
 ) -> list[Capacity]:
-    """Each network's capacity, in the order given: the teacher first, the student last.
+    """Returns each network's capacity, in the order of ``network_names``: the teacher first, the student last.
 
-    Raises LadderOrderError unless every network's capacity exceeds that of the next (`Capacity.exceeds`).
+    Raises:
+        LadderOrderError: unless every network's capacity exceeds that of the next (``Capacity.exceeds``).
     """
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     capacities = [capacity(name, **shape) for name in network_names]
@@ -184,7 +199,7 @@ def _find(name: str) -> Factory:
         return factory
     nearest = difflib.get_close_matches(name, _listed, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else "models.names() lists them all."
-    raise UnknownNetwork(f"network {name!r} is unknown: {hint} Your own network is named 'module:callable'.")
+    raise UnknownNetwork(f"network {name!r} is unknown: {hint} A user-defined network is named 'module:callable'.")
 
 
 def _registered(name: str) -> Factory | None:
@@ -208,14 +223,14 @@ def _import_factory(path: str) -> Factory:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            # The module is there, and something that it imports itself is missing.
+            # The module exists; one of its own imports is missing.
             raise ValueError(
                 f"network {path!r}: its module can't be imported: {error}; install what it needs"
             ) from error
         raise UnknownNetwork(
             f"network {path!r}: there is no module {error.name!r}; install it or put its folder on PYTHONPATH"
         ) from error
-    except Exception as error:  # whatever a module of a person's own raises while it is imported
+    except Exception as error:  # importing a user's module may raise anything
         raise ValueError(f"network {path!r}: its module can't be imported: {type(error).__name__}: {error}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -228,7 +243,7 @@ def _call(name: str, factory: Factory, shape: dict[str, int]) -> nn.Module:
     open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     taken = {field: value for field, value in shape.items() if field in parameters}
     if open_ended:
-        # What **kwargs is passed on to is unknown; the class count is the one word that all networks share.
+        # The callee of **kwargs is unknown; the class count is the one keyword that all networks share.
         taken["num_classes"] = shape["num_classes"]
     if "num_classes" not in taken:
         raise ValueError(f"network {name!r}: its factory takes no num_classes; add that keyword")
@@ -246,7 +261,7 @@ def _forward(make: Callable[[], nn.Module], image: tuple[int, ...], device: str)
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Compute attention by plain matrix products; the counter does not see those of the fused CPU kernels."""
+    """Computes attention by plain matrix products, since FlopCounterMode does not see the fused CPU kernels."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

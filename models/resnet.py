@@ -1,8 +1,8 @@
-"""ResNets for small images: `resnet8` to `resnet110` (He et al., CVPR 2016, arXiv 1512.03385, section 4.2).
+"""ResNets for small images: ``resnet8`` to ``resnet110`` (He et al., CVPR 2016, arXiv 1512.03385, section 4.2).
 
 Three groups of basic blocks, 16, 32 and 64 channels wide; depth = 6 n + 2 for n blocks a group. Where the shape changes
-the shortcut is a 1x1 convolution with batch norm. torchvision's `resnet18`, `resnet34`, `resnet50` and so on are other
-networks, made for ImageNet; no depth occurs in both, so a name always means one of them.
+the shortcut is a 1x1 convolution with batch norm. torchvision's ``resnet18``, ``resnet34``, ``resnet50`` and so on are
+other networks, made for ImageNet; no depth occurs in both, so each name is unique.
 """
 
 from functools import partial
@@ -37,9 +37,10 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A ResNet of `depth` layers: images (batch, in_channels, H, W) of any size -> logits (batch, num_classes).
+    """A ResNet of ``depth`` layers: images (batch, in_channels, H, W) of any size -> logits (batch, num_classes).
 
-    Raises ValueError unless depth = 6 n + 2 with n >= 1.
+    Raises:
+        ValueError: unless depth = 6 n + 2 with n >= 1.
     """
 
     def __init__(self, depth: int, num_classes: int, in_channels: int = 3) -> None:

@@ -1,7 +1,8 @@
-"""torchvision's classification networks under their own names: `resnet50`, `mobilenet_v2`, `vit_b_16`, ...
+"""torchvision's classification networks under their own names: ``resnet50``, ``mobilenet_v2``, ``vit_b_16``, ...
 
-They are made for ImageNet and start from random weights. Small images pass through most of them, but leave little for
-the last layers. Importing this module registers them. It alone imports torchvision; `models.registry` imports it late.
+They are made for ImageNet and start from random weights. Most of them accept small images, but the last layers then see
+one or few pixels. Importing this module registers them. It alone imports torchvision; ``models.registry`` imports it
+when it is first needed.
 """
 
 from functools import partial
@@ -16,9 +17,10 @@ NAMES: tuple[str, ...] = tuple(torchvision.models.list_models(module=torchvision
 
 
 def vision_network(name: str, num_classes: int, in_channels: int, image_size: int) -> nn.Module:
-    """A torchvision network: images (batch, 3, image_size, image_size) -> logits (batch, num_classes).
+    """Returns a torchvision network: images (batch, 3, image_size, image_size) -> logits (batch, num_classes).
 
-    Raises ValueError unless in_channels is 3, and for an image_size that a transformer cannot cut into its patches.
+    Raises:
+        ValueError: unless ``in_channels`` is 3, and for an ``image_size`` that a transformer can't cut into patches.
     """
     if in_channels != 3:
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Wide ResNets `wrn_<depth>_<width>` (Zagoruyko and Komodakis, BMVC 2016, arXiv 1605.07146, table 1).
+"""Wide ResNets ``wrn_<depth>_<width>`` (Zagoruyko and Komodakis, BMVC 2016, arXiv 1605.07146, table 1).
 
-Batch norm and ReLU come before each convolution. Three groups, 16, 32 and 64 times `width` channels wide; depth =
+Batch norm and ReLU come before each convolution. Three groups, 16, 32 and 64 times ``width`` channels wide; depth =
 6 n + 4 for n blocks a group. Without dropout, as in the distillation literature.
 """
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.registry import register_family
 
 BASE_WIDTHS = (16, 32, 64)
-DEEPEST = 202  # deeper ones than anybody trains are slow to build
+DEEPEST = 202  # deeper than any published one; larger numbers would be slow to build
 USUAL = ("wrn_16_1", "wrn_16_2", "wrn_28_2", "wrn_40_1", "wrn_40_2", "wrn_28_10")
 
 
@@ -38,7 +38,8 @@ class PreActivationBlock(nn.Module):
 class WideResNet(nn.Module):
     """A wide ResNet: images (batch, in_channels, H, W) of any size -> logits (batch, num_classes).
 
-    Raises ValueError unless depth = 6 n + 4 with n >= 1, up to 202, and width >= 1.
+    Raises:
+        ValueError: unless depth = 6 n + 4 with n >= 1, up to 202, and width >= 1.
     """
 
     def __init__(self, depth: int, width: int, num_classes: int, in_channels: int = 3) -> None:

@@ -1,8 +1,8 @@
 """TensorBoard on the curves of one run: ``python -m orchestrator.dashboard [RUN]``.
 
-A storage keeps the curves of every training that was ever made in it, under names that end in a hash. What is shown is
-the last run, since a table of hyper-parameters is worth looking at for one recipe at a time: a folder of links to the
-curves of the run's own stages, under the stages' plain names. ``--all`` shows the whole storage as it lies.
+A storage holds the curves of all its trainings, under names that end in a hash. By default only the last run is shown,
+since a table of hyper-parameters is meaningful for one recipe at a time: TensorBoard reads a folder of links to the
+curves of that run's stages, named by stage. ``--all`` shows the whole storage.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts.store import StorageError, Store, short
+from orchestrator.errors import PortError
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
 from orchestrator.recipe.methods import REFERENCE
 from orchestrator.report.reading import read
 
 HOST = "127.0.0.1"
-LOOK_SECONDS = 5.0  # a run that goes on gets new trainings
+LOOK_SECONDS = 5.0  # a running run adds trainings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +44,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.all:
         run = None
     if run is not None:
-        read(store, run)  # known before anything is served
-    with tempfile.TemporaryDirectory(prefix="curves-") as folder:  # removed however it is ended
+        read(store, run)  # raises for an unknown run before anything is served
+    with tempfile.TemporaryDirectory(prefix="curves-") as folder:
         logs = _logs(store, Path(folder) / "copy")
         shown = logs
         if run:
@@ -60,7 +61,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
-    """The folders of a run's curves that exist, by the names that they are shown under.
+    """Returns the existing folders of a run's curves, by the names that TensorBoard shows.
 
     Args:
         report: a run's ``report.json``.
@@ -77,14 +78,14 @@ def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
     for method, search in report["searches"].items():
         name = "search" if method == REFERENCE else f"search/{method}"
         for trial in search["trials"]:
-            if "identity" in trial:  # it may have been trained for an earlier search
+            if "identity" in trial:  # the training may be an earlier search's
                 folders = logs.glob(f"*/trial-*-{short(trial['identity'])}")
                 found |= {f"{name}/{folder.name}": folder for folder in folders}
     return {name: folder for name, folder in found.items() if folder.is_dir()}
 
 
 def link(folders: dict[str, Path], into: Path) -> None:
-    """Make a link of each name to its folder, where there is none yet."""
+    """Create a link of each name to its folder where there is none yet."""
     for name, folder in folders.items():
         target = into / name
         if not target.is_symlink():
@@ -93,7 +94,7 @@ def link(folders: dict[str, Path], into: Path) -> None:
 
 
 def _logs(store: Store, copy: Path) -> Path:
-    """The folder of all curves; of an object store, a copy as they are now.
+    """Returns the folder of all curves; for an object store, a copy of their current state.
 
     Raises:
         StorageError: when there are none.
@@ -110,12 +111,12 @@ def _logs(store: Store, copy: Path) -> Path:
 
 
 def _launch(folder: Path, port: int | None) -> str:
-    """Start TensorBoard in this process; gives its address.
+    """Start TensorBoard in this process; returns its address.
 
     Raises:
-        StorageError: when the port is taken.
+        PortError: when the port is taken.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # where TensorFlow is installed it is loaded, and talks
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, if installed, is loaded and logs
     from tensorboard import program
 
     board = program.TensorBoard()
@@ -124,7 +125,7 @@ def _launch(folder: Path, port: int | None) -> str:
     try:
         return str(board.launch())
     except program.TensorBoardServerException as error:
-        raise StorageError(f"TensorBoard can't be started: {error}") from error
+        raise PortError(f"TensorBoard can't be started: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

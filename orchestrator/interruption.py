@@ -1,4 +1,4 @@
-"""Ctrl-C, and a polite termination, that no callback can swallow and nothing that blocks can put off."""
+"""Ctrl-C and SIGTERM: an exception on the main thread, with a watcher thread for code that swallows or blocks it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from typing import Any
 
 INTERRUPTED = 130  # the exit code
 REACTION_SECONDS = 5.0  # from a stop to the KeyboardInterrupt: code outside Python may keep it from being raised
-CLEAN_UP_SECONDS = 20.0  # from a stop to the end of the program, which writes its report meanwhile
+CLEAN_UP_SECONDS = 20.0  # from a stop to the end of the program, which writes its report in that time
 AGAIN_SECONDS = 1.0  # the same from a second stop
-SHOW_CURSOR = b"\x1b[?25h"  # a live view hides it
+SHOW_CURSOR = b"\x1b[?25h"  # a live display hides it
 
 
 class Interruption:
-    """Raises KeyboardInterrupt when the user stops the run, and remembers that it did.
+    """Context manager, entered on the main thread, that raises KeyboardInterrupt when the run is stopped.
 
-    What a signal's handler raises is lost where it strikes in a callback of Ray's, or while a module is imported that
-    catches everything. So a loop that waits also calls ``check``. Entered on the main thread.
+    An exception of a signal handler is lost if it is raised inside a callback of Ray, or in an import that catches
+    everything. So a loop that waits also calls ``check``.
 
-    Python runs a signal's handler between two instructions of the main thread; while that waits in C++ (for a cluster
-    or a storage that never answers), it does not run. So a thread watches too, and ends the process, with ``farewell``
-    on standard error, when the program has not ended in time after a stop. Processes of a Ray that was started here
-    end with it.
+    Python runs signal handlers between two instructions of the main thread, not while that thread waits in C++ (for a
+    cluster or a storage that never answers). So a thread watches too; it prints ``farewell`` on standard error and ends
+    the process when the program has not ended in time after a stop. The processes of a local Ray end with it.
     """
 
     def __init__(self, farewell: str = "interrupted") -> None:
@@ -36,7 +35,7 @@ class Interruption:
         self._asked = False
         self._held = False
         self._raised = False
-        self.stderr = 2  # a descriptor of standard error as it was at first: Ray's start redirects it
+        self.stderr = 2  # a descriptor of the original standard error: Ray's start redirects it
         self._before: dict[int, Any] = {}
         self.before_end: Callable[[], None] = lambda: None  # called by the thread before it ends the process
 
@@ -66,16 +65,16 @@ class Interruption:
             self.stderr = 2
 
     def check(self) -> None:
-        """Raise what a handler raised before, if it was lost."""
+        """Raise KeyboardInterrupt again after a stop whose exception was lost."""
         if self._asked:
             self._raised = True
             raise KeyboardInterrupt
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let what must not be left half done end first, for a few seconds; a second stop does not wait.
+        """Defer a stop until the block ends, for a few seconds at most; a second stop interrupts at once.
 
-        What is done inside may set handlers of its own, as Ray does when it starts: they are replaced.
+        Signal handlers that the block sets, as Ray's start does, are replaced.
         """
         self._held = True
         try:
@@ -96,7 +95,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        """End the process when it does not end by itself in time after a stop."""
+        """End the process when it has not ended in time after a stop."""
         stops, first, deadline = 0, 0.0, None
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())

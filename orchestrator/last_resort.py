@@ -1,6 +1,6 @@
-"""The end of every command: what is raised becomes a message of a line or two and an exit code.
+"""Top-level error handling of every command: an exception becomes a message of a line or two and an exit code.
 
-A traceback is shown with ``--verbose`` alone. Otherwise it goes into a file, with what is needed to find the defect.
+The traceback is printed with ``--verbose`` only; otherwise it is written to a file, with the command and the versions.
 """
 
 from __future__ import annotations
@@ -17,35 +17,33 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.artifacts.full_disk import is_full_disk
-from orchestrator.artifacts.store import StorageError
+from orchestrator.errors import BAD_INPUT, UserError
 from orchestrator.interruption import INTERRUPTED, Interruption
 
-BAD_INPUT, FAILED, UNREAD = 2, 1, 141
+FAILED, UNREAD = 1, 141
 PACKAGES = ("ces-kd-orchestrator", "ray", "torch", "torchvision", "numpy", "pyarrow")
 
 
 def run_command(
     command: Callable[[Interruption], int],
-    refusals: tuple[type[Exception], ...] = (StorageError,),
     interrupted: str = "interrupted",
     verbose: bool = False,
 ) -> int:
-    """Run a command to its end and return its exit code.
+    """Run a command and return its exit code.
 
-    0 done, 1 something failed, 2 bad input, 130 interrupted, 141 nobody reads the output any more (``... | head``).
+    0 done, 1 something failed, 2 bad input, 130 interrupted, 141 standard output was closed (``... | head``).
 
     Args:
-        command: is given the interruption that it is to check while it waits.
-        refusals: the errors that tell of bad input, with a message that says all.
+        command: called with the interruption that it is to check while it waits.
         interrupted: the message after Ctrl-C or SIGTERM.
-        verbose: show the traceback of everything that is raised.
+        verbose: print the traceback of every exception.
     """
     try:
         with Interruption(interrupted) as interruption:
             code = command(interruption)
-            sys.stdout.flush()  # while what goes wrong with it can still be answered for
+            sys.stdout.flush()  # here, where an error of it is still handled
         return code
-    except refusals as error:
+    except UserError as error:
         if verbose and error.__cause__:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
@@ -55,7 +53,7 @@ def run_command(
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and not _is_read():
-            # What Python would still write as it ends has no reader either.
+            # Python flushes standard output again at exit, which would fail too.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return UNREAD
         if verbose:
@@ -65,25 +63,25 @@ def run_command(
 
 
 def explain(error: BaseException) -> str:
-    """The message for an error that nothing foresaw; its traceback is put into a file that the message names."""
+    """Returns the message for an unexpected error; its traceback is written to a file that the message names."""
     said = " ".join(f"{type(error).__name__}: {error}".split())
     if is_full_disk(error):
-        return f"a disk is full ({said}); make room and give the same command again, what is finished is kept"
+        return f"a disk is full ({said}); free some space and run the same command again: finished stages are cached"
     if isinstance(error, ImportError) and not (error.name or "orchestrator").startswith("orchestrator"):
         return f"the Python package {error.name} can't be imported ({said}); install this project's requirements again"
     where = keep_details("".join(traceback.format_exception(error)))
     if isinstance(error, MemoryError):
-        return f"the memory is used up ({said}); {where}"
+        return f"out of memory ({said}); {where}"
     if isinstance(error, OSError):
-        return f"the operating system refused something ({said}); {where}"
+        return f"an error of the operating system ({said}); {where}"
     return (
-        f"this is a defect of the program, not of what you gave it: {said}\n"
-        f"{where}; please report it with that file, and the recipe. What is finished is kept."
+        f"this is a bug of the program, not of your input: {said}\n"
+        f"{where}; please report it with that file and the recipe. Finished stages are cached."
     )
 
 
 def keep_details(details: str) -> str:
-    """Put details of an error into a file, with the command and the versions; returns a clause that says where."""
+    """Write details of an error to a file, with the command and the versions; returns a clause that names the file."""
     content = f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}\n{_about()}\n{details}"
     try:
         handle, path = tempfile.mkstemp(prefix="orchestrator-error-", suffix=".txt")
@@ -105,7 +103,7 @@ def _about() -> str:
 
 
 def _is_read() -> bool:
-    """Whether somebody is at the other end of standard output."""
+    """Returns False if the reader of standard output has closed it."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Paths and URIs from command lines, recipes and overrides: checked and expanded in one way, wherever they stand.
+"""Syntax checks and expansion of paths and URIs from command lines and recipes.
 
-A text is checked without a look at any file system: whether a file exists is for its reader to say.
+No file system is accessed; the code that opens a file reports whether it exists.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ import os
 import re
 import unicodedata
 
+from orchestrator.errors import UserError
+
 LONGEST_PATH, LONGEST_NAME, LONGEST_URI = 4095, 255, 1024  # bytes: Linux's limits, and that of an object store's key
 ROOM = 512  # bytes for the paths of what is stored below a folder
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SLASH_MISSING = re.compile(  # `name:rest` is also the name of a file, so without any slash only known schemes count
+_SLASH_MISSING = re.compile(  # ``name:rest`` is also the name of a file, so without any slash only known schemes count
     r"[A-Za-z][A-Za-z0-9+.-]*:[/\\](?!/)|(?:s3|gs|gcs|hdfs|abfss?|file|https?)(?::(?!//)|//)", re.IGNORECASE
 )
 
 
-class PathError(ValueError):
-    """A text that is no usable path or URI; the message says what was found and what to give."""
+class PathError(UserError):
+    """Raised for a text that is not a usable path or URI; the message has what was found and what to give."""
 
 
 def local_path(given: str) -> str:
     """Returns a path on a mounted file system, with ``~`` expanded.
 
     Raises:
-        PathError: for an empty text, a URI, and names that no file system takes.
+        PathError: for an empty text, a URI, and names that no file system allows.
     """
     _check_text(given)
     _check_slashes(given)
@@ -47,8 +49,8 @@ def folder_or_uri(given: str) -> str:
     """Returns a URI as it is, and anything else as ``local_path`` does.
 
     Raises:
-        PathError: as ``local_path``, for a folder whose path leaves no room for what is stored in it, and for a URI
-            that would be read as another place than it names.
+        PathError: as ``local_path``, for a folder whose path is too long for the files below it, and for an ambiguous
+            URI.
     """
     if _URI.match(given):
         return checked_uri(given)
@@ -71,7 +73,7 @@ def checked_uri(given: str) -> str:
     if mark and ("#" in rest or (options and scheme.lower() == "file")):
         raise PathError(f"found {given!r}; a URI ends at '#', and file:// at '?': write %23 or %3F, or give a path")
     if mark and {".", ".."} & set(place.split("/")):
-        raise PathError(f"found {given!r}; object stores take '.' and '..' for names of folders: write the place out")
+        raise PathError(f"found {given!r}; object stores treat '.' and '..' as folder names: write the place out")
     return given
 
 
@@ -79,7 +81,7 @@ def folder_name(given: str) -> str:
     """Returns the name of one folder, unchanged.
 
     Raises:
-        PathError: for an empty text, a path of several names, and names that no file system takes.
+        PathError: for an empty text, a path of several names, and names that no file system allows.
     """
     _check_text(given)
     if "/" in given or given in (".", ".."):

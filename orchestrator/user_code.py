@@ -1,8 +1,7 @@
-"""Code that a person brings: a callable of their own that a recipe names as ``module:callable``.
+"""User-defined code: callables that a recipe names as ``module:callable``.
 
-The module lies in the folder that the run is started from or on PYTHONPATH, on every node. What a callable does is part
-of the science, so a stage's identity has the SHA-256 of the file that it stands in. Only of that file: what it imports
-in its turn is not followed.
+The module lies in the folder that the run is started from or on PYTHONPATH, on every node. A callable affects results,
+so the SHA-256 of its file is part of a stage's identity; files that it imports are not.
 """
 
 from __future__ import annotations
@@ -15,50 +14,51 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import UserError
+
 PATH = re.compile(r"\w[\w.]*:\w+")
 
 
-class OwnCodeError(ValueError):
-    """A ``module:callable`` leads nowhere; the message names it, and what to do."""
+class UserCodeError(UserError):
+    """Raised when a ``module:callable`` can't be resolved; the message names it, and what to do."""
 
 
-def is_own(name: str) -> bool:
-    """Whether a name is one of a person's own, and not a registered one."""
+def is_user_defined(name: str) -> bool:
+    """Returns True for a ``module:callable``, False for a registered name."""
     return ":" in name
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The callable of that name.
+    """Returns the callable.
 
     Raises:
-        OwnCodeError: when there is no such module, it can't be imported, it lies in no file that can be told from
-            another, or it has no such callable.
+        UserCodeError: when there is no such module, it can't be imported, it has no file, or it has no such callable.
     """
     if not PATH.fullmatch(name):
-        raise OwnCodeError(f"{name!r} is no path of the form module:callable, for example my_code:late")
+        raise UserCodeError(f"{name!r} is not of the form module:callable, for example my_code:late")
     module_name, attribute = name.split(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         remedy = "install it, or run from its folder, or put that on PYTHONPATH"
-        raise OwnCodeError(f"{name}: there is no module {error.name!r}; {remedy}") from error
-    except Exception as error:  # whatever a module of a person's own raises while it is imported
-        raise OwnCodeError(f"{name}: its module can't be imported: {type(error).__name__}: {error}") from error
+        raise UserCodeError(f"{name}: there is no module {error.name!r}; {remedy}") from error
+    except Exception as error:  # importing a user's module may raise anything
+        raise UserCodeError(f"{name}: its module can't be imported: {type(error).__name__}: {error}") from error
     if _file(module_name) is None:
-        raise OwnCodeError(f"{name}: module {module_name!r} lies in no file of its own; put the callable into one")
+        raise UserCodeError(f"{name}: module {module_name!r} has no file; put the callable into one")
     found = getattr(module, attribute, None)
     if not callable(found):
-        raise OwnCodeError(f"{name}: module {module_name!r} has no callable {attribute!r}; check its name")
+        raise UserCodeError(f"{name}: module {module_name!r} has no callable {attribute!r}; check its name")
     return found
 
 
 def sources(*names: str) -> dict[str, str]:
-    """SHA-256 of the file behind each callable of a person's own, by its name.
+    """Returns the SHA-256 of each user-defined callable's file, by the callable's name.
 
-    Registered names are left out, and modules that are not found: ``checks.py`` says so, before anything trains.
+    Registered names are left out, and modules that are not found: ``execution/user_code_checks.py`` reports those.
     """
     found = {}
-    for name in sorted(set(filter(is_own, names))):
+    for name in sorted(set(filter(is_user_defined, names))):
         file = _file(name.partition(":")[0])
         if file is not None:
             found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -66,7 +66,7 @@ def sources(*names: str) -> dict[str, str]:
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module, which is not imported; the packages that it lies in are."""
+    """Returns the file of a module without importing it; its parent packages are imported."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, SyntaxError, ValueError):

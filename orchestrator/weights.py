@@ -1,4 +1,4 @@
-"""The command: ``python -m orchestrator.weights``. Shows what a file of weights holds, and makes safetensors of it."""
+"""Command ``python -m orchestrator.weights``: lists a checkpoint's contents and converts it to safetensors."""
 
 from __future__ import annotations
 
@@ -13,31 +13,26 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
+from orchestrator.last_resort import run_command
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.networks import fill
 from orchestrator.training.weights.checkpoints import read_checkpoint, weights_of
 from orchestrator.training.weights.files import Weights, WeightsError, check_is_file, write_safetensors
 from orchestrator.training.weights.fitting import check_finite, type_name
 
-DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+DONE = 0
 SUFFIX = ".safetensors"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show or convert as the arguments say; returns the exit code: 0 done, 2 bad input, 130 interrupted."""
+    """Show or convert a file of weights; returns the exit code (see ``last_resort.run_command``)."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except WeightsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
-    return DONE
+    return run_command(
+        lambda interruption: _run(options), interrupted="interrupted; nothing was written", verbose=options.verbose
+    )
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     path = Path(options.file).expanduser()
     target = None if options.out is None else _target(options.out, path)
     checkpoint = read_checkpoint(path)
@@ -47,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
         if other is not taken:
             _say(f"  not taken: {_words(other.key, len(other.tensors))}; --key {other.key} takes it")
     if taken.others:
-        _say(f"  beside its tensors, left out: {', '.join(taken.others)}")
+        _say(f"  left out, not tensors: {', '.join(taken.others)}")
     names = checkpoint.class_names if options.class_names is None else _class_names(Path(options.class_names))
     weights = weights_of(taken, names)
     if options.network is not None:
@@ -61,15 +56,16 @@ def _run(options: argparse.Namespace) -> None:
          "  classes: not named in the file")  # fmt: skip
     if target is None:
         _say("nothing is written without --out")
-        return
+        return DONE
     _write(target, weights)
     _say(f"written: {target}")
     if options.network is None:
-        _say("whether it fits a network is known with --network NAME --classes N, or when a run begins")
+        _say("not compared with a network: --network NAME --classes N does that, and so does the start of a run")
+    return DONE
 
 
 def _fitted(weights: Weights, path: Path, options: argparse.Namespace) -> Weights:
-    """The weights as the network holds them: names, shapes and types."""
+    """Returns the weights with the network's names, shapes and types."""
     if options.classes is None:
         raise WeightsError("--classes: give the number of classes with --network")
     names = weights.class_names
@@ -107,7 +103,7 @@ def _target(out: str, source: Path) -> Path:
 
 
 def _write(target: Path, weights: Weights) -> None:
-    """Write beside the target and rename, so that no half of a file ever has its name."""
+    """Write to a temporary file beside the target and rename it, so that the target is never incomplete."""
     try:
         handle, part = tempfile.mkstemp(dir=target.parent, prefix=".part-")
         os.close(handle)
@@ -150,21 +146,22 @@ def _say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m orchestrator.weights",
-        description="Show what a checkpoint of PyTorch (.pth, .pt, .ckpt) or a safetensors file holds, and write its "
-        "weights as safetensors, which a recipe's ladder.networks takes. No code of the file is run.",
+        description="List the contents of a PyTorch checkpoint (.pth, .pt, .ckpt) or safetensors file, and write its "
+        "weights as safetensors for a recipe's ladder.networks. No code of the file is run.",
         epilog="Exit code: 0 done, 2 bad input. More: docs/ladder.md",
     )
     add = parser.add_argument
     add("file", metavar="FILE", help="the file to read")
     add("--out", metavar="FILE", help=f"the file to write, which ends in {SUFFIX}; without it nothing is written")
-    add("--key", metavar="KEY", help="the state dict to take, of several: a name such as model_ema, or a.b for one "
-        "in another, or . for the file's own content")  # fmt: skip
+    add("--key", metavar="KEY", help="the state dict to take, of several: a name such as model_ema, or a.b for a "
+        "nested one, or . for the file's top level")  # fmt: skip
     add("--class-names", metavar="FILE", help="a text file with a class name a line, in the order of the logits, to be "
         "stored with the weights")  # fmt: skip
-    add("--network", metavar="NAME", help="check that the weights fit this network, and write them as it holds them")
+    add("--network", metavar="NAME", help="check that the weights fit this network, and write them with its names")
     add("--classes", type=int, metavar="N", help="with --network: the number of classes")
     add("--channels", type=int, default=3, metavar="N", help="with --network: channels of an image (default: 3)")
     add("--image-size", type=int, default=32, metavar="N", help="with --network: its edge in pixels (default: 32)")
+    add("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 
 

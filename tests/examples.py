@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import ASSIGNMENTS
 from orchestrator.datasets import describe
 from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.plan import plan
@@ -89,7 +90,7 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
     seed_of = {final.evaluate.identity: final.seed for final in chosen.finals}
     if item.kind == "train":
         experts = len(chosen.ladder)
-        np.save(scratch / "taught.npy", np.eye(experts, dtype=np.int64) * 10)
+        np.save(scratch / ASSIGNMENTS, np.eye(experts, dtype=np.int64) * 10)
         taught_with = {"temperature": 4.0, "kd_weight": 0.9, "curriculum": None}
         return {
             "validation_accuracy": 0.75,

@@ -1,4 +1,4 @@
-"""cluster.yaml: what `ray up` would accept, and what this project needs of a cluster. Asks nobody on the network."""
+"""cluster.yaml: what ``ray up`` would accept, and what this project needs of a cluster. Asks nobody on the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from orchestrator.execution.preflight import CLUSTER_FILE, check_cluster
+from orchestrator.execution.capacity import CLUSTER_FILE, check_cluster
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.schema import RecipeError
 
@@ -24,13 +24,13 @@ TOKEN = f"{HOME}/.ray/auth_token"  # where Ray looks for it
 
 @pytest.fixture
 def prepared() -> dict[str, Any]:
-    """The file as `ray up` completes it with Ray's defaults for AWS, before it asks AWS anything."""
+    """The file as ``ray up`` completes it with Ray's defaults for AWS, before it asks AWS anything."""
     return prepare_config(copy.deepcopy(WRITTEN))
 
 
 @pytest.fixture
 def on_the_head(prepared: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The completed file where `ray up` leaves it on the head node."""
+    """The completed file where ``ray up`` leaves it on the head node."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / CLUSTER_FILE.name).write_text(yaml.safe_dump(prepared))
 

@@ -32,8 +32,8 @@ BAD = {
     "a/" * 2050: "4100 bytes long; give one of at most",
 }
 BAD_URIS = {
-    "s3://bucket/../other": "take '.' and '..' for names",
-    "s3://bucket/./a": "take '.' and '..' for names",
+    "s3://bucket/../other": "treat '.' and '..' as folder names",
+    "s3://bucket/./a": "treat '.' and '..' as folder names",
     "file:///tmp/a#b": "a URI ends at '#'",
     "file:///tmp/a?b": "a URI ends at '#', and file:// at '?'",
     "s3://bucket/" + "a" * 1024: "1036 bytes long; give one of at most 1024",

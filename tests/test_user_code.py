@@ -9,11 +9,11 @@ import pytest
 
 from orchestrator import user_code
 from orchestrator.datasets import describe
-from orchestrator.execution.user_code_checks import check_own_curriculum
+from orchestrator.execution.user_code_checks import check_user_curriculum
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import identities, planned, tiny
 
-OWN = "tests.execution.user_curricula"
+MODULE = "tests.execution.user_curricula"
 CODE = "def {name}(*_):\n    return 1\n"
 
 
@@ -85,18 +85,18 @@ def test_a_trial_does_not_depend_on_the_families_that_it_does_not_use(my_code: P
 
 def check(*overrides: str) -> None:
     recipe = tiny(*overrides)
-    check_own_curriculum(recipe, describe(recipe.dataset))
+    check_user_curriculum(recipe, describe(recipe.dataset))
 
 
 @pytest.mark.parametrize(
     "overrides",
     [
         (),
-        (f"curriculum.pacing.family={OWN}:cosine",),
-        (f"search.space.families=[exp, {OWN}:cosine]",),
-        (f"difficulty.scorer={OWN}:spread",),
-        (f"difficulty.scorer={OWN}:by_number",),
-        (f"difficulty.scorer={OWN}:of_folds",),
+        (f"curriculum.pacing.family={MODULE}:cosine",),
+        (f"search.space.families=[exp, {MODULE}:cosine]",),
+        (f"difficulty.scorer={MODULE}:spread",),
+        (f"difficulty.scorer={MODULE}:by_number",),
+        (f"difficulty.scorer={MODULE}:of_folds",),
     ],
 )
 def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
@@ -107,23 +107,23 @@ def test_what_a_curriculum_can_use_passes(overrides: tuple[str, ...]) -> None:
     ("overrides", "message"),
     [
         (
-            [f"curriculum.pacing.family={OWN}:falling", "curriculum.pacing.a=1"],
-            rf"curriculum\.pacing\.family: {OWN}:falling failed with a=1, b=0\.3: .* it falls from 1 to 0\.999",
+            [f"curriculum.pacing.family={MODULE}:falling", "curriculum.pacing.a=1"],
+            rf"curriculum\.pacing\.family: {MODULE}:falling failed with a=1, b=0\.3: .* it falls from 1 to 0\.999",
         ),
         (
-            [f"search.space.families=[exp, {OWN}:falling]"],
-            rf"search\.space\.families: {OWN}:falling failed with a=0\.1, b=0\.1: .* it falls",
+            [f"search.space.families=[exp, {MODULE}:falling]"],
+            rf"search\.space\.families: {MODULE}:falling failed with a=0\.1, b=0\.1: .* it falls",
         ),
-        ([f"curriculum.pacing.family={OWN}:without_b"], "failed with a=0.5, b=0.3: TypeError: without_b.. takes 2"),
-        ([f"curriculum.pacing.family={OWN}:gone"], rf"{OWN}:gone: module '{OWN}' has no callable 'gone'"),
+        ([f"curriculum.pacing.family={MODULE}:without_b"], "failed with a=0.5, b=0.3: TypeError: without_b.. takes 2"),
+        ([f"curriculum.pacing.family={MODULE}:gone"], rf"{MODULE}:gone: module '{MODULE}' has no callable 'gone'"),
         (["curriculum.pacing.family=nowhere:late"], "nowhere:late: there is no module 'nowhere'; install it, or run"),
         (
-            [f"difficulty.scorer={OWN}:too_few"],
-            rf"difficulty\.scorer: {OWN}:too_few failed on made-up logits \(3 experts, 40 images, 4 cl",
+            [f"difficulty.scorer={MODULE}:too_few"],
+            rf"difficulty\.scorer: {MODULE}:too_few failed on random logits \(3 experts, 40 images, 4 cl",
         ),
-        ([f"difficulty.scorer={OWN}:constant"], r"difficulty\.scorer: .* gave 0 for each of 40 images"),
+        ([f"difficulty.scorer={MODULE}:constant"], r"difficulty\.scorer: .* returned 0 for each of 40 images"),
         (
-            [f"difficulty.scorer={OWN}:of_folds", "difficulty.held_out_folds=0"],
+            [f"difficulty.scorer={MODULE}:of_folds", "difficulty.held_out_folds=0"],
             r"without fold_logits\): AssertionError: needs folds",
         ),
     ],
@@ -137,16 +137,16 @@ def test_what_a_curriculum_cannot_use_is_refused_in_one_line_with_its_field(over
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("late", "no path of the form module:callable"),
+        ("late", "not of the form module:callable"),
         ("my_code:gone", "has no callable 'gone'"),
         ("my_code:__doc__", "has no callable '__doc__'"),
         ("broken:one", "its module can't be imported: SyntaxError"),
         ("needs:one", "there is no module 'not_installed'"),
-        ("sys:exit", "module 'sys' lies in no file of its own"),
+        ("sys:exit", "module 'sys' has no file"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(name: str, message: str, my_code: Path) -> None:
     (my_code.parent / "broken.py").write_text("def one(:\n")
     (my_code.parent / "needs.py").write_text("import not_installed\n")
-    with pytest.raises(user_code.OwnCodeError, match=message):
+    with pytest.raises(user_code.UserCodeError, match=message):
         user_code.load(name)

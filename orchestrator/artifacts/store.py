@@ -31,9 +31,11 @@ from typing import Any
 from pyarrow import fs as pafs
 
 from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
+from orchestrator.errors import UserError
 from orchestrator.paths import PathError, folder_or_uri
 
 RECORD = "artifact.json"
+CHECKPOINT = "state.safetensors"
 CHUNK = 1 << 22
 
 
@@ -42,7 +44,7 @@ def short(identity: str) -> str:
     return identity.rsplit("-", 1)[-1][:8]
 
 
-class StorageError(ValueError):
+class StorageError(UserError):
     """The storage URI can't be opened or written."""
 
 
@@ -305,12 +307,12 @@ class Store:
 
     def write_checkpoint(self, identity: str, content: bytes) -> None:
         """Replace the one checkpoint of an unfinished training."""
-        self._write_whole(content, "checkpoints", identity, "state.safetensors")
+        self._write_whole(content, "checkpoints", identity, CHECKPOINT)
 
     def read_checkpoint(self, identity: str) -> bytes | None:
         """The last checkpoint's bytes, or None."""
         try:
-            with self.filesystem.open_input_stream(self.path("checkpoints", identity, "state.safetensors")) as stream:
+            with self.filesystem.open_input_stream(self.path("checkpoints", identity, CHECKPOINT)) as stream:
                 return stream.read()
         except FileNotFoundError:
             return None

@@ -1,4 +1,4 @@
-"""Checks of images, labels and parts that every data set shares."""
+"""Checks of images, labels and subsets, shared by all data sets."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,26 @@ from numpy.typing import NDArray
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, DatasetError
 
 PARTS = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
+DARK = 16  # of 255: what white becomes where 12-bit images are taken for 16-bit ones
 SHOWN = 5  # classes named in a note or an error
 
 
 def check_arrays(
     images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, expected_shape: tuple[int, int, int]
 ) -> list[tuple[int, str]]:
-    """The broken images as (number, reason): those whose label is not in [0, classes).
+    """Returns the broken images as (number, reason): those whose label is not in [0, classes).
 
-    An image of one colour counts as whole: an occluded, low-contrast digit can be all black and still has its label.
-    Any uint8 value is a valid pixel, so no other damage shows in a single image.
+    An image of one colour is valid: an occluded, low-contrast digit can be all black and still has its label. Any uint8
+    value is a valid pixel, so no other damage can be found in a single image.
 
-    images: (N, height, width, channels). labels: (N,). expected_shape: (channels, height, width).
-    Raises DatasetError if the arrays as a whole have another dtype or shape.
+    Args:
+        images: (N, height, width, channels).
+        labels: (N,).
+        classes: the number of classes.
+        expected_shape: (channels, height, width).
+
+    Raises:
+        DatasetError: when an array has another dtype or shape.
     """
     channels, height, width = expected_shape
     _expect("images", images, np.dtype(np.uint8), (len(images), height, width, channels))
@@ -29,8 +36,20 @@ def check_arrays(
     return [(int(i), f"label {labels[i]} is not in 0 to {classes - 1}") for i in outside]
 
 
+def check_brightness(brightest: int) -> None:
+    """Raise DatasetError if photos are all nearly black; `brightest` is the largest value of all their pixels.
+
+    Grey images of more than 8 bits are so where their white lies elsewhere than at the largest value of their type.
+    """
+    if brightest <= DARK:
+        raise DatasetError(
+            f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
+            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
+        )
+
+
 def class_notes(labels: NDArray[np.int64], subset: NDArray[np.uint8], class_names: Sequence[str]) -> list[str]:
-    """A sentence for each part of the data that lacks some classes; labels that are no class are passed over."""
+    """Returns a sentence for each subset that lacks some classes; labels outside the classes are ignored."""
     notes = []
     for part, words in PARTS.items():
         counts = _counts(labels[subset == part], len(class_names))
@@ -43,11 +62,15 @@ def class_notes(labels: NDArray[np.int64], subset: NDArray[np.uint8], class_name
 def emptied(
     labels: NDArray[np.int64], subset: NDArray[np.uint8], keep: NDArray[np.bool_], class_names: Sequence[str]
 ) -> list[str]:
-    """Sentences on what has no image left once broken ones are left out; empty where the set can still be used.
+    """Returns a sentence for each subset or class without an image once broken ones are left out; empty if none is.
 
-    A part (training, validation, test) must keep an image, and so must each class of the training and the test part.
+    Every subset (training, validation, test) needs an image, and so does each class of the training and test images.
 
-    labels, subset: (N,), as in ArrayImages. keep: (N,), False for a broken image.
+    Args:
+        labels: (N,), as in ``ArrayImages``.
+        subset: (N,), as in ``ArrayImages``.
+        keep: (N,), False for a broken image.
+        class_names: one name a class.
     """
     lost = []
     for part, words in PARTS.items():

@@ -1,13 +1,13 @@
-"""Image files as 8-bit RGB: the one place that decides how a file's pixels are read.
+"""Decoder of image files to 8-bit RGB.
 
 Training, scoring, evaluation, export and the report's examples all read photos through ``decode``.
 
-- A rotation noted in the metadata (EXIF) is applied, so that a network sees a photo as a person does.
-- Transparent pixels are composited on white, the background that cut-out pictures and scans are made for. What lies in
-  the colour channels behind them is arbitrary.
+- The rotation in the metadata (EXIF) is applied, so that photos are upright.
+- Transparent pixels are composited on white, the usual background of cut-out pictures and scans. The colour channels
+  behind them are arbitrary.
 - Grey images of more than 8 bits are scaled: 0 is black; white is the largest value of 16-bit (and 12-bit) integers,
   1 for floats, or ``white_level``. 32-bit integers have no usual white and are refused without a ``white_level``.
-- Colour of 16 bits a channel is read by its upper 8 bits, which is all that Pillow reads of it.
+- Colour of 16 bits a channel is reduced to its upper 8 bits, which is all that Pillow reads.
 - Of several frames or pages the first is read. Colour profiles are not applied.
 """
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VERSION = 2
-"""Raised when any file's pixels come out otherwise than before; part of an image_folder's fingerprint."""
+"""Increased when any file's decoded pixels change; part of an image_folder's fingerprint."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""Recognised by content, whatever the file is called."""
+"""Formats that are recognised, by content, not by the file's name."""
 
 CONVERTED = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
 TRANSPARENT = ("LA", "PA", "RGBA", "La", "RGBa")
@@ -39,7 +39,7 @@ _WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
 class BrokenImageError(DatasetError):
-    """A file that cannot be read as an image. ``reason`` says why, without the path and without advice."""
+    """Raised for a file that can't be read as an image. ``reason`` is the cause without path and advice."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class BrokenImageError(DatasetError):
 
 
 class _RefusedError(ValueError):
-    """A whole image that cannot be shown in 8 bits without a guess."""
+    """Raised for a valid image whose range of values is not known, so that it can't be converted to 8 bits."""
 
 
 def decode(path: str | os.PathLike[str], white_level: float | None = None) -> NDArray[np.uint8]:
@@ -63,7 +63,7 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
         white_level: the value that is white in grey images of more than 8 bits; larger ones are white too.
 
     Raises:
-        BrokenImageError: when the file is damaged, is no image, or has pixels of a kind that is not read.
+        BrokenImageError: when the file is damaged, is no image, or has pixels of an unsupported type.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -71,7 +71,7 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
         # As a stream: Pillow 13 maps a file that it knows by name, and mixes up the pixels of a rotated TIFF then.
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             raw = _raw_mode(image)  # forgotten once the pixels are loaded
-            image.load()  # `open` reads the header alone; a truncated file fails here
+            image.load()  # ``open`` reads the header alone; a truncated file fails here
             return np.array(_upright(_rgb(image, raw, white_level), _orientation(image)))
     except MemoryError:  # of this machine, not of the file
         raise
@@ -84,7 +84,7 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
 
 
 def _kind_of(path: str | os.PathLike[str]) -> str:
-    """Words for a file that Pillow does not know, by how it begins."""
+    """Returns a description of a file that Pillow can't identify, from its first bytes."""
     with open(path, "rb") as file:
         start = file.read(64)
     if not start:
@@ -94,7 +94,7 @@ def _kind_of(path: str | os.PathLike[str]) -> str:
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
         return "a HEIC image; convert it to JPEG"
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "a TIFF that is damaged, or has pixels of a kind that is not read, such as 64-bit or 16-bit floats"
+        return "a TIFF that is damaged, or has an unsupported type of pixels, such as 64-bit or 16-bit floats"
     return f"no image of a known format: {', '.join(FORMATS)}"
 
 
@@ -183,7 +183,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the file itself stores pixels, as Pillow names it (``RGB;16B``); empty where its decoder does not say."""
+    """Returns Pillow's name of the pixel layout in the file (``RGB;16B``); empty if the decoder has none."""
     tiles = getattr(image, "tile", None)
     if not tiles:
         return ""

@@ -1,4 +1,4 @@
-"""The files below a folder of photos: which are images, and a count of what is left out."""
+"""Listing of a folder of photos: the image files in it, and counts of the files that are left out."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm",
     ".jp2", ".avif",
 )  # fmt: skip
-"""Of files taken for images, in small or capital letters; what a file really holds is found when it is decoded."""
+"""Extensions of image files, in any case; the content is checked when a file is decoded."""
 
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")
 """Folders of thumbnails and metadata that archives and file servers leave behind."""
 
 BROKEN_LINK = -1
-"""The size of an image whose link leads nowhere; it is kept, to be reported as broken."""
+"""Size recorded for an image that is a dangling link; it stays in the list, to be reported as broken."""
 
 SHOWN = 5  # endings named in a note
 
 
 @dataclass
 class LeftOut:
-    """How many files are not taken for images, and why."""
+    """Counts of the files that are left out, by reason."""
 
     endings: Counter[str] = field(default_factory=Counter)
     hidden: int = 0  # images whose name, or whose folder's, begins with a dot
@@ -36,14 +36,14 @@ class LeftOut:
     loose: Counter[str] = field(default_factory=Counter)  # images beside the class folders, by folder
 
     def add(self, other: LeftOut) -> None:
-        """Count what another one has counted."""
+        """Add another one's counts."""
         self.endings += other.endings
         self.loose += other.loose
         self.hidden += other.hidden
         self.special += other.special
 
     def notes(self) -> list[str]:
-        """A sentence for each reason; none where nothing is left out."""
+        """Returns a sentence for each reason; empty if nothing is left out."""
         notes = []
         if self.endings:
             most = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
@@ -67,17 +67,17 @@ class Folder:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
+    """Returns True if a file of this name is treated as an image."""
     return name.lower().endswith(EXTENSIONS)
 
 
 def printable(name: str) -> str:
-    """A file's name with bytes that are no UTF-8 as escapes: neither a terminal nor a report takes them as they are."""
+    """Returns a file's name with bytes that are not UTF-8 escaped, so that terminals and reports can show it."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_folder(folder: Path, left_out: LeftOut) -> Folder:
-    """Returns what lies in a folder, hidden and system folders apart; counts what is left out.
+    """Returns the entries of a folder without hidden and system folders, and counts what is left out.
 
     Raises:
         DatasetError: when it can't be read, or holds a link to a folder that is not there.
@@ -98,7 +98,7 @@ def read_folder(folder: Path, left_out: LeftOut) -> Folder:
 
 
 def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
-    """The images in a folder and its subfolders as (path from the folder, size in bytes), sorted by path.
+    """Returns the images in a folder and its subfolders as (path from the folder, size in bytes), sorted by path.
 
     Raises:
         DatasetError: as ``read_folder``, and when a link leads back to a folder above.
@@ -110,7 +110,7 @@ def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
         here = folder / below
         itself = _identity(here)
         if itself in above:
-            raise DatasetError(f"{here}: the same folder as one above it, by way of a link; remove the link")
+            raise DatasetError(f"{here}: a link to a folder that contains it; remove the link")
         found = read_folder(here, left_out)
         images += [(below + name, size) for name, size in found.images]
         waiting += [(f"{below}{name}/", (*above, itself)) for name in found.folders]
@@ -137,7 +137,7 @@ def _take_file(entry: os.DirEntry[str], found: Folder, left_out: LeftOut) -> Non
 
 
 def _images_in(folder: Path) -> int:
-    """How many images lie in a hidden folder itself; 0 where it can't be read, since it is not needed."""
+    """Returns the number of images directly in a hidden folder; 0 if it can't be read, since it is not needed."""
     try:
         return sum(is_image(name) for name in os.listdir(folder))
     except OSError:

@@ -1,11 +1,12 @@
-"""`image_folder`: photos in ROOT/train/<class>/ and beside it val (or valid), test, or both.
+"""``image_folder``: photos in ROOT/train/<class>/ and in val (or valid), test, or both beside it.
 
-With a validation and a test folder (CINIC-10) each is what its name says. With one of them (ImageNet has only val) it
-is the test set, and validation is cut from train. Subfolders of a class belong to it. A val or test folder without
-class folders is read where ImageNet's labels file lies beside it.
+With both a validation and a test folder (CINIC-10) each is used as such. A single one (ImageNet has only val) is the
+test set, and validation is cut from train. Subfolders of a class belong to it. A val or test folder without class
+folders is read if ImageNet's labels file lies beside it.
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from orchestrator.datasets import decoding
 from orchestrator.datasets.checks import class_notes
-from orchestrator.datasets.decoding import decode as decode  # how the images of the set are read
+from orchestrator.datasets.decoding import decode as decode  # part of this module's interface
 from orchestrator.datasets.folders import (
     EXTENSIONS,
     Folder,
@@ -23,7 +24,7 @@ from orchestrator.datasets.folders import (
     read_folder,
     refused_by_name,
 )
-from orchestrator.datasets.labels_file import read_labels
+from orchestrator.datasets.labels_file import find_labels_file, read_labels
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import (
     DEFAULT_IMAGE_SIZE,
@@ -38,13 +39,14 @@ from orchestrator.datasets.spec import (
 from orchestrator.datasets.split import cut_validation
 
 INNER = "images"
-"""The one folder in Tiny ImageNet's val/, which is no class."""
+"""The one folder in Tiny ImageNet's val/, which is not a class."""
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
-    """List the folders; the fingerprint is of the relative paths and sizes of all files, so moving the set keeps it.
+    """Returns the set's metadata from a listing of its folders.
 
-    A file replaced by another one of the same size is not noticed. The decoder's version is part of it too.
+    The fingerprint is of the decoder's version and the relative paths and sizes of all files: it stays when the set is
+    moved, and does not change when a file is replaced by another one of the same size.
     """
     listing = _list(recipe.root)
     loaded = _cut(listing, recipe)
@@ -61,18 +63,22 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if the folders that are needed are not there."""
+    """Check that the required folders exist.
+
+    Raises:
+        DatasetError: when one is missing.
+    """
     _find_folders(recipe.root)
 
 
 def load(recipe: DatasetRecipe) -> FileImages:
-    """The files, ordered by folder, class and name; no image is opened."""
+    """Returns the files, ordered by folder, class and name; no image is opened."""
     return _cut(_list(recipe.root), recipe)
 
 
 @dataclass
 class _Listing:
-    """All files of a set; `paths`, `sizes` (bytes), `labels` and `subset` run in parallel."""
+    """All files of a set; ``paths``, ``sizes`` (bytes), ``labels`` and ``subset`` run in parallel."""
 
     class_names: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -146,7 +152,7 @@ def _take_class(folder: Path, prefix: str, label: int, subset: int, listing: _Li
 
 
 def _flat_images(folder: Path, found: Folder, classes: list[str]) -> tuple[str, dict[str, int]] | None:
-    """Where the images of a folder without class folders lie below it, and their sizes by name; else None."""
+    """Returns the subfolder and the sizes by name of the images of a folder without class folders; else None."""
     if found.images and not found.folders:
         return "", dict(found.images)
     if found.folders == [INNER] and INNER not in classes:
@@ -160,14 +166,17 @@ def _take_labelled(folder: Path, flat: tuple[str, dict[str, int]], root: Path, s
     below, sizes = flat
     place = folder / below
     classes = {name: label for label, name in enumerate(listing.class_names)}
-    for image, class_name in sorted(read_labels(place, root, list(sizes), listing.class_names).items()):
+    file = find_labels_file(place, root, len(sizes))
+    if file.parent == folder:  # counted there among the files that are no images
+        listing.left_out.endings -= Counter([file.suffix.lower()])
+    for image, class_name in sorted(read_labels(file, place, list(sizes), listing.class_names).items()):
         path = (Path(folder.name) / below / image).as_posix()
         listing.add(path, sizes[image], classes[class_name], subset)
         listing.by_file.add(path)
 
 
 def _find_folders(root: str) -> dict[str, int]:
-    """The folders to read, train first, and the subset that each one is."""
+    """Returns the folders to read, train first, and the subset of each."""
     with refused_by_name(Path(root)):
         if not Path(root).is_dir():
             raise DatasetError(f"dataset.root: {root!r} is not a folder; point it at the folder that holds train/")
@@ -188,7 +197,7 @@ def _find_folders(root: str) -> dict[str, int]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a folder is there. Something else of its name is no absence: the set would be cut in another way."""
+    """Returns True if the folder exists. Anything else of that name is an error: the set would be split otherwise."""
     if path.is_symlink() and not path.exists():
         raise DatasetError(f"{path}: a link that leads nowhere (to {path.readlink()}); mend it or remove it")
     if path.exists() and not path.is_dir():

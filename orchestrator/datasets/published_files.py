@@ -1,6 +1,6 @@
-"""Files of a published set as they lie in a folder: there, packed, somewhere else, or not those that were published.
+"""Check of a published set's files in a folder: present, packed, misplaced, or different from those published.
 
-Looked at before anything is downloaded or started, so that a person is told what is there instead of what failed.
+It runs before anything is downloaded or started, so that a message describes the folder and not a later failure.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Published:
-    """What is published about one set: `md5` maps each checked file to its sum, `files` are those that are read.
+    """Published facts about one set.
 
-    `archives` are the sums of what is downloaded, and `packed_in` is where that lies below dataset.root; `sizes`, in
-    bytes, are of files whose own sum was never published.
+    Attributes:
+        files: the files that are read, in ``folder`` below ``dataset.root``.
+        md5: checksum of each file that has a published one.
+        archives: checksums of the downloads.
+        packed_in: folder of the downloads below ``dataset.root``.
+        sizes: bytes of the files without a published checksum.
     """
 
     torchvision_class: str
@@ -37,13 +41,13 @@ class Published:
 
 
 def check_files(published: Published, root: str, download: bool) -> list[str]:
-    """Returns the files that are not there; all is well with those that are.
+    """Returns the missing files, after a check of those that exist.
 
-    With `download`, archives that are whole are unpacked by torchvision without a network, and count as absent files.
+    With ``download``, torchvision unpacks complete archives without a network; their files count as missing here.
 
     Raises:
         DatasetError: for files with another content or in another folder, and for archives that are damaged or, without
-            `download`, still packed.
+            ``download``, still packed.
     """
     base = Path(root).expanduser()
     folder = base / published.folder
@@ -77,7 +81,7 @@ def _other_content(published: Published, file: Path, found: str, expected: str) 
 
 
 def _look_elsewhere(published: Published, base: Path, missing: list[str]) -> None:
-    """Files in another folder: a root that is one folder too deep or too high, or files without their folder."""
+    """Raises DatasetError for files in another folder: a root one level too deep or too high, or no folder."""
     parts = published.folder.split("/")
     right = {**dict.fromkeys(missing, published.folder), **dict.fromkeys(published.archives, published.packed_in)}
     starts = ["/".join(parts[start:]) for start in range(1, len(parts) + 1)]

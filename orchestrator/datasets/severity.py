@@ -1,9 +1,9 @@
-"""Seeded damage of known strength: small images whose true difficulty can be compared with a measured one."""
+"""Seeded image corruption of known strength, so that a measured difficulty can be compared with the true one."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
+from orchestrator.randomness import Purpose, generator
 
 ROTATION = 50.0  # degrees
 SCALE = 0.3
@@ -14,7 +14,7 @@ PATCH = 7  # pixels
 
 
 def corrupt(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Damage each image by a severity s drawn uniformly from [0, 1); returns (damaged images, severities).
+    """Damages each image by a severity s drawn uniformly from [0, 1).
 
     In this order, with u drawn anew from [-1, 1) each time:
 
@@ -25,9 +25,14 @@ def corrupt(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], ND
     - with probability s, a black patch of 7 x 7 pixels anywhere inside the image;
     - clipping and rounding to uint8.
 
-    What happens to image i is a function of (seed, i) and its own pixels alone.
+    The result for image i is a function of (seed, i) and its pixels only.
 
-    images: (N, height, width, channels), height and width at least 7, not changed. Returns the same shape, and (N,).
+    Args:
+        images: (N, height, width, channels), height and width at least 7; not changed.
+        seed: the random seed.
+
+    Returns:
+        Images of the same shape, and severities (N,).
     """
     count, height, width, _ = images.shape
     severity = np.empty(count, np.float32)
@@ -55,9 +60,9 @@ def corrupt(images: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.uint8], ND
 def _resample(
     images: NDArray[np.float32], matrix: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Bilinear sampling at `matrix @ (x, y) + shift`, in coordinates where the image spans [-1, 1] both ways.
+    """Returns images (N, H, W, C) sampled bilinearly at ``matrix @ (x, y) + shift``, black outside.
 
-    images: (N, H, W, C). matrix: (N, 2, 2). shift: (N, 2). Outside the image is black.
+    Coordinates span [-1, 1] in both directions; matrix is (N, 2, 2), shift (N, 2).
     """
     count, height, width, _ = images.shape
     x = (2 * np.arange(width) + 1) / width - 1
@@ -78,7 +83,7 @@ def _resample(
 
 
 def _patches(draws: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    """A square of PATCH pixels at a place given by two numbers in [0, 1): (N, 2) -> (N, height, width)."""
+    """Returns a mask of a square of PATCH pixels, placed by two numbers in [0, 1): (N, 2) -> (N, height, width)."""
     top = np.floor(draws[:, 0] * (height - PATCH + 1))[:, None]
     left = np.floor(draws[:, 1] * (width - PATCH + 1))[:, None]
     rows = (np.arange(height) >= top) & (np.arange(height) < top + PATCH)

@@ -1,4 +1,4 @@
-"""What a recipe says about its data, and what a data set answers: plain values, numpy and pydantic only."""
+"""A recipe's ``dataset`` section, and the values that a data set returns: metadata, images, labels and subsets."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,21 +15,22 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.errors import UserError
 from orchestrator.paths import local_path
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-"""The values of `subset`: which part of the data an image belongs to."""
+"""Values of ``subset``: the part of the data that an image belongs to."""
 
 DEFAULT_IMAGE_SIZE = 224
-"""Edge in pixels of `image_folder` photos as the networks see them: ImageNet's usual crop."""
+"""Edge in pixels of ``image_folder`` photos as the networks see them: ImageNet's usual crop."""
 
 
-class DatasetError(ValueError):
-    """The data cannot be used; the message names the field or file, what was found, and what to do."""
+class DatasetError(UserError):
+    """Raised when the data can't be used; the message names the field or file, what was found, and what to do."""
 
 
 class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
-    """Size and noise of the `synthetic` set."""
+    """Size and noise of the ``synthetic`` set."""
 
     images: int = Field(default=512, description="training images, validation included")
     test_images: int = Field(default=128, description="test images")
@@ -96,7 +97,7 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
 
     @model_validator(mode="after")
     def _fields_fit_the_set(self) -> "DatasetRecipe":
-        # A field that would silently do nothing is a mistake in the recipe.
+        # A field without effect is a mistake in the recipe.
         if self.image_size is not None and self.name != "image_folder":
             raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
         if self.white_level is not None and self.name != "image_folder":
@@ -109,21 +110,25 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
 
     @model_serializer(mode="wrap")
     def _without_empty_white_level(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Left out of the plain form, so that data sets that do without it keep their identity.
+        # Left out of the plain form when unset, so that the identity of data sets without it does not change.
         plain = serialise(self)
         return {field: value for field, value in plain.items() if field != "white_level" or value is not None}
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set before anything is read.
+    """Metadata of a data set, known before any image is read.
 
-    `image_shape` is (channels, height, width) as the networks see it. `train_images` are those left once validation is
-    cut, and both counts are before broken images are left out. `fingerprint` is a SHA-256 in hex that changes when the
-    source does; the recipe's own fields (cut, severity, image size) are not in it, except where they make the source
-    (synthetic). It depends on no path outside the set, time or machine. `class_names`, in the order of the labels, are
-    empty where the set must be read to know them. `notes` are sentences on what is left out of the set or missing from
-    a part of it.
+    Attributes:
+        classes: the number of classes.
+        image_shape: (channels, height, width) of the networks' input.
+        fingerprint: SHA-256 in hex that changes when the source does. It does not depend on paths outside the set, the
+            time, the machine, or the recipe's own fields (cut, severity, image size), except where these are the source
+            (``synthetic``).
+        train_images: training images after validation is cut, broken ones included.
+        test_images: test images, broken ones included.
+        notes: sentences on files that are left out of the set and classes missing from a subset.
+        class_names: in the order of the labels; empty if they are not known before the set is read.
     """
 
     classes: int
@@ -139,8 +144,12 @@ class DatasetInfo:
 class ArrayImages:
     """A set that fits in memory.
 
-    `images` uint8 (N, height, width, channels), `labels` int64 (N,), `subset` uint8 (N,) of TRAIN, VALIDATION, TEST,
-    `severity` float32 (N,) in [0, 1) where the true difficulty is known, else None.
+    Attributes:
+        images: uint8 (N, height, width, channels).
+        labels: int64 (N,).
+        subset: uint8 (N,) of TRAIN, VALIDATION, TEST.
+        severity: float32 (N,) in [0, 1) where the true difficulty is known, else None.
+        class_names: one name a class.
     """
 
     images: NDArray[np.uint8]
@@ -152,7 +161,7 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class FileImages:
-    """A set of image files: `paths` relative to `root` with forward slashes; `labels` and `subset` as ArrayImages."""
+    """A set of image files; ``paths`` are relative to ``root``, with forward slashes; the rest is as in ArrayImages."""
 
     root: str
     paths: list[str]

@@ -1,16 +1,17 @@
-"""Cutting a set into training, validation and test images: pure, seeded, class by class."""
+"""Stratified split of a set into training, validation and test images; a function of the seed."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
 from orchestrator.datasets.spec import TRAIN, VALIDATION, DatasetError
+from orchestrator.randomness import Purpose, generator
 
 
 def validation_count(images: int, classes: int, validation: int | float) -> int:
-    """How many of `images` training images are cut for validation; a share is rounded to the nearest image.
+    """Returns the number of training images to cut for validation; a share is rounded to the nearest image.
 
-    Raises DatasetError if that is none, or if a class would be left without a training image.
+    Raises:
+        DatasetError: when that is none, or a class would be left without a training image.
     """
     count = validation if isinstance(validation, int) else int(validation * images + 0.5)
     if count < 1:
@@ -28,14 +29,19 @@ def validation_count(images: int, classes: int, validation: int | float) -> int:
 def cut_validation(
     labels: NDArray[np.int64], subset: NDArray[np.uint8], validation: int | float, seed: int
 ) -> NDArray[np.uint8]:
-    """`subset` with validation images cut from its training images.
+    """Returns ``subset`` (N,) with validation images cut from its training images.
 
-    The cut has exactly the asked number of images, shared out among the classes in proportion to their size, and leaves
-    each class at least one training image. It is a function of its arguments alone. A set that has validation images
-    already comes back unchanged.
+    The cut has exactly the requested number of images, divided among the classes in proportion to their size, and
+    leaves each class at least one training image. A set with validation images is returned unchanged.
 
-    labels: (N,) class numbers. subset: (N,) of TRAIN, VALIDATION, TEST; not changed. validation: images (int) or share
-    (float in (0, 1)). Returns (N,). Raises DatasetError if the training images do not allow it.
+    Args:
+        labels: (N,) class numbers.
+        subset: (N,) of TRAIN, VALIDATION, TEST; not changed.
+        validation: number of images (int) or share (float in (0, 1)).
+        seed: the random seed.
+
+    Raises:
+        DatasetError: when there are too few training images.
     """
     subset = subset.copy()
     if np.any(subset == VALIDATION):
@@ -50,7 +56,7 @@ def cut_validation(
 def draw_by_class(
     labels: NDArray[np.int64], candidates: NDArray[np.int64], count: int, seed: int, purpose: Purpose
 ) -> NDArray[np.int64]:
-    """`count` of the image numbers in `candidates`, drawn at random within each class, never all of a class."""
+    """Returns ``count`` of the image numbers in ``candidates``, drawn at random by class, never a whole class."""
     classes, sizes = np.unique(labels[candidates], return_counts=True)
     drawn = []
     for label, quota in zip(classes, _quotas(sizes, count), strict=True):
@@ -62,7 +68,7 @@ def draw_by_class(
 
 
 def _quotas(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Share `count` out in proportion to `sizes` by largest remainder; quota < size for every class."""
+    """Divides ``count`` in proportion to ``sizes`` by largest remainder; each quota is below its class's size."""
     quotas, remainders = np.divmod(sizes * count, sizes.sum())
     order = np.argsort(-remainders, kind="stable")
     while (left := count - int(quotas.sum())) > 0:  # a second round only if some classes have a single image to give

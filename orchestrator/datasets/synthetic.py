@@ -1,4 +1,4 @@
-"""`synthetic`: generated images whose true difficulty is known, for tests and for judging difficulty measures."""
+"""``synthetic``: generated images whose true difficulty is known, for tests and for comparing difficulties."""
 
 import hashlib
 import json
@@ -6,16 +6,16 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetInfo, DatasetRecipe, SyntheticRecipe
 from orchestrator.datasets.split import cut_validation, validation_count
+from orchestrator.randomness import Purpose, generator
 
 COARSE = 4  # prototypes are random on this grid and smooth in between
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
-    """Facts that follow from the recipe; the fingerprint is of the parameters and the seed."""
+    """Returns the set's metadata; the fingerprint is of the parameters and the seed."""
     wanted = recipe.synthetic
     parameters = json.dumps({"seed": recipe.seed, **wanted.model_dump()}, sort_keys=True)
     return DatasetInfo(
@@ -29,11 +29,11 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Nothing is needed."""
+    """Nothing to check."""
 
 
 def load(recipe: DatasetRecipe) -> ArrayImages:
-    """The images of `generate`: first those to learn from, then the test images."""
+    """Returns the images of ``generate``: training images, then test images."""
     wanted = recipe.synthetic
     images, labels, severity = generate(wanted, recipe.seed)
     subset = np.full(len(labels), TRAIN, np.uint8)
@@ -52,15 +52,15 @@ def _class_names(recipe: SyntheticRecipe) -> tuple[str, ...]:
 
 
 def generate(recipe: SyntheticRecipe, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]:
-    """Images (N, size, size, channels), labels (N,), severities (N,), where N = images + test_images.
+    """Returns images (N, size, size, channels), labels (N,), severities (N,), where N = images + test_images.
 
     Each class has a prototype, a smooth random pattern with values in [0, 1]. An image of severity s, drawn uniformly
     from [0, 1), is
 
-        (1 - s / 2) own prototype + (s / 2) another class's prototype + s noise Gaussian
+        (1 - s / 2) its class's prototype + (s / 2) another class's prototype + s noise Gaussian
 
     clipped to [0, 1]: at s = 0 the prototype itself, towards s = 1 halfway between two classes under the full noise.
-    Labels run through the classes in turn. Image i is a function of (parameters, seed, i) alone.
+    Labels run through the classes in turn. Image i is a function of (parameters, seed, i) only.
     """
     count, size, channels = recipe.images + recipe.test_images, recipe.image_size, recipe.channels
     prototypes = np.stack([_prototype(seed, label, size, channels) for label in range(recipe.classes)])
@@ -78,7 +78,7 @@ def generate(recipe: SyntheticRecipe, seed: int) -> tuple[NDArray[np.uint8], NDA
 
 
 def _prototype(seed: int, label: int, size: int, channels: int) -> NDArray[np.float64]:
-    """A coarse random grid, interpolated linearly both ways and stretched to [0, 1]: (size, size, channels)."""
+    """Returns a coarse random grid, interpolated linearly and scaled to [0, 1]: (size, size, channels)."""
     coarse = generator(seed, Purpose.PROTOTYPE, label).random((COARSE, COARSE, channels))
     place = np.linspace(0, COARSE - 1, size)
     weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(COARSE)))  # (size, COARSE), rows sum to 1

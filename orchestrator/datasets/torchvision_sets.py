@@ -1,7 +1,7 @@
-"""`fashion_mnist`, `cifar10`, `cifar100`: read, and fetched when absent, by torchvision.
+"""``fashion_mnist``, ``cifar10``, ``cifar100``: read, and downloaded if missing, by torchvision.
 
-All that a plan needs to know about them is published, so it stands here and `describe` needs no file. torchvision
-unpickles the CIFAR files, but only after their MD5 sums have matched the published ones.
+The metadata are constants here, so ``describe`` needs no file. torchvision unpickles the CIFAR files, but only after
+their MD5 sums have matched the published ones.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ PUBLISHED = {
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
-    """The published facts; the fingerprint is of the name and the checksums, so a download does not change it."""
+    """Returns the set's metadata; the fingerprint is of the name and the published checksums."""
     published = PUBLISHED[recipe.name]
     checksums = "\n".join(f"{name} {md5}" for name, md5 in sorted(published.md5.items()))
     cut = validation_count(published.train_images, published.classes, recipe.validation)
@@ -95,17 +95,26 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if files are not as published, lie elsewhere, or are absent with no download allowed."""
+    """Check the set's files.
+
+    Raises:
+        DatasetError: when they differ from the published ones, lie in another folder, or are missing and
+            ``dataset.download`` is false.
+    """
     missing = _missing(recipe)
     if missing and not recipe.download:
         raise DatasetError(_absent(recipe, missing, "dataset.download is false"))
 
 
 def load(recipe: DatasetRecipe) -> ArrayImages:
-    """Read the set, after a download where allowed and needed. Raises DatasetError if it fails or files are damaged."""
+    """Returns the set, downloaded first if needed and allowed.
+
+    Raises:
+        DatasetError: when the download fails or files are damaged.
+    """
     check_present(recipe)
     published = PUBLISHED[recipe.name]
-    # Slow to import, and not wanted by a run that has its data already.
+    # Slow to import, and not needed by a run whose data are stored already.
     import torchvision.datasets
 
     dataset_class = getattr(torchvision.datasets, published.torchvision_class)

@@ -1,8 +1,8 @@
-"""A data set of a person's own: ``dataset.name: module:callable``.
+"""User-defined data sets: ``dataset.name: module:callable``.
 
-The callable takes the recipe's part about data (`DatasetRecipe`) and returns the whole set as `ArrayImages`. It is
-called when a run is planned, too, so that the set is known by its content; it should be quick, and must give the same
-every time.
+The callable takes the recipe's section ``dataset`` (``DatasetRecipe``) and returns the whole set as ``ArrayImages``. A
+run also calls it when it plans, to compute the fingerprint from the content, so it should be fast, and it must return
+the same set every time.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ import numpy as np
 
 from orchestrator import user_code
 from orchestrator.datasets.checks import check_arrays, class_notes
-from orchestrator.datasets.registry import OWN, Dataset, register
+from orchestrator.datasets.registry import USER_DEFINED, Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
-    """What the callable's set holds; the fingerprint is of its whole content, before validation is cut."""
+    """Returns the set's metadata; the fingerprint is of its whole content, before validation is cut."""
     found = _read(recipe)
     subset = cut_validation(found.labels, found.subset, recipe.validation, recipe.seed)
     height, width, channels = found.images.shape[1:]
@@ -34,12 +34,16 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
 
 
 def check_present(recipe: DatasetRecipe) -> None:
-    """Raise DatasetError if the callable is not there; `describe` has called it by then."""
+    """Check that the callable exists; ``describe`` has called it before.
+
+    Raises:
+        DatasetError: when it does not.
+    """
     _find(recipe)
 
 
 def load(recipe: DatasetRecipe) -> ArrayImages:
-    """The callable's set, with validation cut unless it has some."""
+    """Returns the callable's set, with validation cut unless it has validation images."""
     found = _read(recipe)
     return ArrayImages(
         images=np.ascontiguousarray(found.images),
@@ -53,7 +57,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
 def _find(recipe: DatasetRecipe) -> Callable[..., object]:
     try:
         return user_code.load(recipe.name)
-    except user_code.OwnCodeError as error:
+    except user_code.UserCodeError as error:
         raise DatasetError(f"dataset.name: {error}") from error
 
 
@@ -63,7 +67,7 @@ def _read(recipe: DatasetRecipe) -> ArrayImages:
         found = make(recipe)
     except DatasetError:
         raise
-    except Exception as error:  # whatever a person's own code raises
+    except Exception as error:  # user-defined code may raise anything
         raise DatasetError(f"dataset.name: {recipe.name} failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, ArrayImages):
         raise DatasetError(
@@ -77,7 +81,7 @@ def _read(recipe: DatasetRecipe) -> ArrayImages:
 
 
 def _check(found: ArrayImages) -> None:
-    """Shapes, types and subsets; a label that is no class is a broken image, which `ingest` lists."""
+    """Checks shapes, types and subsets; an image whose label is not a class is broken, and ``ingest`` lists it."""
     if found.images.ndim != 4 or found.images.shape[1] != found.images.shape[2]:
         raise DatasetError(f"images has shape {found.images.shape}; give (images, size, size, channels), square images")
     size, _, channels = found.images.shape[1:]
@@ -104,4 +108,4 @@ def _fingerprint(found: ArrayImages) -> str:
     return digest.hexdigest()
 
 
-register(OWN, Dataset(describe=describe, check_present=check_present, load=load))
+register(USER_DEFINED, Dataset(describe=describe, check_present=check_present, load=load))

@@ -1,1 +1,1 @@
-"""Where and when stages run: the executor, the connection to Ray, and checks before anything trains."""
+"""Execution of stages on Ray: the executor, the connection to a cluster, and checks before anything trains."""

@@ -1,14 +1,10 @@
-"""What can be known to be wrong before anything trains, and needs torch or a look at the cluster to know it."""
+"""Checks before anything trains that need torch or the storage: networks, weights, tracking, warm starts."""
 
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from orchestrator.artifacts.store import Store
 from orchestrator.datasets.registry import DatasetInfo
@@ -17,16 +13,20 @@ from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.tracking.settings import tracking_of
 
 PACKAGES = {"mlflow": "mlflow-skinny>=3", "wandb": "wandb>=0.31"}  # as in the extras of pyproject.toml
-CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
 
 
 def check_networks(
     recipe: Recipe, data: DatasetInfo, say: Callable[[str], None] = lambda line: None
 ) -> list[dict[str, int]]:
-    """Every network exists, returns one logit a class, falls in capacity, and fits the weights that were brought.
+    """Check the ladder's networks: each exists, returns one logit a class, is smaller than the last, fits its weights.
 
-    Returns parameters and multiply-adds of each network of the ladder. ``say`` is told what weights were changed in to
-    fit.
+    Args:
+        recipe: the recipe.
+        data: metadata of its data set.
+        say: called with a line for each conversion of imported weights.
+
+    Returns:
+        Parameters and multiply-adds of each network of the ladder.
 
     Raises:
         RecipeError: naming the network, with the numbers.
@@ -56,10 +56,10 @@ def check_networks(
 
 
 def check_warm_start(planned: Plan, store: Store) -> None:
-    """Every search that another one is to learn from exists, and was made over what one of this run's is made over.
+    """Check that each search of ``search.warm_start`` exists and has the same inputs as one of this run's searches.
 
     Raises:
-        RecipeError: naming the search, and what to give instead.
+        RecipeError: naming the search.
     """
     wanted = [{role: stage.identity for role, stage in search.inputs} for search in planned.searches.values()]
     for identity in planned.recipe.search.warm_start:
@@ -77,7 +77,7 @@ def check_warm_start(planned: Plan, store: Store) -> None:
 
 
 def check_tracking(recipe: Recipe, store: Store) -> None:
-    """The library that the recipe's tracking needs is installed, and there is a place for what is tracked.
+    """Check that the tracking client is installed and that it has a server or database.
 
     Raises:
         RecipeError: with the command that installs it, or the field to set.
@@ -88,74 +88,3 @@ def check_tracking(recipe: Recipe, store: Store) -> None:
             f"tracking is {recipe.tracking}, but its Python package is not installed; "
             f"pip install '{PACKAGES[recipe.tracking]}', on every node, or set tracking=none"
         )
-
-
-def check_cluster(recipe: Recipe, nodes: list[dict[str, float]]) -> None:
-    """Nothing asks for more than the cluster has or may grow to; Ray would wait for it without end.
-
-    ``nodes`` are the resources of each node that is up; those that the autoscaler may start are added here.
-
-    Raises:
-        RecipeError: naming the fields, what they ask for and what there can be.
-    """
-    resources = recipe.resources
-    # Nodes may be up that the autoscaler's file does not know of: the larger cluster of the two counts.
-    clusters = [nodes, _autoscaled()]
-    workers = {"resources.workers": resources.workers}
-    for position, network in enumerate(recipe.ladder.networks[:-1]):
-        if network.workers:
-            workers[f"ladder.networks[{position}].workers"] = network.workers
-    for field, count in workers.items():
-        _compare(f"{field}={count}", count, "resources.gpus", resources.gpus, resources.cpus, clusters)
-    _compare("a student", 1, "resources.student_gpus", resources.student_gpus, resources.cpus, clusters)
-
-
-def student_slots(recipe: Recipe, nodes: list[dict[str, float]]) -> float:
-    """How many single-worker trainings the cluster, at its largest, has room for at once; at least 1."""
-    resources = recipe.resources
-    rooms = [
-        sum(_room(node, resources.cpus, resources.student_gpus) for node in each) for each in (nodes, _autoscaled())
-    ]
-    return max(1.0, *rooms)
-
-
-def _compare(
-    what: str, count: int, gpu_field: str, gpus: float, cpus: int, clusters: list[list[dict[str, float]]]
-) -> None:
-    """Whether ``count`` workers find room at once; each must find all that it asks for on one node."""
-    room, nodes = max(
-        ((sum(_room(node, cpus, gpus) for node in nodes), nodes) for nodes in clusters), key=lambda item: item[0]
-    )
-    if count <= room:
-        return
-    there = " + ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes or clusters[0])
-    raise RecipeError(
-        f"{what} with resources.cpus={cpus} and {gpu_field}={gpus:g}: the cluster can never have room for more than "
-        f"{room:g} such workers at once (nodes: {there}); ask for less, or run on a larger cluster (--address)"
-    )
-
-
-def _room(node: dict[str, float], cpus: int, gpus: float) -> float:
-    """How many workers of so many CPUs and GPUs a node has room for."""
-    by_cpu = node.get("CPU", 0.0) / cpus
-    by_gpu = node.get("GPU", 0.0) / gpus if gpus else math.inf
-    room = min(by_cpu, by_gpu)
-    return room if math.isinf(room) else math.floor(room + 1e-9)
-
-
-def _autoscaled() -> list[dict[str, float]]:
-    """All the nodes that the autoscaler may start, the head among them; none where there is no autoscaler."""
-    try:
-        config = yaml.safe_load(CLUSTER_FILE.expanduser().read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return []
-    if not isinstance(config, dict):
-        return []
-    nodes: list[dict[str, float]] = []
-    kinds: dict[str, Any] = config.get("available_node_types") or {}
-    for name, kind in kinds.items():
-        if not kind.get("resources"):  # left for Ray to find out on the node: no bound is known
-            return [{"CPU": math.inf, "GPU": math.inf}]
-        count = 1 if name == config.get("head_node_type") else kind.get("max_workers", config.get("max_workers", 0))
-        nodes += [kind["resources"]] * count
-    return nodes

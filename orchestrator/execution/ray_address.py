@@ -1,6 +1,6 @@
-"""Which Ray cluster a run uses, and whether it answers. Asked before Ray is: its own connecting waits for minutes.
+"""Choice of the Ray cluster that a run uses, and a check that it answers; Ray's own connection attempt takes minutes.
 
-Imports no ray, so that what is found here (the cluster asks for a token) can still be set for it.
+Does not import ray, so that the authentication mode found here can be set before ray reads it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ class Cluster:
 
 
 def find_cluster(option: str | None, variables: MutableMapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster to connect to, in Ray's order: ``--address``, ``RAY_ADDRESS``, the file that ``ray start`` leaves.
+    """Returns the cluster to connect to, or None where Ray is to be started here.
 
-    Returns:
-        None where Ray is to be started here.
+    The order is Ray's: ``--address``, ``RAY_ADDRESS``, the file that ``ray start`` writes.
 
     Raises:
-        RecipeError: when the address is none, or there is no cluster to be found automatically.
+        RecipeError: for an invalid address, and when ``auto`` finds no cluster.
     """
     if option == "":
         raise RecipeError("--address is empty; give HOST:PORT, auto, or local to start Ray here")
@@ -64,12 +63,12 @@ def find_cluster(option: str | None, variables: MutableMapping[str, str] = os.en
             return None
         running = _running_here()
         if len(running) != 1:
-            there = f"processes of several run: {', '.join(running)}" if running else "no process of Ray's runs"
+            there = f"processes of several run: {', '.join(running)}" if running else "no Ray process runs"
             raise RecipeError(
                 f"--address auto: which Ray cluster this machine is part of is not known ({path} is not there, and "
                 f"{there}); give HOST:PORT, or local to start Ray here"
             ) from None
-        return Cluster(running[0], "from a process of Ray's that runs here", "give another one with --address")
+        return Cluster(running[0], "from a Ray process that runs here", "give another one with --address")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{path}, which names the Ray cluster of this machine, can't be read: {error}; give --address local to "
@@ -80,10 +79,10 @@ def find_cluster(option: str | None, variables: MutableMapping[str, str] = os.en
 
 
 def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.environ) -> None:
-    """Ask the cluster for a sign of life, within a few seconds, and set the mode of authentication that it wants.
+    """Check that the cluster answers within a few seconds, and set the authentication mode that it requires.
 
     Raises:
-        RecipeError: naming the address, where it comes from, why it can't be used, and what to do.
+        RecipeError: naming the address, its origin, why it can't be used, and what to do.
     """
     if cluster.address.startswith(CLIENT):
         raise RecipeError(
@@ -93,7 +92,7 @@ def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.env
     mode, token = variables.get(MODE), find_token(variables)
     why = _ask(cluster.address, token if mode == "token" else None)
     if why == UNAUTHENTICATED and mode is None and token:
-        variables[MODE] = "token"  # as `ray start` does where there is a token
+        variables[MODE] = "token"  # as ``ray start`` does where there is a token
         why = _ask(cluster.address, token)
     if why == UNAUTHENTICATED:
         raise RecipeError(f"Ray cluster {cluster} asks for a token, {_about_token(mode, token)}; {TOKEN_HELP}")
@@ -108,7 +107,7 @@ def _about_token(mode: str | None, token: str | None) -> str:
 
 
 def _ask(address: str, token: str | None) -> str | None:
-    """Why the cluster at the address can't be used; None where it answers."""
+    """Returns why the cluster at the address can't be used; None if it answers."""
     import grpc
 
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
@@ -127,14 +126,17 @@ def _ask(address: str, token: str | None) -> str | None:
             if code == grpc.StatusCode.DEADLINE_EXCEEDED:
                 return f"it did not answer within {ANSWER_SECONDS:.0f} s"
             if code != grpc.StatusCode.UNAVAILABLE:
-                return f"what answers there is no head of a Ray cluster ({details})"
+                return f"the server there is not the head of a Ray cluster ({details})"
             if left <= RETRY_SECONDS:
                 return f"nothing answers there ({details.rpartition(': ')[2].rstrip(']')})"
             time.sleep(RETRY_SECONDS)  # a head that has just been started may need a moment
 
 
 def _running_here() -> list[str]:
-    """Addresses of the clusters that raylets on this machine belong to: `ray start --temp-dir` puts the file there."""
+    """Returns the addresses of the clusters that raylets on this machine belong to.
+
+    ``ray start --temp-dir`` writes its file to that folder, where it is not found.
+    """
     found = set()
     for path in sorted(Path("/proc").glob("[0-9]*/cmdline")):
         try:
@@ -149,18 +151,18 @@ def _running_here() -> list[str]:
 
 
 def _temporary(variables: MutableMapping[str, str]) -> Path:
-    """The folder that Ray keeps its own folder in, by the variables that Ray reads."""
+    """Returns the parent of Ray's temporary folder, by the variables that Ray reads."""
     return Path(variables.get("RAY_TMPDIR") or variables.get("TMPDIR") or "/tmp")
 
 
 def _checked(cluster: Cluster) -> Cluster | None:
-    """The cluster, if its address is one; None for ``local``."""
+    """Returns the cluster, or None for ``local``; raises RecipeError for an invalid address."""
     if cluster.address == "local":
         return None
     host, _, port = cluster.address.removeprefix(CLIENT).rpartition(":")
     if "://" in cluster.address.removeprefix(CLIENT) or not _is_host(host) or not _is_port(port):
         raise RecipeError(
-            f"Ray cluster '{cluster.address}' ({cluster.origin}) is no address; give HOST:PORT, such as "
+            f"Ray cluster '{cluster.address}' ({cluster.origin}) is not an address; give HOST:PORT, such as "
             f"10.0.0.5:6379. Or {cluster.remedy}"
         )
     return cluster

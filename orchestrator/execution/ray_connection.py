@@ -1,4 +1,4 @@
-"""Connects to the Ray cluster that a run uses, or starts Ray here; what goes wrong becomes one message."""
+"""Connection to the run's Ray cluster, or start of a local one; each failure is one message."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from orchestrator.interruption import Interruption
 from orchestrator.last_resort import keep_details
 from orchestrator.recipe.schema import RecipeError
 
-# Idle processes that a local Ray keeps beyond one a CPU: stages that only wait for their workers take one each, and a
-# new process would import torch again.
+# Idle processes that a local Ray keeps beyond one a CPU: a stage that only waits for its workers takes one, and a new
+# process would import torch again.
 SPARE_PROCESSES = 4
 LONGEST_REASON = 300  # characters
-# Of the last lines, those of a stack trace left out; the file is gone when this ends.
-TELL = (
-    r"""read word || { echo "$0"; grep -v "StackTrace\|^/\|^ *$" "$1" | tail -n 2 | cut -c 1-400; """
-    r"""echo "$2"; rm -f "$1"; }"""
-)
+# Prints the last lines that are not of a stack trace, and removes the file.
+TELL = r"""
+read word && exit
+echo "$0"; grep -v "StackTrace\|^/\|^ *$" "$1" | tail -n 2 | cut -c 1-400; echo "$2"
+rm -f "$1"
+"""
 ADVICE = (
-    "Check the variables that begin with RAY_, and that ports, memory and room in the temporary folder are free; "
-    "--verbose shows all that Ray says"
+    "Check the variables that begin with RAY_, and that ports, memory and space in the temporary folder are free; "
+    "--verbose shows all of Ray's output"
 )
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def find(address: str | None) -> Cluster | None:
-    """The cluster to use, which answers; None when Ray is to be started here.
+    """Returns the cluster to use, after a check that it answers; None where Ray is to be started here.
 
     Raises:
         RecipeError: when the cluster can't be used.
@@ -57,12 +58,12 @@ def connect(
 
     Args:
         cluster: the cluster, or None.
-        interruption: held meanwhile.
-        say: is given a line about Ray's files, where they do not lie in the usual place.
-        verbose: show what Ray says.
+        interruption: held until Ray has started.
+        say: called with a line on the folder of Ray's files, if it is not the usual one.
+        verbose: show Ray's output.
 
     Raises:
-        RecipeError: when that fails, with Ray's reason and a file with all that Ray said, or this machine can't run it.
+        RecipeError: when Ray can't be started or used, with its reason and a file of its output.
     """
     if cluster is None:
         os.environ.setdefault("RAY_num_workers_soft_limit", str((os.cpu_count() or 1) + SPARE_PROCESSES))
@@ -70,7 +71,7 @@ def connect(
         line = prepare_folder()
         if line:
             say(line)
-    # Nobody takes this machine away with a warning; each network's watcher for that would be one more process to start.
+    # The watcher for preempted cloud machines would be one more process to start for each network.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     level = logging.INFO if verbose else logging.ERROR
     address = cluster.address if cluster else "local"
@@ -90,14 +91,14 @@ def connect(
 
 
 def disconnect() -> None:
-    """Leave the cluster, or end a Ray that was started here; nothing happens where there is no connection."""
+    """Leave the cluster, or stop a local Ray; does nothing without a connection."""
     ray = sys.modules.get("ray")
     if ray:
         ray.shutdown()
 
 
 def _reason(error: BaseException) -> str:
-    """The cause that Ray's error came from, on one line."""
+    """Returns the root cause of Ray's error on one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(COLOURS.sub("", f"{error}").split()) or type(error).__name__
@@ -106,7 +107,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _output(shown: bool) -> Iterator[IO[str]]:
-    """A file that holds what the process, its C++ parts among it, writes to its output and errors meanwhile."""
+    """Redirects standard output and error, C++ code's too, to a temporary file, which it yields."""
     with tempfile.NamedTemporaryFile("w+", prefix="orchestrator-ray-", suffix=".txt", errors="replace") as kept:
         if shown:
             yield kept
@@ -128,11 +129,11 @@ def _output(shown: bool) -> Iterator[IO[str]]:
 
 @contextmanager
 def _messenger(what: str, kept: str, interruption: Interruption) -> Iterator[None]:
-    """A process that tells the end of this one: Ray's C++ code ends it without a word to Python.
+    """Runs a helper process that prints an error if this process dies: Ray's C++ code may exit without an exception.
 
-    It tells nothing once this process has said that it goes on, or that it ends by itself.
+    It prints nothing once this process has written to its pipe, after a start or before an orderly end.
     """
-    message = f"error: {what}: Ray ended the program meanwhile; the end of what it said:"
+    message = f"error: {what}: Ray ended the program; the end of its output:"
     descriptor = os.dup(interruption.stderr)
     with subprocess.Popen(
         ["/bin/sh", "-c", TELL, message, kept, ADVICE], stdin=subprocess.PIPE, stdout=descriptor,

@@ -1,4 +1,4 @@
-"""The folder for the files of a Ray that is started here: sessions, logs and sockets."""
+"""Folder for the files of a local Ray: sessions, logs and sockets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SESSION = "/ray/session_2000-01-01_00-00-00_000000_9999999/sockets/plasma_store.
 
 
 def prepare_folder(variables: MutableMapping[str, str] = os.environ) -> str | None:
-    """Set ``RAY_TMPDIR`` to a folder of the user's own where Ray's default can't be used.
+    """Set ``RAY_TMPDIR`` to ``/tmp/ray-UID`` if Ray's default folder can't be used.
 
     Returns:
-        A line that says so; None where the default will do.
+        A line that reports the change; None if the default is used.
 
     Raises:
         RecipeError: when the folder that ``RAY_TMPDIR`` names can't be used, or none can.
@@ -43,16 +43,16 @@ def prepare_folder(variables: MutableMapping[str, str] = os.environ) -> str | No
     return f"Ray can't work in {default}/ray: {why}; its files go to {other}/ray"
 
 
-_ADVICE = "a folder with a short path that you can write to, with some room, such as /tmp/r"
+_ADVICE = "a writable folder with a short path and free space, such as /tmp/r"
 
 
 def _fault(folder: Path) -> str | None:
-    """Why Ray can't keep its own folder below this one; None where it can."""
+    """Returns why Ray can't use a folder below this one; None if it can."""
     length = len(os.fsencode(f"{folder}{SESSION}"))
     if length > LONGEST_SOCKET:
         return f"the paths of its sockets would be {length} bytes long, and the system allows {LONGEST_SOCKET}"
     if not folder.is_absolute():
-        return "it is no absolute path"
+        return "it is not an absolute path"
     try:
         (folder / "ray").mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder / "ray") as probe:

@@ -1,24 +1,35 @@
-"""Ray for the time of one run: connected or started when it is first needed, and left again at the end."""
+"""Ray for the duration of one run: connected or started when first needed, disconnected at the end."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+from collections.abc import Callable
 from types import TracebackType
 
 from orchestrator.execution import ray_connection
 from orchestrator.execution.ray_address import Cluster
 from orchestrator.interruption import Interruption
-from orchestrator.progress.state import View
 
 
 class RaySession:
-    """Opens Ray once, however often it is asked to; ``nodes`` are then the resources of each node that is up."""
+    """Context manager of the connection to Ray, which is opened once.
 
-    def __init__(self, address: str | None, verbose: bool, view: View, interruption: Interruption) -> None:
-        self.address, self.verbose, self.view, self.interruption = address, verbose, view, interruption
-        self.nodes: list[dict[str, float]] = []
+
+    Args:
+        address: address of a cluster; None for the one that this machine is on, else a local one.
+        verbose: whether Ray's own logs are shown.
+        say: called with a line when Ray is up.
+        warn: called with a line on what went wrong.
+        interruption: that of the run.
+    """
+
+    def __init__(
+        self, address: str | None, verbose: bool, say: Callable[[str], None], warn: Callable[[str], None],
+        interruption: Interruption,
+    ) -> None:  # fmt: skip
+        self.address, self.verbose, self.say, self.warn, self.interruption = address, verbose, say, warn, interruption
         self.cluster: Cluster | None = None
         self._opened = contextlib.ExitStack()
         self._is_open = False
@@ -32,7 +43,7 @@ class RaySession:
         self._opened.close()
 
     def find(self) -> None:
-        """Find the cluster to use, if there is one, so that one that does not answer is known before anything else.
+        """Find the cluster to use, if any, and check that it answers, before anything else is done.
 
         Raises:
             RecipeError: when the cluster can't be used.
@@ -40,7 +51,7 @@ class RaySession:
         self.cluster = ray_connection.find(self.address)
 
     def open(self) -> None:
-        """Connect to the cluster that ``find`` has found, else start Ray here.
+        """Connect to the cluster that ``find`` found, else start Ray here.
 
         Raises:
             RecipeError: when that fails.
@@ -49,15 +60,19 @@ class RaySession:
             return
         self._is_open = True
         if not self.verbose:
-            # Ray prints its own warnings on the driver's standard output whatever its log level; the view's was opened
-            # before.
+            # Ray prints warnings to the driver's standard output at any log level; the display keeps the original one.
             nowhere = self._opened.enter_context(contextlib.closing(io.TextIOWrapper(io.FileIO(os.devnull, "w"))))
             self._opened.enter_context(contextlib.redirect_stdout(nowhere))
         self._opened.callback(ray_connection.disconnect)
-        ray_connection.connect(self.cluster, self.interruption, self.view.warn, self.verbose)
-        import ray  # for which all has been made ready
+        ray_connection.connect(self.cluster, self.interruption, self.warn, self.verbose)
+        import ray  # its environment is set by now
 
         has = ray.cluster_resources()
-        self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes)} node(s)"
-        self.view.say(f"Ray is up: {where}")
+        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes())} node(s)"
+        self.say(f"Ray is up: {where}")
+
+    def nodes(self) -> list[dict[str, float]]:
+        """Returns the resources of each node that is up now. Ray must be open."""
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]

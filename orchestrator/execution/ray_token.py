@@ -1,4 +1,4 @@
-"""The token that a Ray cluster may ask for: where Ray looks for it, and one for a Ray that is started here."""
+"""Authentication token of a Ray cluster: the places where Ray looks for it, and a new one for a local Ray."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TOKEN_HELP = (
 
 
 def find_token(variables: MutableMapping[str, str] = os.environ) -> str | None:
-    """The token, looked for where Ray looks for it; None where there is none.
+    """Returns the token, from the places where Ray looks for it; None if there is none.
 
     Raises:
-        RecipeError: when a variable names a file without a token, or a mode that is none.
+        RecipeError: when a variable names a file without a token, or an unknown mode.
     """
     mode = variables.get(MODE)
     if mode is not None and mode not in MODES:
@@ -46,10 +46,10 @@ def find_token(variables: MutableMapping[str, str] = os.environ) -> str | None:
 
 
 def prepare_token(variables: MutableMapping[str, str] = os.environ) -> None:
-    """See that a Ray that is started here has a token.
+    """Provide a token for a local Ray where Ray can't create one itself.
 
-    It writes one to ``~/.ray/auth_token`` by itself. Where no file can be written there, it gets one in its
-    environment, for this run alone.
+    Ray writes a new token to ``~/.ray/auth_token``. If no file can be written there, the token is set in the
+    environment, for this run only.
 
     Raises:
         RecipeError: as ``find_token``.
@@ -68,6 +68,6 @@ def prepare_token(variables: MutableMapping[str, str] = os.environ) -> None:
 
 
 def _default_folder(variables: MutableMapping[str, str]) -> Path | None:
-    """Where Ray keeps the token of a user who has a home."""
+    """Returns the folder of Ray's token in the user's home, or None without a home."""
     home = variables.get("HOME")
     return Path(home) / ".ray" if home else None

@@ -1,4 +1,4 @@
-"""Difficulties and pacing families of a person's own, tried on made-up input before anything trains."""
+"""Trial calls of user-defined difficulties and pacing families on synthetic input, before anything trains."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from orchestrator.recipe.schema import Recipe, RecipeError
 IMAGES_A_CLASS, LEAST_IMAGES = 4, 40
 
 
-def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
-    """The recipe's own difficulty and pacing families exist and give what a curriculum can use.
+def check_user_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
+    """Check that user-defined difficulties and pacing families exist and return values that a curriculum can use.
 
-    A family is tried at the corners of the ranges of a and b that the recipe allows; a difficulty on made-up logits of
-    as many experts, classes and folds as it will be given.
+    A family is called at the corners of the ranges of a and b that the recipe allows; a difficulty with random logits
+    of as many experts, classes and folds as in the run.
 
     Raises:
-        RecipeError: naming the field and the callable, with what it raised or gave.
+        RecipeError: naming the field and the callable, with what it raised or returned.
     """
     for field, family, a, b in _pacings(recipe):
         try:
@@ -30,32 +30,32 @@ def check_own_curriculum(recipe: Recipe, data: DatasetInfo) -> None:
         except Exception as error:
             raise _refusal(field, family, f"with a={a:g}, b={b:g}", error) from error
     scorer = recipe.difficulty.scorer
-    if user_code.is_own(scorer):
-        made_up = _made_up(recipe, data)
+    if user_code.is_user_defined(scorer):
+        evidence = _random_evidence(recipe, data)
         try:
-            scores = difficulty.score(user_code.load(scorer), made_up)
+            scores = difficulty.score(user_code.load(scorer), evidence)
         except Exception as error:
-            raise _refusal("difficulty.scorer", scorer, f"on made-up logits ({_what(made_up)})", error) from error
+            raise _refusal("difficulty.scorer", scorer, f"on random logits ({_shape_of(evidence)})", error) from error
         if np.ptp(scores) == 0:
             raise RecipeError(
-                f"difficulty.scorer: {scorer} gave {scores[0]:g} for each of {len(scores)} images with made-up logits; "
-                "give numbers that tell images apart"
+                f"difficulty.scorer: {scorer} returned {scores[0]:g} for each of {len(scores)} images with random "
+                "logits; return numbers that differ between images"
             )
 
 
 def _pacings(recipe: Recipe) -> Iterator[tuple[str, str, float, float]]:
-    """(field, family, a, b) of every pacing family of a person's own that may be used."""
+    """Yields (field, family, a, b) for every user-defined pacing family that may be used."""
     chosen, space = recipe.curriculum.pacing, recipe.search.space
-    if user_code.is_own(chosen.family):
+    if user_code.is_user_defined(chosen.family):
         yield "curriculum.pacing.family", chosen.family, chosen.a, chosen.b
     corners = product({space.a.low, space.a.high}, {space.b.low, space.b.high})
     for a, b in sorted(corners) if recipe.search.trials else ():
-        for family in filter(user_code.is_own, space.families):
+        for family in filter(user_code.is_user_defined, space.families):
             yield "search.space.families", family, a, b
 
 
-def _made_up(recipe: Recipe, data: DatasetInfo) -> difficulty.Evidence:
-    """Evidence of the shapes that the score stage will give, from random logits."""
+def _random_evidence(recipe: Recipe, data: DatasetInfo) -> difficulty.Evidence:
+    """Returns random evidence of the shapes that the score stage will compute."""
     generator = np.random.default_rng(0)
     images = max(LEAST_IMAGES, IMAGES_A_CLASS * data.classes)
     experts = recipe.ladder.networks[:-1]
@@ -71,7 +71,7 @@ def _made_up(recipe: Recipe, data: DatasetInfo) -> difficulty.Evidence:
     )
 
 
-def _what(evidence: difficulty.Evidence) -> str:
+def _shape_of(evidence: difficulty.Evidence) -> str:
     experts, images, classes = np.shape(evidence.logits)
     missing = [name for name in ("fold_logits", "learned_step") if getattr(evidence, name) is None]
     without = f"; without {' and '.join(missing)}" if missing else ""
@@ -79,7 +79,7 @@ def _what(evidence: difficulty.Evidence) -> str:
 
 
 def _refusal(field: str, name: str, tried: str, error: Exception) -> RecipeError:
-    if isinstance(error, user_code.OwnCodeError):
+    if isinstance(error, user_code.UserCodeError):
         return RecipeError(f"{field}: {error}")
     said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     return RecipeError(f"{field}: {name} failed {tried}: {said}")

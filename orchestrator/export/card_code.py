@@ -73,8 +73,8 @@ def code_of(file: File, exported: Exported) -> str:
         file=file.name,
         shape=f"1, {network.channels}, {network.image_size}, {network.image_size}",
         create=create_words(exported.chosen),
-        mean=json.dumps(about["mean"]),
-        std=json.dumps(about["std"]),
+        mean=json.dumps(about.mean),
+        std=json.dumps(about.std),
     )
     return f"`{file.name}` {NEEDS[file.form]}:\n\n```python\n{code}\n```"
 
@@ -85,8 +85,8 @@ def from_image_file(exported: Exported) -> str:
     mode = {1: "L", 3: "RGB"}.get(network.channels)
     if mode is None:
         return ""
-    files = exported.run.about_data["layout"] == "files"
+    files = exported.run.about_data.layout == "files"
     resize = (CENTRE if files else RESIZE).format(size=network.image_size)
-    white = exported.run.about_data.get("white_level") or '1 if picture.mode == "F" else 65535'
+    white = exported.run.about_data.white_level or '1 if picture.mode == "F" else 65535'
     code = IMAGE_FILE.format(mode=mode, white=white, resize=resize, size=network.image_size, channels=network.channels)
     return f"From an image file:\n\n```python\n{code}\n```"

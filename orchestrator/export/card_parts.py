@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.card_code import code_of, from_image_file
 from orchestrator.export.latency import processor
 from orchestrator.export.results import Exported
@@ -45,7 +46,7 @@ def introduction(exported: Exported) -> str:
     if chosen.row["test_accuracy"] is None:
         tested = "Its test accuracy is not known: it was exported before the run had evaluated it."
     else:
-        tested = f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about['counts']['test']:,} images."
+        tested = f"Test accuracy {percent(chosen.row['test_accuracy'])} % on {about.counts.test:,} images."
     return (
         f"# {title(exported)}\n\nAn image classifier for {shape.classes} classes: `{shape.name}`, "
         f"{_capacity(_size_row(exported))}. {origin} Why this network: {chosen.why}.\n\n"
@@ -78,7 +79,7 @@ def files(exported: Exported) -> str:
 
 def how_to_use(exported: Exported) -> str:
     about, shape = exported.run.about_data, exported.chosen.network
-    names = about["class_names"]
+    names = about.class_names
     order = "grey" if shape.channels == 1 else "RGB" if shape.channels == 3 else f"{shape.channels} channels"
     if names != [str(number) for number in range(len(names))]:
         listed = ", ".join(f"{number} {name}" for number, name in enumerate(names[:MANY_NAMES]))
@@ -90,10 +91,10 @@ def how_to_use(exported: Exported) -> str:
         f"## Use\n\n**Input**: float32 (N, {shape.channels}, {shape.image_size}, {shape.image_size}), any batch size "
         f"N, {order}, pixels in [0, 1], channels before height and width. The graphs (`.pt2`, `.onnx`) normalise "
         f"inside: give them pixels as they are. With `.safetensors` you normalise yourself: less mean "
-        f"{_numbers(about['mean'])}, divided by standard deviation {_numbers(about['std'])}.\n\n"
+        f"{_numbers(about.mean)}, divided by standard deviation {_numbers(about.std)}.\n\n"
         f"**Output**: logits (N, {shape.classes}). {classes}"
     )
-    if about["layout"] == "files":
+    if about.layout == "files":
         text += (
             "\n\nPhotos were turned upright by their EXIF orientation, and transparent pixels composited on white. "
             f"For validation and test a photo's central square of 7/8 of its shorter edge was resized to "
@@ -201,14 +202,14 @@ def teaching(exported: Exported) -> str:
 
 def data(exported: Exported) -> str:
     about, dataset = exported.run.about_data, exported.run.report["recipe"]["dataset"]
-    counts = about["counts"]
+    counts = about.counts
     text = (
-        f"## Data\n\n`{dataset['name']}`: {counts['train']:,} training, {counts['validation']:,} validation and "
-        f"{counts['test']:,} test images, {about['classes']} classes. Fingerprint of the source: "
+        f"## Data\n\n`{dataset['name']}`: {counts.train:,} training, {counts.validation:,} validation and "
+        f"{counts.test:,} test images, {about.classes} classes. Fingerprint of the source: "
         f"`{exported.run.data.spec['fingerprint']}`."
     )
-    if counts["skipped"]:
-        text += f" {counts['skipped']:,} broken images were left out."
+    if counts.skipped:
+        text += f" {counts.skipped:,} broken images were left out."
     if dataset["severity"]:
         text += " The images were damaged on purpose, each by a drawn severity, test images too."
     return text
@@ -235,7 +236,7 @@ def again(exported: Exported) -> str:
     lines = [
         f"run: `{run.id}`, recipe `{run.report['run']['name']}` (resolved in the run's `report.json`)",
         f"artifact: `{artifact.identity}`",
-        f"SHA-256 of its weights: `{artifact.files['weights.safetensors']['sha256']}`",
+        f"SHA-256 of its weights: `{artifact.files[WEIGHTS]['sha256']}`",
         "seeds: " + ", ".join(f"{name} {value}" for name, value in run.report["seeds"].items()),
         "trained with: " + ", ".join(f"{name} {number}" for name, number in artifact.versions.items()),
         f"exported with: {', '.join(f'{name} {number}' for name, number in exported.versions.items())}",

@@ -60,7 +60,7 @@ def check(form: Format, run: Run, chosen: Chosen, path: Path, images: RunImages)
         about = run.about_data
         again = new_network(chosen.network, seed=0).eval()
         again.load_state_dict(safetensors.torch.load_file(path))
-        runner = as_runner(Deployable(again, about["mean"], about["std"]).eval())
+        runner = as_runner(Deployable(again, about.mean, about.std).eval())
         found = [runner(batch) for batch in pixels]
     else:
         found = run_outside(form, path, pixels)

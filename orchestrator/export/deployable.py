@@ -11,12 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.selection import Chosen, ExportError, Run
 from orchestrator.export.standalone import FloatArray, Runner
 from orchestrator.training.data.images import Images, TrainingData, load
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.guidance.inference import fold_batch_norm
-from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.networks import load_network
 
 IntArray = npt.NDArray[np.int64]
 CPU = torch.device("cpu")
@@ -64,7 +65,7 @@ def open_images(run: Run, root: str | None = None) -> RunImages:
         return load(folder, root=root, augmentation="none", views_seed=0, device=CPU, normalised=normalised)
 
     images = RunImages(opened(True), opened(False))
-    if run.about_data["layout"] == "files":
+    if run.about_data.layout == "files":
         try:
             images.pixels(images.plain.validation[:1])
         except (OSError, ValueError) as error:
@@ -95,7 +96,7 @@ def weights_file(run: Run, chosen: Chosen) -> Path:
 def deployable(run: Run, chosen: Chosen) -> Deployable:
     """The chosen network as its graph is exported."""
     about = run.about_data
-    return Deployable(fold_batch_norm(trained_network(run, chosen)), about["mean"], about["std"]).eval()
+    return Deployable(fold_batch_norm(trained_network(run, chosen)), about.mean, about.std).eval()
 
 
 def original(network: nn.Module, images: RunImages, chosen: IntArray) -> FloatArray:

@@ -99,7 +99,7 @@ def _open(form: Format, run: Run, chosen: Chosen, path: Path) -> Runner:
     if form == "torch-export":
         return open_torch_export(path)
     about = run.about_data
-    return as_runner(Deployable(trained_network(run, chosen), about["mean"], about["std"]).eval())
+    return as_runner(Deployable(trained_network(run, chosen), about.mean, about.std).eval())
 
 
 def _of_teacher(path: Path) -> Path:

@@ -34,9 +34,9 @@ def describe(run: Run, chosen: Chosen) -> dict[str, str]:
         "classes": str(shape.classes),
         "channels": str(shape.channels),
         "image_size": str(shape.image_size),
-        "mean": json.dumps(about["mean"]),
-        "std": json.dumps(about["std"]),
-        "class_names": json.dumps(about["class_names"]),
+        "mean": json.dumps(about.mean),
+        "std": json.dumps(about.std),
+        "class_names": json.dumps(about.class_names),
         "run": run.id,
         "artifact": chosen.artifact.identity,
     }

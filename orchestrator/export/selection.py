@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.dataset import DatasetAbout
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.errors import UserError
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.messages import nearest
 from orchestrator.recipe.methods import METHODS
@@ -18,7 +21,7 @@ from orchestrator.report.markdown import percent
 from orchestrator.report.reading import read
 
 
-class ExportError(ValueError):
+class ExportError(UserError):
     """What was asked for can't be exported; the message says what was found and what to do."""
 
 
@@ -36,10 +39,9 @@ class Run:
         return _artifact(self, _stage(self, "ingest")["id"], "the images")
 
     @cached_property
-    def about_data(self) -> dict[str, Any]:
-        """What ``dataset.json`` of the images says: layout, shape, classes and their names, counts, mean, std."""
-        content: dict[str, Any] = json.loads((self.store.fetch(self.data) / "dataset.json").read_text())
-        return content
+    def about_data(self) -> DatasetAbout:
+        """The description of the images."""
+        return dataset.read_about(FolderFiles(self.store.fetch(self.data)))
 
     @cached_property
     def teacher(self) -> Chosen:

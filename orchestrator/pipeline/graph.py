@@ -7,49 +7,55 @@ two recipes that have a network in common share its artifact, and a change rebui
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from orchestrator.artifacts.identity import canonical_json
+from orchestrator.pipeline.kinds import KINDS, TRIAL_FORMAT
 from orchestrator.pipeline.logit_source import Source
+from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Spec
 from orchestrator.recipe.schema import Recipe
-
-# Raise a kind's version when its code comes to make something else from the same spec.
-FORMATS = {"ingest": 1, "train": 2, "pretrained": 2, "score": 3, "search": 2, "trial": 2, "evaluate": 1}
 
 
 @dataclass(frozen=True)
 class Stage:
     """One node of the graph.
 
-    ``inputs`` are (role, stage) pairs. ``settings`` is what the work needs but its result does not depend on (paths,
-    workers, GPUs); it is no part of the identity.
+    Attributes:
+        kind: name of a row of ``pipeline/kinds.py``.
+        name: unique within a run.
+        spec: the scientific part.
+        inputs: (role, stage) pairs.
+        placement: where the work is placed; no part of the identity.
+        facts: the stage's place in its run; no part of the identity.
     """
 
     kind: str
     name: str
     spec: Spec
     inputs: tuple[tuple[str, Stage], ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict, compare=False)
+    placement: Placement = field(default_factory=Placement, compare=False)
+    facts: Facts = field(default_factory=Facts, compare=False)
 
     @cached_property
     def identity(self) -> str:
         """``<kind>-<20 hexadecimal digits>``: also the name of the artifact's folder."""
         inputs = {role: stage.identity for role, stage in self.inputs}
-        return _identity(self.kind, self.spec.model_dump(mode="json"), inputs)
+        return _identity(self.kind, KINDS[self.kind].format, self.spec.model_dump(mode="json"), inputs)
 
 
 def trial_identity(student: TrainSpec, inputs: dict[str, str], scheduler: str) -> str:
-    """The identity of one trial of a search: what it trains, and who may stop it early."""
-    return _identity("trial", {"student": student.model_dump(mode="json"), "scheduler": scheduler}, inputs)
+    """Returns the identity of one trial of a search: its training, and the scheduler that may stop it early."""
+    spec = {"student": student.model_dump(mode="json"), "scheduler": scheduler}
+    return _identity("trial", TRIAL_FORMAT, spec, inputs)
 
 
-def _identity(kind: str, spec: dict[str, Any], inputs: dict[str, str]) -> str:
-    text = canonical_json({"kind": kind, "format": FORMATS[kind], "spec": spec, "inputs": inputs})
+def _identity(kind: str, version: int, spec: dict[str, Any], inputs: dict[str, str]) -> str:
+    text = canonical_json({"kind": kind, "format": version, "spec": spec, "inputs": inputs})
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
@@ -133,20 +139,3 @@ def longest_chain(stages: Iterable[Stage], seconds: Mapping[str, float]) -> tupl
             took, names = max(before, key=lambda chain: chain[0], default=(0.0, []))
             reach[stage.identity] = (took + seconds[stage.identity], [*names, stage.name])
     return max(reach.values(), key=lambda chain: chain[0], default=(0.0, []))
-
-
-def needed(stages: Iterable[Stage], missing: set[str]) -> Iterator[Stage]:
-    """The stages whose artifacts are missing, each after what it needs."""
-    done: set[str] = set()
-
-    def visit(stage: Stage) -> Iterator[Stage]:
-        if stage.identity in done:
-            return
-        done.add(stage.identity)
-        for _, upstream in stage.inputs:
-            yield from visit(upstream)
-        if stage.identity in missing:
-            yield stage
-
-    for stage in stages:
-        yield from visit(stage)

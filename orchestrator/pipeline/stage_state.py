@@ -1,4 +1,4 @@
-"""How far a stage is, as whoever runs it tells those who show it: the terminal and the report."""
+"""Stage state shared by the executor, the terminal display and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a run ends: the multiply-adds that are left, at the pace that the same kind of work has had so far.
+"""Forecast of the end of a run: the multiply-adds that are left, at the pace of the same kind of work so far.
 
 A forecast, not a promise: networks of other shapes run at other paces, and a stage that has not begun is taken to be
 as quick as what is most like it.
@@ -6,13 +6,13 @@ as quick as what is most like it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.pipeline.graph import Stage, longest_chain
+from orchestrator.execution.run_state import RunState, StageEntry
+from orchestrator.pipeline.graph import Plan, Stage, longest_chain
 from orchestrator.pipeline.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
-from orchestrator.progress.state import Progress, StageProgress
 from orchestrator.progress.words import duration
 
 ALL = ("", "")  # the kind and the networks of every stage
@@ -21,13 +21,17 @@ BACKWARD = 2  # a training step is a forward pass and about two more for the gra
 
 
 def work(spec: Any, multiply_adds: Mapping[str, int], images: int) -> float:
-    """Multiply-adds of a stage's work; 0 for what takes no network.
+    """Returns the multiply-adds of a stage's work; 0 for work without a network.
 
     Args:
-        multiply_adds: of one image through each network, by the network's name.
+        spec: the stage's spec.
+        multiply_adds: of one image through each network, by its name, and by its label where it is an expert.
         images: training images.
     """
-    of = lambda name: multiply_adds.get(name.partition("@")[0], 0)  # noqa: E731  # TAs of other topologies: name@topology
+
+    def of(name: str) -> int:
+        return multiply_adds.get(name, 0)
+
     if isinstance(spec, SearchSpec):
         steps = sum(places * steps for places, steps in zip(spec.rung_places, spec.rung_steps, strict=True))
         return work(spec.student, multiply_adds, images) * steps / spec.student.steps
@@ -44,42 +48,70 @@ def work(spec: Any, multiply_adds: Mapping[str, int], images: int) -> float:
     return 0.0
 
 
-def seconds_left(run: Progress) -> float | None:
-    """Seconds until the last stage ends, or None while nothing tells how quick the work is."""
-    paces = _Paces(run)
-    if not paces.seen:
-        return None
-    left = {entry.stage.identity: _left(run, entry, paces) for entry in run.stages.values()}
-    alone = {
-        entry.stage.identity: left[entry.stage.identity] / max(1.0, min(entry.width, run.slots))
-        for entry in run.stages.values()
-    }
-    longest, _ = longest_chain([entry.stage for entry in run.stages.values()], alone)
-    return max(longest, sum(left.values()) / run.slots)
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts the end of a run from its state.
+
+    Attributes:
+        multiply_adds: as for ``work``.
+        images: as for ``work``.
+    """
+
+    multiply_adds: Mapping[str, int]
+    images: int
+
+    def seconds_left(self, run: RunState) -> float | None:
+        """Returns the seconds until the last stage ends, or None while no pace of the work is known."""
+        paces = _Paces(self, run)
+        if not paces.seen:
+            return None
+        left = {entry.stage.identity: self._left(entry, paces) for entry in run.stages.values()}
+        alone = {
+            entry.stage.identity: left[entry.stage.identity] / max(1.0, min(entry.width, run.slots))
+            for entry in run.stages.values()
+        }
+        longest, _ = longest_chain([entry.stage for entry in run.stages.values()], alone)
+        return max(longest, sum(left.values()) / run.slots)
+
+    def overall(self, run: RunState) -> str:
+        """Returns the state of the whole run in words."""
+        text = f"{run.count('done', 'kept')} of {len(run.stages)} stages done"
+        left = self.seconds_left(run)
+        return text if left is None else f"{text}, about {duration(left)} left"
+
+    def work_of(self, stage: Stage) -> float:
+        """Returns the multiply-adds of a stage's work."""
+        return work(stage.spec, self.multiply_adds, self.images)
+
+    def _left(self, entry: StageEntry, paces: _Paces) -> float:
+        """Returns the slot-seconds that a stage still needs."""
+        if entry.state not in ("waiting", "running"):
+            return 0.0
+        done = entry.status["step"] / entry.status["steps"] if entry.status.get("steps") else 0.0
+        foretold = (1 - done) * self.work_of(entry.stage) / paces.of(entry.stage)
+        left, spent = entry.seconds_left, entry.seconds_spent
+        if left is None or spent is None:
+            return foretold
+        doubt = _doubt(left)
+        return (spent * left * entry.width + doubt * foretold) / (spent + doubt)
 
 
-def overall(run: Progress) -> str:
-    """How far the whole run is, in words."""
-    text = f"{run.count('done', 'kept')} of {len(run.stages)} stages done"
-    left = seconds_left(run)
-    return text if left is None else f"{text}, about {duration(left)} left"
+def forecast_of(planned: Plan, sizes: Sequence[Mapping[str, int]], images: int) -> Forecast:
+    """Returns the forecast of a plan's run.
 
-
-def _left(run: Progress, entry: StageProgress, paces: _Paces) -> float:
-    """Slot-seconds that a stage still needs."""
-    if entry.state not in ("waiting", "running"):
-        return 0.0
-    done = entry.status["step"] / entry.status["steps"] if entry.status.get("steps") else 0.0
-    foretold = (1 - done) * work(entry.stage.spec, run.multiply_adds, run.images) / paces.of(entry.stage)
-    left, spent = entry.seconds_left, entry.seconds_spent
-    if left is None or spent is None:
-        return foretold
-    doubt = _doubt(left)
-    return (spent * left * entry.width + doubt * foretold) / (spent + doubt)
+    Args:
+        planned: the plan.
+        sizes: ``multiply_adds`` of each network of the ladder, teacher first.
+        images: training images.
+    """
+    names = [network.name for network in planned.recipe.ladder.networks]
+    of_network = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
+    experts = (*planned.ladder, *planned.others)
+    return Forecast(of_network | {expert.label: of_network[expert.network.name] for expert in experts}, images)
 
 
 def _doubt(seconds_left: float) -> float:
-    """Seconds of work that what was known before a stage is worth beside its own pace; none at its end."""
+    """Returns the seconds of work that earlier knowledge is worth beside a stage's own pace; none at its end."""
     return min(DOUBT_SECONDS, seconds_left)
 
 
@@ -103,10 +135,10 @@ class _Paces:
     forecast does not jump where a stage begins.
     """
 
-    def __init__(self, run: Progress) -> None:
+    def __init__(self, forecast: Forecast, run: RunState) -> None:
         self.seen: dict[tuple[str, str], _Seen] = {}
         for entry in run.stages.values():
-            amount = work(entry.stage.spec, run.multiply_adds, run.images)
+            amount = forecast.work_of(entry.stage)
             if entry.state == "done":
                 seconds, doubt = entry.slot_seconds, 0.0
             elif entry.seconds_left is not None and entry.seconds_spent:
@@ -119,7 +151,7 @@ class _Paces:
                     self.seen.setdefault(key, _Seen()).add(amount, seconds, doubt)
 
     def of(self, stage: Stage) -> float:
-        """The pace that a stage is taken to have."""
+        """Returns the pace that a stage is taken to have."""
         everything = self.seen[ALL]
         pace = everything.amount / everything.seconds
         for seen in (self.seen[key] for key in reversed(_keys(stage)) if key in self.seen):
@@ -128,7 +160,7 @@ class _Paces:
 
 
 def _keys(stage: Stage) -> tuple[tuple[str, str], ...]:
-    """Stages that are about as quick as each other (one kind, the same networks at work), those of a kind, and all."""
+    """Returns the keys of a stage: for stages of its kind with the same networks at work, for its kind, and for all."""
     spec = stage.spec
     names = [spec.network.name] if isinstance(spec, TrainSpec | EvaluateSpec) else []
     if isinstance(spec, TrainSpec) and spec.guidance.source == "online":

@@ -1,12 +1,12 @@
-"""Plain lines, one an event, and the state of long stages now and then: for a pipe, a log, a terminal of few arts."""
+"""Plain lines, one an event, and the status of long stages now and then; for pipes, logs and simple terminals."""
 
 from __future__ import annotations
 
 import time
 from typing import Any, TextIO
 
-from orchestrator.progress.forecast import overall
-from orchestrator.progress.state import Progress
+from orchestrator.execution.run_state import RunState
+from orchestrator.progress.forecast import Forecast
 from orchestrator.progress.words import describe
 
 LINE_SECONDS, LONGEST_SECONDS = 5.0, 600.0  # a running stage says how far it is this often at first, and at last
@@ -21,7 +21,7 @@ class Lines:
         self.quiet, self.stream = quiet, stream
         self.started = time.monotonic()
         self.shown: dict[str, tuple[float, dict[str, Any]]] = {}
-        self.told = self.started  # when the whole run's progress was said last
+        self.told = self.started  # when the whole run's progress was shown last
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -33,7 +33,7 @@ class Lines:
     def warn(self, text: str) -> None:
         self._write(text)
 
-    def refresh(self, run: Progress) -> None:
+    def refresh(self, run: RunState, forecast: Forecast) -> None:
         now = time.monotonic()
         pause = min(max(LINE_SECONDS, SHARE * (now - self.started)), LONGEST_SECONDS)
         for name, entry in run.stages.items():
@@ -43,7 +43,7 @@ class Lines:
                 self.say(f"{name}: {describe(entry.status, entry.seconds_left)}")
         if now - self.told >= OVERALL * pause:
             self.told = now
-            self.say(f"-- {overall(run)} --")
+            self.say(f"-- {forecast.overall(run)} --")
 
     def close(self) -> None:
         return None

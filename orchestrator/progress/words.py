@@ -1,15 +1,17 @@
-"""A stage's progress and outcome in words."""
+"""Status and outcome of stages in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.artifacts.store import Artifact
+from orchestrator.execution.run_state import RunState, StageEntry
+from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.stage_state import StageState
 
 
 def describe(status: Mapping[str, Any], seconds_left: float | None = None) -> str:
-    """What a stage has said, the most important first."""
+    """Returns a stage's status in words, the most important first."""
     if "doing" in status:
         return str(status["doing"])
     unit = status.get("unit", "step")
@@ -26,13 +28,13 @@ def describe(status: Mapping[str, Any], seconds_left: float | None = None) -> st
 
 
 def settings(config: Mapping[str, Any]) -> str:
-    """A point of a search in words."""
+    """Returns a point of a search in words."""
     shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in config.items()}
     return ", ".join(f"{key} {value}" for key, value in shown.items())
 
 
 def duration(seconds: float) -> str:
-    """``0:07``, ``12:30``, ``3:05:00``, ``2 d 04:00``: as short as it can be read."""
+    """Returns a duration such as ``0:07``, ``12:30``, ``3:05:00`` or ``2 d 04:00``."""
     whole = round(seconds)
     days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
     if days:
@@ -42,17 +44,25 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{whole % 60:02d}"
 
 
-def ended(artifact: Artifact) -> str:
-    """What came of a stage; nothing where its time says all."""
-    results = artifact.results
-    if artifact.kind == "ingest":
-        return ", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count)
-    if artifact.kind in ("train", "pretrained"):
-        return f"validation {results['validation_accuracy']:.1%}"
-    if artifact.kind == "evaluate":
-        return f"test {results['test_accuracy']:.1%}"
-    if artifact.kind == "search":
-        return f"best validation {results['best']['validation_accuracy']:.1%}"
-    if artifact.kind == "score":
-        return f"{results['images']:,} images, {results['views']} views stored"
-    return ""
+def outcome(entry: StageEntry) -> str:
+    """Returns the results of a stage that has ended, or why it has none; nothing for one that was there before."""
+    if entry.state == "done" and entry.artifact:
+        return KINDS[entry.stage.kind].outcome(entry.artifact.results)
+    if entry.failure is None:
+        return ""
+    if entry.failure.error:
+        return entry.failure.error.splitlines()[0]
+    return f"can't be done without {entry.failure.blocked_by}"
+
+
+def snapshot(run: RunState) -> dict[str, StageState]:
+    """Returns the state of every stage with its status in words, by identity."""
+    return {
+        entry.stage.identity: StageState(
+            entry.state,
+            describe(entry.status, entry.seconds_left) if entry.state == "running" else outcome(entry),
+            entry.since,
+            entry.failure.error if entry.failure else None,
+        )
+        for entry in run.stages.values()
+    }

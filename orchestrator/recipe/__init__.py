@@ -1,1 +1,1 @@
-"""The recipe: its schema, its methods, reading it, and the messages of what is wrong with it. No torch, no ray."""
+"""The recipe: schema, methods, topologies, file reader and error messages. Imports neither torch nor ray."""

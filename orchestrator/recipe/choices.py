@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from curricula import difficulty, pacing
-from orchestrator.recipe.messages import NameOrOwn
+from orchestrator.recipe.messages import NameOrUserDefined
 
 FAMILIES = tuple(pacing.FAMILIES)
 SCORERS = tuple(difficulty.DIFFICULTIES)
-Family = Annotated[str, AfterValidator(NameOrOwn(FAMILIES))]
-Scorer = Annotated[str, AfterValidator(NameOrOwn(SCORERS))]
+Family = Annotated[str, AfterValidator(NameOrUserDefined(FAMILIES))]
+Scorer = Annotated[str, AfterValidator(NameOrUserDefined(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
 Selector = Literal["stratified", "competent"]
 Precision = Literal["fp32", "bf16"]

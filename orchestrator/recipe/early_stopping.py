@@ -46,7 +46,7 @@ _ROWS = (
     Scheduler("none"),
     Scheduler("halving", "short whole trainings first, the best go on to longer ones", has_rungs=True),
     Scheduler(
-        "asha", "stops by arrival what is behind, so its choice can differ between two runs",
+        "asha", "asynchronous, so its choice can differ between two runs",
         tune=TuneScheduler(
             "ASHAScheduler",
             lambda steps: {"max_t": steps, "grace_period": max(1, steps // 4)},  # every trial runs a quarter

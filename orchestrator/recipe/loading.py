@@ -1,4 +1,4 @@
-"""Reads a recipe from a file or pipe, with changes from the command line. Imports neither torch nor ray."""
+"""Loader of recipes from files and pipes, with overrides from the command line. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.recipe.yaml_reading import Document, YamlError, dotted
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 DEFAULT_RECIPE = "mnist5k"
-OPTIONS = ("address", "dry_run", "quiet", "storage", "verbose")  # of the command, easily taken for fields
+OPTIONS = ("address", "dry_run", "quiet", "storage", "verbose")  # options of the command, easily mistaken for fields
 ENDINGS = (".yaml", ".yml")
 
 _FIELD = r"[^.\[\]]+(\[[0-9]+\])*"
@@ -73,7 +73,7 @@ def names() -> list[str]:
 def split(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Returns the recipe's name or path, if one is given, and the overrides, from the words of a command line.
 
-    A word with ``=`` is a path where such a file exists, or where only its ending makes sense of it.
+    A word with ``=`` is a path if such a file exists, or if it ends like a recipe and does not begin with a field.
 
     Raises:
         RecipeError: when two recipes are given.
@@ -116,8 +116,8 @@ def _override(document: Document, override: str) -> None:
     field, equals, text = override.partition("=")
     if not equals or not _FIELDS.fullmatch(field):
         raise RecipeError(
-            f"'{override}' is neither a recipe nor field=value, with dots between the names of fields, and [0] behind "
-            "the name of a list for its first entry"
+            f"'{override}' is neither a recipe nor field=value; a nested field is section.field, and the first entry "
+            "of a list is list[0]"
         )
     if field in OPTIONS:
         raise RecipeError(f"{field}: is an option, not a field of the recipe; write --{field.replace('_', '-')}")
@@ -128,7 +128,7 @@ def _override(document: Document, override: str) -> None:
         raise RecipeError(str(error)) from error
     _set(document.content, keys, value.content)
     document.places = (
-        {  # those of what holds the value and of what was in it are no longer true
+        {  # places of the value's parents and former children are outdated
             path: place for path, place in document.places.items() if path[: len(keys)] != keys[: len(path)]
         }
         | value.places
@@ -136,7 +136,7 @@ def _override(document: Document, override: str) -> None:
 
 
 def _set(content: Any, keys: tuple[str | int, ...], value: Any) -> None:
-    """Set what lies at ``keys``; sections on the way are made, lists are not."""
+    """Set the value at ``keys``; missing sections on the way are created, list entries are not."""
     holder = content
     for depth, key in enumerate(keys[:-1]):
         _check_key(holder, keys, depth)
@@ -152,7 +152,7 @@ def _set(content: Any, keys: tuple[str | int, ...], value: Any) -> None:
 
 
 def _check_key(holder: Any, keys: tuple[str | int, ...], depth: int) -> None:
-    """Raise RecipeError, with what can be set instead, unless ``holder`` may hold ``keys[depth]``."""
+    """Raises RecipeError unless ``holder`` can have the key ``keys[depth]``; the message names fields that it can."""
     key, field, place = keys[depth], dotted(keys), dotted(keys[:depth])
     if isinstance(holder, dict) and isinstance(key, str):
         return
@@ -169,7 +169,7 @@ def _check_key(holder: Any, keys: tuple[str | int, ...], depth: int) -> None:
     if holder is None:
         raise RecipeError(f"{field}: {place} is not set; set it as a whole: {place}=[...]")
     if isinstance(key, int):
-        raise RecipeError(f"{field}: {place} is no list, so it has no entry [{key}]; leave that out")
+        raise RecipeError(f"{field}: {place} is not a list, so it has no entry [{key}]; leave that out")
     raise RecipeError(
         f"{field}: '{place}' holds {holder!r}, which has no fields; set '{place}' as a whole: {place}=..."
     )

@@ -1,4 +1,4 @@
-"""How a recipe's types and mistakes are said in words. Knows the schema's classes only through pydantic."""
+"""Error messages for recipes, and descriptions of their types. Depends on the schema only through pydantic."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from orchestrator.recipe.yaml_reading import Path, Place, dotted
 from orchestrator.user_code import PATH
 
 LONGEST = 80  # characters of a wrong value that are shown
-MOST_LINES = 20  # mistakes that are shown at once
+MOST_LINES = 20  # errors that are shown at once
 
-# What to give instead, by pydantic's name of the mistake; its own words speak of tuples and instances.
+# The valid values by pydantic's error type; pydantic's messages name tuples and instances, which YAML has not.
 _GIVE = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -41,25 +41,27 @@ _GIVE = {
 
 
 @dataclass(frozen=True)
-class NameOrOwn:
-    """Checks a text: one of ``names``, or a callable of a person's own as ``module:callable``."""
+class NameOrUserDefined:
+    """Validator of a text: one of ``names``, or a user-defined ``module:callable``."""
 
     names: tuple[str, ...]
 
     def __call__(self, found: str) -> str:
         if found not in self.names and not PATH.fullmatch(found):
             raise ValueError(
-                f"found {found!r}; give one of {', '.join(self.names)}, or your own as module:callable"
+                f"found {found!r}; give one of {', '.join(self.names)}, or a user-defined module:callable"
                 f"{nearest(found, self.names)}"
             )
         return found
 
 
 def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel], places: Mapping[Path, Place] | None = None) -> str:
-    """Returns mistakes that pydantic found in a value of ``schema``, one a line: field, what was found, what to do.
+    """Returns a message of pydantic's errors, one a line: field, value found, valid values.
 
     Args:
-        places: where values stand in a file, by their path; fields that are not in it are named without a line.
+        errors: the errors.
+        schema: the model that was validated.
+        places: positions of values in the file, by path; other fields are named without a line.
     """
     wrong = [error["loc"] for error in errors]
     lines = []
@@ -67,7 +69,7 @@ def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel], places: Map
         place = error["loc"]
         inside = any(other[: len(place)] == place for other in wrong if len(other) > len(place))
         if error["type"] == "too_short" and inside:
-            continue  # pydantic does not count the wrong items of a list
+            continue  # pydantic does not count a list's invalid items
         lines.append(_explain(error, schema, places.get(place) if places else None))
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more"]
@@ -82,7 +84,7 @@ def _explain(error: ErrorDetails, schema: type[BaseModel], place: Place | None) 
     shown = place.text if place and place.text and not isinstance(found, str) else _shown(found)
     if kind == "value_error":
         message = error["msg"].removeprefix("Value error, ")
-        return f"{field}: {message}" if field else message  # a check of the whole recipe names its fields itself
+        return f"{field}: {message}" if field else message  # checks of the whole recipe name the fields themselves
     if kind == "missing":
         return f"{field}: required, but not set"
     if kind == "extra_forbidden":
@@ -106,13 +108,13 @@ def _explain(error: ErrorDetails, schema: type[BaseModel], place: Place | None) 
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """``; did you mean '...'?`` where a known word is near, else nothing."""
+    """Returns ``; did you mean '...'?`` with the most similar known word; empty without one."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def model_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field's type is, or is a list of."""
+    """Returns the section of a field that is a section or a list of sections; else None."""
     for candidate in (annotation, *typing.get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
@@ -120,10 +122,10 @@ def model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """A field's type as a person would say it; ``metadata`` is what pydantic took off the annotation."""
+    """Returns a description of a field's type; ``metadata`` is what pydantic removed from the annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     for item in metadata:
-        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrOwn):
+        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrUserDefined):
             return " | ".join((*item.func.names, "module:callable"))
     if origin is Literal:
         return " | ".join(map(str, arguments))
@@ -144,7 +146,7 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 
 
 def plain(value: Any) -> str:
-    """A default as it would stand in a recipe."""
+    """Returns a default as YAML."""
     if isinstance(value, BaseModel):
         value = list(value.model_dump().values())
     if isinstance(value, tuple):
@@ -160,7 +162,7 @@ def _shown(value: Any) -> str:
 
 
 def _elsewhere(name: str, schema: type[BaseModel]) -> str:
-    """``; did you mean ...?`` with the full names of the fields that are called so, if there are any."""
+    """Returns ``; did you mean ...?`` with the fields of that name in other sections; empty without any."""
 
     def visit(model: type[BaseModel], before: str) -> Iterator[str]:
         for field, info in model.model_fields.items():

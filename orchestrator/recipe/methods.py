@@ -1,7 +1,7 @@
-"""The methods by which a final student is taught, one row each. Imports neither torch nor ray.
+"""Table of methods, the ways of teaching a final student: one row a method. Imports neither torch nor ray.
 
 A new method is a row of ``METHODS``: the planner, the choice of a logit source, the report, the dashboards and the
-documents read the table and name no method themselves.
+documentation read the table and name no method themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Dealing = Literal["none", "random", "reversed"]
 
 
 class Look(NamedTuple):
-    """Colour, marker and line of a method in figures."""
+    """Colour, marker and line of a method in the report's figures."""
 
     colour: str
     symbol: str
@@ -28,9 +28,9 @@ class Method:
     """One method.
 
     Attributes:
-        name: the word that a recipe, a table or a stage names it by.
+        name: its name in recipes, tables and stages.
         experts: the experts of the ladder that teach the student.
-        taught_by: the same in words, for tables.
+        taught_by: description of these experts, for tables.
         look: its appearance in figures.
         topology: topology of the TAs among the experts; None for the recipe's own.
         dealing: how a curriculum deals the experts to images (``none``: by difficulty); None without a curriculum.
@@ -39,8 +39,8 @@ class Method:
             ``dense`` by the number of experts, and ``selected`` with a curriculum.
         reads_networks: whether the student is taught by more of an expert than its logits, which alone are stored; then
             experts run beside the student whatever ``distillation.source`` says.
-        control_of: the method whose settings it takes over, being its control.
-        source: publication that it comes from.
+        control_of: for a control, the method whose settings it uses.
+        source: its publication.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Method:
 
     @property
     def searched_as(self) -> str | None:
-        """The method whose search chooses this one's settings; None where there is nothing to choose."""
+        """The method whose search chooses this one's settings; None if it has none to choose."""
         return None if self.experts == "none" else self.control_of or self.name
 
 
@@ -98,7 +98,7 @@ _ROWS = (
 )  # fmt: skip
 METHODS = {method.name: method for method in _ROWS}
 
-BASELINE = "labels"  # a student that nobody teaches
+BASELINE = "labels"  # training without experts
 REFERENCE = "ces_kd"  # the method that the others are compared with
 
 GUIDANCE = ("labels", "single", "dense", "selected", *(method.guidance for method in _ROWS if method.guidance))

@@ -1,4 +1,4 @@
-"""Every field of a recipe, read off the schema: for ``-h``, and as the page that ``docs/recipe.md`` holds.
+"""Reference of a recipe's fields, generated from the schema: the output of ``-h``, and ``docs/recipe.md``.
 
 python -m orchestrator.recipe.reference > docs/recipe.md
 """
@@ -18,26 +18,25 @@ from orchestrator.recipe.messages import model_of, plain, type_words
 from orchestrator.recipe.schema import Recipe
 
 COMMAND = "python -m orchestrator.recipe.reference > docs/recipe.md"
-SHORTHAND = "Range"  # a mapping in the schema that a person writes as a number or a list
+SHORTHAND = "Range"  # a mapping in the schema, written as a number or a list
 
 INTRODUCTION = f"""# Every field of a recipe
 
 <!-- Made from the schema: {COMMAND} -->
 
-A recipe is a YAML file. This page is made from the schema that checks it, so it lists every field there is; the option
-`-h` prints the same. A field that the schema does not know is refused, and so is a value of another type or out of
-bounds. On the command line a field has its dotted name, `field=value`. A section or a list is set as a whole in YAML's
-short form, or one entry of a list by its number, from 0:
+A recipe is a YAML file. This page is generated from the schema that validates it; the option `-h` prints the same.
+Unknown fields and values of another type or out of bounds are refused. On the command line a field is set by its
+dotted name, `field=value`; a section or list as a whole in YAML's flow style, or one entry of a list by its index:
 
 ```sh
 python -m orchestrator.run mnist5k training.steps=500 'seeds=[0, 1]' 'ladder.networks[0].steps=700' --dry-run
 ```
 
-Numbers are those of YAML 1.2. Values that versions of YAML read differently are refused: `010`, `1:30`, `1_000` and
-dates need quotes where text is meant, and so do `yes` and `no`. A field may stand once, and tags are not read. In a
-path, `~` is the home folder; `dataset.root` and `weights` are paths on a mounted file system, not URIs.
+Numbers are those of YAML 1.2. Values that differ between versions of YAML are refused: `010`, `1:30`, `1_000` and dates
+need quotes where text is meant, and so do `yes` and `no`. Duplicate fields and tags are errors. In a path, `~` is the
+home folder; `dataset.root` and `weights` are paths on a mounted file system, not URIs.
 
-This is all that a recipe must have; the rest has the defaults below:
+The smallest recipe; everything else has the defaults below:
 
 ```yaml
 name: smallest
@@ -48,12 +47,12 @@ training:
   steps: 300
 ```
 
-Bounds in square brackets may be reached, those in round ones may not. The default `null` leaves a field unset. A field
-of the type "number or [low, high]" takes one value, or two to search between, within the bounds of the field of that
-name in `curriculum.pacing` or `distillation`. `module:callable` stands for a function of your own
-([data](your_data.md), [network](your_network.md), [difficulty](your_difficulty.md), [pacing](your_pacing.md)). Words
-such as expert, guidance and stratum are explained in [concepts.md](concepts.md), and why a default is what it is in
-[choices.md](choices.md). The recipes that come with the program lie in [orchestrator/recipes](../orchestrator/recipes).
+Bounds in square brackets are included, those in round ones are not. The default `null` leaves a field unset. A field of
+the type "number or [low, high]" is one value, or a range to search, within the bounds of the field of that name in
+`curriculum.pacing` or `distillation`. `module:callable` stands for a user-defined function ([data](your_data.md),
+[network](your_network.md), [difficulty](your_difficulty.md), [pacing](your_pacing.md)). Terms such as expert, guidance
+and stratum are defined in [concepts.md](concepts.md); [choices.md](choices.md) has the reasons for the defaults. The
+recipes of this project are in [orchestrator/recipes](../orchestrator/recipes).
 """
 
 
@@ -61,7 +60,7 @@ REQUIRED = "required"
 
 
 class Described(NamedTuple):
-    """A field in words. ``kind`` is ``section``, ``list`` (of sections) or ``value``; ``about``, what a section is."""
+    """Description of a field. ``kind`` is ``section``, ``list`` (of sections) or ``value``; ``about`` a section's."""
 
     name: str
     kind: str
@@ -81,7 +80,7 @@ class Described(NamedTuple):
 
 
 def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[Described]:
-    """Every field, dotted, each section before what is in it."""
+    """Yields every field with its dotted name, each section before its fields."""
     for name, info in model.model_fields.items():
         inner, dotted, text = model_of(info.annotation), f"{prefix}{name}", info.description or ""
         default = REQUIRED if info.is_required() else plain(info.default)
@@ -95,7 +94,7 @@ def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[Descri
 
 
 def page() -> str:
-    """The reference as Markdown: a table for the recipe itself and one for each section."""
+    """Returns the reference as Markdown: a table for the recipe itself and one for each section."""
     every = list(fields())
     tables = [INTRODUCTION, "## The recipe\n", _table([field for field in every if _depth(field) == 0])]
     for section in every:
@@ -126,7 +125,7 @@ def _table(rows: list[Described]) -> str:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """The limits of a value, or of each entry of a list, and a list's length."""
+    """Returns the limits of a value, or of each entry of a list, and a list's length."""
     limits = list(info.metadata)
     for argument in typing.get_args(info.annotation):
         if typing.get_origin(argument) is Annotated:

@@ -1,4 +1,4 @@
-"""A recipe's schema and its checks; ``loading.py`` reads one from a file. Imports neither torch nor ray."""
+"""Schema of a recipe and its checks; ``loading`` reads one from a file. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.errors import UserError
 from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
@@ -19,8 +20,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
 
 
-class RecipeError(ValueError):
-    """The recipe can't be used; the message names the field, what was found and what to do."""
+class RecipeError(UserError):
+    """Raised when a recipe can't be used; the message names the field, what was found and what to do."""
 
 
 class Section(BaseModel):
@@ -63,16 +64,16 @@ class Ladder(Section):
     def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
         twice = _twice([network.name for network in networks])
         if twice:
-            raise ValueError(f"{twice} stands in the ladder twice; every network must be a different one")
+            raise ValueError(f"{twice} is in the ladder twice; every network must be a different one")
         if networks[-1].weights:
-            raise ValueError("the student (last network) has weights set; it is what the run trains, so leave them out")
+            raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
         if networks[-1].workers:
             raise ValueError("the student (last network) has workers set, but a student has one worker; leave them out")
         return networks
 
 
 class Training(Section):
-    """How every network is trained."""
+    """Training of every network."""
 
     steps: int = Field(gt=0, description="batches that every network is trained for, unless the ladder says otherwise")
     batch_size: int = Field(128, gt=0, description="images a step, over all workers")
@@ -88,7 +89,7 @@ class Training(Section):
 
 
 class Distillation(Section):
-    """How experts teach, where the search does not choose it."""
+    """Knowledge distillation, where the search does not choose it."""
 
     temperature: float = Field(4.0, gt=0, description="temperature that softens the logits")
     kd_weight: float = Field(
@@ -104,7 +105,7 @@ class Distillation(Section):
 
 
 class Difficulty(Section):
-    """How hard an image is."""
+    """Difficulty of each training image, by which the curriculum orders them."""
 
     scorer: Scorer = Field("held_out_loss", description="the difficulty that orders images: see docs/choices.md")
     balanced: bool = Field(False, description="rank images within their class, so that every stratum has the same mix")
@@ -116,14 +117,14 @@ class Difficulty(Section):
 class CurriculumRecipe(Section):
     """The curriculum of ces_kd where nothing is searched (search.trials: 0)."""
 
-    mode: Mode = Field("promote", description="what pacing opens: nothing (all is open), images, experts, both")
+    mode: Mode = Field("promote", description="what the pacing opens: nothing (all are open), images, experts, both")
     selector: Selector = Field(
         "stratified", description="stratified: by stratum; competent: the smallest expert that is right and sure"
     )
     confidence: float = Field(
         0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
     )
-    pacing: PacingSpec = Field(PacingSpec(), description="how fast it opens")
+    pacing: PacingSpec = Field(PacingSpec(), description="the pacing function")
 
 
 class Search(Section):
@@ -179,7 +180,7 @@ class Search(Section):
 
 
 class Resources(Section):
-    """What the work asks Ray for. Never changes a result, but for cpus on a CPU (threads)."""
+    """Resource requests to Ray. They do not change results, except cpus on a CPU (threads)."""
 
     workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
     cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker, student and trial")
@@ -192,34 +193,32 @@ class Resources(Section):
 
 
 class Recipe(Section):
-    """A run, whole."""
+    """A whole run."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="begins the name of the run's report"
-    )
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="prefix of the run's id")
     dataset: DatasetRecipe = Field(description="the images")
     ladder: Ladder = Field(description="the networks")
-    training: Training = Field(description="how every network is trained")
-    distillation: Distillation = Field(Distillation(), description="how experts teach")
-    difficulty: Difficulty = Field(Difficulty(), description="how hard an image is")
+    training: Training = Field(description="training of every network")
+    distillation: Distillation = Field(Distillation(), description="knowledge distillation")
+    difficulty: Difficulty = Field(Difficulty(), description="difficulty of each training image")
     curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
     search: Search = Field(Search(), description="the pacing search")
     methods: tuple[MethodName, ...] = Field(
-        ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="how the final students are taught"
+        ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="methods that teach the final students"
     )
     seeds: tuple[Seed, ...] = Field(
         (0, 1, 2), strict=False, min_length=1, max_length=256, description="seeds of the final students"
     )
-    resources: Resources = Field(Resources(), description="what the work asks Ray for")
+    resources: Resources = Field(Resources(), description="resource requests to Ray")
     tracking: Literal["none", "mlflow", "wandb"] = Field(
         "none",
-        description="where trainings are tracked beside TensorBoard: nowhere, MLflow, or Weights & Biases; "
+        description="tracking server of trainings, besides TensorBoard: none, MLflow, or Weights & Biases; "
         "never changes a result",
     )
     tracking_uri: Annotated[str, AfterValidator(checked_uri)] | None = Field(
         None,
         description="mlflow: server or database; by default MLFLOW_TRACKING_URI, else a database in the storage. "
-        "wandb: address of a server of your own",
+        "wandb: address of a self-hosted server",
     )
 
     @property
@@ -234,7 +233,7 @@ class Recipe(Section):
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if twice := _twice(values):
-            raise ValueError(f"{twice} stands in {list(values)} twice; leave one out")
+            raise ValueError(f"{twice} is in {list(values)} twice; leave one out")
         return values
 
     @field_validator("tracking_uri")
@@ -258,14 +257,16 @@ class Recipe(Section):
         if workers > 1 and 0 < self.resources.gpus < 1:
             raise ValueError(
                 f"resources.gpus is {self.resources.gpus:g}, but {workers} workers train a network together, and each "
-                "needs a GPU of its own; give 1, or set workers to 1"
+                "needs a whole GPU; give 1, or set workers to 1"
             )
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.tracking_uri and self.tracking == "none":
-            raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; say mlflow or wandb")
+            raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; set mlflow or wandb")
         if self.distillation.source == "cached" and self.distillation.views == 0:
-            raise ValueError("distillation.source is cached but distillation.views is 0; say how many views to store")
+            raise ValueError(
+                "distillation.source is cached but distillation.views is 0; give the number of views to store"
+            )
         files = self.dataset.name == "image_folder"
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(

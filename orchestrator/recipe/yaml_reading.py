@@ -1,8 +1,8 @@
-"""YAML as recipes and overrides use it: plain values, and the line that each stands in.
+"""Strict YAML reader for recipes and overrides, which returns plain values and their line numbers.
 
-Scalars are those of YAML 1.2's core schema, and yes, no, on and off are still true and false. What versions of YAML
-read differently is refused: ``010`` (8 or 10), ``1:30`` (90 or text), ``1_000``, ``0b11`` and dates. So are a field
-that stands twice, tags, characters that can't be shown, and files far larger or deeper than any recipe.
+Scalars are those of YAML 1.2's core schema; yes, no, on and off are booleans as well. Values that differ between
+versions of YAML are refused: ``010`` (8 or 10), ``1:30`` (90 or text), ``1_000``, ``0b11`` and dates. So are duplicate
+fields, tags, control characters, and files far larger or deeper than any recipe.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from orchestrator.errors import UserError
 
 LARGEST, DEEPEST, MOST_VALUES = 1 << 18, 50, 10_000  # bytes, levels, values with those that anchors repeat
 LONGEST_NUMBER = 400  # characters; Python reads no whole number of thousands of digits
@@ -57,13 +59,13 @@ _UNCLEAR_WORDS = (
 )
 
 
-class YamlError(ValueError):
-    """A text that can't be read; the message says where, what was found and what to do."""
+class YamlError(UserError):
+    """Raised for a text that can't be read; the message has the place, what was found and what to do."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands: its line, counted from 1, if lines are named, and a scalar as it is written there."""
+    """Position of a value: its line, counted from 1, where messages name lines, and a scalar's source text."""
 
     line: int | None
     text: str | None = None
@@ -81,7 +83,8 @@ def read(text: str | bytes, path: Path | None = None) -> Document:
     """Returns a document's values; bytes are UTF-8, or UTF-16 with a byte order mark.
 
     Args:
-        path: the field that the text is the value of, whose name messages then have, and no lines.
+        text: the document.
+        path: the field whose value the text is; messages then name it, without lines.
 
     Raises:
         YamlError: naming the field and its line.
@@ -111,12 +114,12 @@ def read(text: str | bytes, path: Path | None = None) -> Document:
 
 
 def dotted(path: Path) -> str:
-    """``("ladder", "networks", 1, "steps")`` as ``ladder.networks[1].steps``."""
+    """Returns ``("ladder", "networks", 1, "steps")`` as ``ladder.networks[1].steps``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes by the scalars above, to a bounded depth: PyYAML's composer calls itself for every level."""
+    """Composer with the scalars above and a bounded depth, since PyYAML's composer is recursive."""
 
     depth = 0
 
@@ -140,7 +143,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Builder:
-    """Turns nodes into values. What an anchor stands for is built anew wherever it is used."""
+    """Converter of nodes to values. An anchor's value is built anew wherever it is used."""
 
     def __init__(self, places: dict[Path, Place], lines: bool) -> None:
         self.places = places
@@ -172,10 +175,10 @@ class _Builder:
         lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                raise self.refusal(key, path, "a list or mapping stands as the name of a field; give a text")
+                raise self.refusal(key, path, "a field's name is a list or mapping; give a text")
             name, line = self.text(key, path), key.start_mark.line + 1
             if name in lines:
-                raise YamlError(f"{dotted((*path, name))} stands twice{self.both(lines[name], line)}; keep one of them")
+                raise YamlError(f"{dotted((*path, name))} is set twice{self.both(lines[name], line)}; keep one of them")
             lines[name] = line
             if key.tag == _MERGE:
                 for part in reversed(value.value if isinstance(value, SequenceNode) else [value]):

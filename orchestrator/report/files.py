@@ -1,85 +1,22 @@
-"""Reads files of artifacts for the report. What is not there, or is too large to fetch for a picture, is None.
-
-Artifacts never change, so what was read is kept for the next time that the report is written.
-"""
+"""Reads files of artifacts for the report, which is made without those that can't be read."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
-
+from orchestrator.artifacts.reading import Files, StoredFiles
 from orchestrator.artifacts.store import Store
 
-MOST_FETCHED = 256 << 20  # bytes of one file that are read from storage that is not mounted
-
-_kept: dict[tuple[str, str, str], Any] = {}
+T = TypeVar("T")
 
 
-def _once(store: Store, identity: str, name: str, read: Callable[[], Any]) -> Any:
-    """What ``read`` gives, kept from the first time that it gives something."""
-    key = (store.uri, identity, name)
-    if key not in _kept:
-        try:
-            found = read()
-        except (OSError, ValueError, EOFError):  # gone, or damaged: the next run makes it again
-            return None
-        if found is None:
-            return None
-        _kept[key] = found
-    return _kept[key]
+def read(store: Store, identity: str, reader: Callable[[Files], T]) -> T | None:
+    """Returns what a reader of ``orchestrator.artifacts`` returns for an artifact of the storage.
 
-
-def read_bytes(store: Store, identity: str, name: str) -> bytes | None:
-    """A file of an artifact."""
-    path = f"{store.folder(identity)}/{name}"
+    None where a file is missing, damaged, or too large to fetch.
+    """
     try:
-        size = store.filesystem.get_file_info(path).size
-        if size is None or size > MOST_FETCHED:
-            return None
-        with store.filesystem.open_input_stream(path) as stream:
-            return bytes(stream.read())
-    except OSError:
+        return reader(StoredFiles(store, identity))
+    except (OSError, ValueError, EOFError):  # gone, or damaged: the next run makes it again
         return None
-
-
-def read_json(store: Store, identity: str, name: str) -> Any:
-    """A JSON file of an artifact."""
-
-    def read() -> Any:
-        content = read_bytes(store, identity, name)
-        return None if content is None else json.loads(content)
-
-    return _once(store, identity, name, read)
-
-
-def read_array(store: Store, identity: str, name: str) -> Any:
-    """A numpy array of an artifact; on mounted storage mapped, not read."""
-
-    def read() -> Any:
-        if store.local_root:
-            return np.load(Path(store.folder(identity)) / name, mmap_mode="r")
-        content = read_bytes(store, identity, name)
-        return None if content is None else np.load(io.BytesIO(content))
-
-    return _once(store, identity, name, read)
-
-
-def read_columns(store: Store, identity: str, name: str) -> dict[str, Any] | None:
-    """The columns of a Parquet file of an artifact, as arrays."""
-
-    def read() -> Any:
-        import pyarrow.parquet as parquet  # a run with nothing left to do reads none
-
-        content = read_bytes(store, identity, name)
-        if content is None:
-            return None
-        table = parquet.read_table(io.BytesIO(content))
-        return {column: table.column(column).to_numpy() for column in table.column_names}
-
-    found: dict[str, Any] | None = _once(store, identity, name, read)
-    return found

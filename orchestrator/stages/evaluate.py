@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import EvaluateSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import NotFiniteError, evaluate_finite
-from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.networks import load_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import WeightsError
 

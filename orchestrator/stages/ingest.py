@@ -1,14 +1,14 @@
 """ingest: a data set -> canonical arrays or a list of files, with every image checked (Ray Data).
 
-Files of the artifact: ``dataset.json`` (layout, shape, classes, mean, std, counts, content hash), ``labels.npy``,
-``subset.npy``; then ``images.npy`` uint8 (N, H, W, C) and maybe ``severity.npy``, or ``paths.json``.
+The artifact's files are those of ``artifacts/dataset.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import ray
 import ray.data
 
 from orchestrator import datasets
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
-from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, FileImages
+from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode
 from orchestrator.datasets.folders import printable
 from orchestrator.stages.job import Job, StageError
@@ -27,7 +29,6 @@ from orchestrator.stages.job import Job, StageError
 CHUNK = 1024
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
-DARK = 16  # of 255: what white becomes where 12-bit images are taken for 16-bit ones
 
 
 def run(job: Job) -> Artifact:
@@ -39,7 +40,8 @@ def run(job: Job) -> Artifact:
     """
     start = time.time()
     # Absolute: this process may work in another folder than the command that was given.
-    recipe = DatasetRecipe.model_validate(job.settings["dataset"] | {"root": job.dataset_root})
+    assert job.facts.dataset is not None, "an ingest without a data set"
+    recipe = job.facts.dataset.model_copy(update={"root": job.dataset_root})
     job.say(doing="reading")
     try:
         loaded = datasets.load(recipe)
@@ -65,29 +67,46 @@ def run(job: Job) -> Artifact:
         lost = datasets.emptied(loaded.labels, loaded.subset, keep, loaded.class_names)
         if lost:
             raise StageError(_emptied_message(loaded, broken, lost))
-    labels, subset = loaded.labels[keep], loaded.subset[keep]
-    about: dict[str, Any] = {
-        "classes": info.classes,
-        "class_names": list(loaded.class_names),
-        "image_shape": list(info.image_shape),
-        "image_size": info.image_shape[1],
-        "counts": {
-            "train": int((subset == TRAIN).sum()),
-            "validation": int((subset == VALIDATION).sum()),
-            "test": int((subset == TEST).sum()),
-            "skipped": len(broken),
-        },
-        "broken": [[_name(loaded, index), reason] for index, reason in broken],
-    }
     with job.store.scratch() as scratch:
-        if isinstance(loaded, ArrayImages):
-            about |= _write_arrays(scratch, loaded, keep, subset)
-        else:
-            about |= _write_files(scratch, loaded, keep) | {"white_level": recipe.white_level}
-        np.save(scratch / "labels.npy", labels.astype(np.int64))
-        np.save(scratch / "subset.npy", subset)
-        (scratch / "dataset.json").write_text(json.dumps(about, indent=1))
-        return job.commit(scratch, start, {"counts": about["counts"], "classes": about["classes"]})
+        about = write(scratch, loaded, keep, info, broken, recipe.white_level)
+        return job.commit(scratch, start, {"counts": dataclasses.asdict(about.counts), "classes": about.classes})
+
+
+def write(
+    folder: Path, loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo,
+    broken: Sequence[tuple[int, str]], white_level: float | None,
+) -> DatasetAbout:  # fmt: skip
+    """Write the artifact's files; returns the description of the images that are kept."""
+    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    about = DatasetAbout(
+        classes=info.classes,
+        class_names=tuple(loaded.class_names),
+        image_shape=tuple(info.image_shape),
+        image_size=info.image_shape[1],
+        counts=Counts(
+            train=int((subset == TRAIN).sum()),
+            validation=int((subset == VALIDATION).sum()),
+            test=int((subset == TEST).sum()),
+            skipped=len(broken),
+        ),
+        broken=tuple((_name(loaded, index), reason) for index, reason in broken),
+        layout="files",
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        white_level=white_level,
+    )
+    if isinstance(loaded, FileImages):
+        paths = [path for path, kept in zip(loaded.paths, keep, strict=True) if kept]
+        dataset.write_files(folder, about, labels, subset, paths)
+        return about
+    images = loaded.images[keep]
+    mean, std = _statistics(images[subset == TRAIN])
+    digest = hashlib.sha256(images.tobytes())
+    digest.update(labels.astype(np.int64).tobytes())
+    about = dataclasses.replace(about, layout="arrays", mean=mean, std=std, content=digest.hexdigest())
+    severity = None if loaded.severity is None else loaded.severity[keep]
+    dataset.write_arrays(folder, about, labels, subset, images, severity)
+    return about
 
 
 def _check_arrays(loaded: ArrayImages, classes: int) -> list[tuple[int, str]]:
@@ -108,36 +127,34 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     """Broken photos as (index, reason): every file is decoded whole, in parallel.
 
     Raises:
-        StageError: when all are nearly black: grey of more than 8 bits whose white lies elsewhere than assumed.
+        DatasetError: when all are nearly black.
     """
     paths, root = ray.put(loaded.paths), loaded.root
 
     def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
         every, start, stop = ray.get(paths), int(rows["start"][0]), int(rows["stop"][0])
-        checked = [_check_file(Path(root) / every[index], white_level) for index in range(start, stop)]
+        checked = [(index, *_check_file(Path(root) / every[index], white_level)) for index in range(start, stop)]
+        broken = [(index, reason) for index, reason, _ in checked if reason]
+        whole = (start, "")  # one row for all whole images, so that a large set does not come back image by image
         return {
-            "index": list(range(start, stop)),
-            "brightest": [brightest for brightest, _ in checked],
-            "reason": [reason for _, reason in checked],
+            "index": [index for index, _ in (whole, *broken)],
+            "reason": [reason for _, reason in (whole, *broken)],
+            "brightest": [max(brightest for *_, brightest in checked), *(0 for _ in broken)],
         }
 
     rows = _collect(len(loaded.labels), check)
     broken = [(int(row["index"]), str(row["reason"])) for row in rows if row["reason"]]
-    brightest = max(int(row["brightest"]) for row in rows)
-    if brightest <= DARK and len(broken) < len(rows):
-        raise StageError(
-            f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
-            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
-        )
+    if len(broken) < len(loaded.labels):
+        datasets.check_brightness(max(int(row["brightest"]) for row in rows))
     return broken
 
 
-def _check_file(path: Path, white_level: float | None) -> tuple[int, str]:
-    """The brightest value of an image, and why it is broken; empty where it is not."""
+def _check_file(path: Path, white_level: float | None) -> tuple[str, int]:
+    """Why an image is broken, empty where it is not, and its brightest value."""
     try:
-        return int(decode(path, white_level).max()), ""
+        return "", int(decode(path, white_level).max())
     except BrokenImageError as error:
-        return 0, error.reason
+        return error.reason, 0
 
 
 def _collect(count: int, check: Any) -> list[dict[str, Any]]:
@@ -148,31 +165,17 @@ def _collect(count: int, check: Any) -> list[dict[str, Any]]:
     return sorted(checked.iter_rows(), key=lambda row: row["index"])
 
 
-def _write_arrays(
-    scratch: Path, loaded: ArrayImages, keep: npt.NDArray[np.bool_], subset: npt.NDArray[np.uint8]
-) -> dict[str, Any]:
-    images = loaded.images[keep]
-    np.save(scratch / "images.npy", images)
-    if loaded.severity is not None:
-        np.save(scratch / "severity.npy", loaded.severity[keep].astype(np.float32))
-    training = images[subset == TRAIN]
-    # Sums of whole numbers are exact, so the statistics do not depend on how the machine adds.
-    pixels = training.shape[0] * training.shape[1] * training.shape[2]
-    sums = training.sum(axis=(0, 1, 2), dtype=np.int64)
-    squares = np.stack(
-        [np.square(training[..., channel], dtype=np.int64).sum() for channel in range(training.shape[3])]
-    )
+def _statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, for pixels in [0, 1].
+
+    Sums of whole numbers are exact, so the statistics do not depend on how the machine adds.
+    """
+    pixels = images.shape[0] * images.shape[1] * images.shape[2]
+    sums = images.sum(axis=(0, 1, 2), dtype=np.int64)
+    squares = np.stack([np.square(images[..., channel], dtype=np.int64).sum() for channel in range(images.shape[3])])
     mean = sums / pixels / 255
     std = np.sqrt(np.maximum(squares / pixels / 255**2 - mean**2, 1e-8))
-    digest = hashlib.sha256(images.tobytes())
-    digest.update(loaded.labels[keep].astype(np.int64).tobytes())
-    return {"layout": "arrays", "mean": mean.tolist(), "std": std.tolist(), "content": digest.hexdigest()}
-
-
-def _write_files(scratch: Path, loaded: FileImages, keep: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    paths = [path for path, kept in zip(loaded.paths, keep, strict=True) if kept]
-    (scratch / "paths.json").write_text(json.dumps(paths))
-    return {"layout": "files", "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def _name(loaded: ArrayImages | FileImages, index: int) -> str:

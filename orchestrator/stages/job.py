@@ -1,4 +1,4 @@
-"""A stage as it reaches the process that does it: its call, its inputs' artifacts, and what it may ask for."""
+"""A stage's work as a process receives it: spec, inputs' artifacts, placement, and where its status is posted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store, short
 from orchestrator.pipeline.graph import Failure
+from orchestrator.pipeline.inputs import expert_role
+from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.tracking.settings import Tracking
@@ -100,11 +102,12 @@ class Job:
     name: str
     identity: str
     spec: dict[str, Any]
-    settings: dict[str, Any]
     inputs: dict[str, Artifact]
     storage: str
     dataset_root: str
     resources: Resources
+    placement: Placement = field(default_factory=Placement)
+    facts: Facts = field(default_factory=Facts)
     tracking: Tracking | None = None
     board: Board = field(default_factory=NoBoard)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
@@ -143,12 +146,13 @@ class Job:
         store = self.store
         return {role: store.fetch(artifact) for role, artifact in self.inputs.items()}
 
-    def input_networks(self) -> dict[str, NetworkSpec]:
-        """What network each input named ``expert:<name>``, ``fold:<number>`` or ``network`` holds, by that name."""
+    def networks_of(self, experts: Iterable[str]) -> dict[str, NetworkSpec]:
+        """Returns the network of each expert that is an input itself, not by its score, by its label."""
+        roles = {label: expert_role(label) for label in experts}
         return {
-            role.removeprefix("expert:"): NetworkSpec.from_plain(artifact.spec["network"])
-            for role, artifact in self.inputs.items()
-            if "network" in artifact.spec
+            label: NetworkSpec.from_plain(self.inputs[role].spec["network"])
+            for label, role in roles.items()
+            if role in self.inputs
         }
 
     def say(self, **status: Any) -> None:

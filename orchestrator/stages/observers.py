@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.artifacts.store import CHECKPOINT
 from orchestrator.stages.job import Job
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.pace import Timing
-
-CHECKPOINT = "state.safetensors"
 
 
 class StageObserver:

@@ -1,21 +1,22 @@
 """pretrained: an expert whose weights were brought, and how well it does on validation images.
 
-Files of the artifact: ``weights.safetensors``, as the network holds them, with the names of the classes.
+The artifact has the weights alone, as the network holds them, with the names of the classes (``artifacts/trained.py``).
 """
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, file_sha256
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import PretrainedSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import evaluate_finite
-from orchestrator.training.networks import WEIGHTS, open_network
+from orchestrator.training.networks import open_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import check_classes, write_safetensors
 
@@ -30,8 +31,9 @@ def run(job: Job) -> Artifact:
     start = time.time()
     spec = PretrainedSpec.from_plain(job.spec)
     set_up_process(spec.threads)
-    device, folder, path = single_device(job), job.folders()["data"], Path(job.settings["path"])
-    class_names = json.loads((folder / "dataset.json").read_text())["class_names"]
+    device, folder, path = single_device(job), job.folders()["data"], job.facts.weights
+    assert path is not None, "a pretrained stage without a file of weights"
+    class_names = dataset.read_about(FolderFiles(folder)).class_names
     try:
         if file_sha256(path) != spec.sha256:
             raise StageError(f"ladder.networks: weights {path} have changed since the run was planned; start it anew")

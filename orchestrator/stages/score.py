@@ -1,29 +1,27 @@
 """score: experts' logits and the difficulty of every training image, in parallel (Ray Data).
 
-Files of the artifact: ``score.json`` (``experts``, smallest first, and the ``ladder`` whose difficulties these are),
-``clean-<e>.npy`` float32 (N, classes) of expert e without augmentation, ``views-<e>.npy`` fp16 (views, N, classes)
-where guidance is cached, and, with a ladder, ``difficulty.parquet`` with a row per training image: its index, label,
-severity where it is known, fold, and every difficulty.
+The artifact's files are those of ``artifacts/scores.py``.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import ray.data
 import torch
 
 from curricula.difficulty import Evidence, available, score, spearman
 from orchestrator import user_code
-from orchestrator.artifacts.full_disk import reserve
+from orchestrator.artifacts import dataset, trained
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.datasets import TRAIN
 from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.startup_cost import start_up_seconds
@@ -33,13 +31,11 @@ from orchestrator.training.data.images import load
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import not_finite
 from orchestrator.training.guidance.inference import ready_to_teach
-from orchestrator.training.guidance.opening import DIFFICULTY, SCORE, Scores
-from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.networks import load_network
 from orchestrator.training.pace import Pace
 from orchestrator.training.precision import autocast
 from orchestrator.training.process import set_up_process
 
-FOLDS = "folds.npy"  # logits of the held-out folds, a file while they are gathered: at ImageNet's size some 15 GB
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
 
 Rows = dict[str, npt.NDArray[Any]]
@@ -54,37 +50,27 @@ def run(job: Job) -> Artifact:
     start = time.time()
     spec = ScoreSpec.from_plain(job.spec)
     folders = job.folders()
-    about = json.loads((folders["data"] / "dataset.json").read_text())
-    count, classes = about["counts"]["train"], about["classes"]
+    data = dataset.read_about(FolderFiles(folders["data"]))
+    count = data.counts.train
     job.say(doing=f"starting to score {count:,} images")
     with job.store.scratch() as scratch:
-        clean = [_array(scratch / f"clean-{e}.npy", np.float32, (count, classes)) for e in range(len(spec.experts))]
-        views = [
-            _array(scratch / f"views-{e}.npy", np.float16, (spec.views, count, classes))
-            for e in range(len(spec.experts) if spec.views else 0)
-        ]
-        folds = _array(scratch / FOLDS, np.float32, (spec.folds, count, classes)) if spec.folds else None
+        about = ScoreAbout(spec.experts, spec.ladder, spec.views)
+        writer = ScoreWriter(scratch, about, count, data.classes, spec.folds)
         done, worker_seconds, pace = 0, 0.0, Pace(count)
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
             check_finite(spec, rows)
-            for expert in range(len(spec.experts)):
-                clean[expert][numbers] = rows["clean"][:, expert]
-                if spec.views:
-                    views[expert][:, numbers] = rows["views"][:, expert].transpose(1, 0, 2)
-            if folds is not None:
-                folds[:, numbers] = rows["folds"].transpose(1, 0, 2)
+            writer.put(numbers, rows["clean"], rows.get("views"), rows.get("folds"))
             done += len(numbers)
             worker_seconds += float(rows["seconds"].sum())
             pace.reached(done, time.monotonic())
             job.say(step=done, steps=count, unit="images", **vars(pace.timing()))
         results: dict[str, Any] = {"images": count, "views": spec.views}
+        columns = None
         if spec.ladder:
-            results |= _write_difficulty(scratch, spec, folders, clean, folds)
-        for array in (*clean, *views):
-            array.flush()
-        (scratch / FOLDS).unlink(missing_ok=True)  # it is in the difficulties, and nobody asks for it again
-        (scratch / SCORE).write_text(json.dumps({"experts": spec.experts, "ladder": spec.ladder, "views": spec.views}))
+            columns, found = _difficulty(spec, folders, writer)
+            results |= found
+        writer.finish(columns)
         seconds = worker_seconds + job.processor_seconds()
         return job.commit(scratch, start, results, seconds, _workers(job, count))
 
@@ -106,12 +92,6 @@ def check_finite(spec: ScoreSpec, rows: Rows) -> None:
         raise StageError(not_finite("a held-out fold's network"))
 
 
-def _array(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
-    reserve(path)
-    return array
-
-
 def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C), ``folds`` (F, C) and ``seconds``, in no order.
 
@@ -121,7 +101,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in range(0, count, CHUNK)]
     dataset = ray.data.from_items(chunks, override_num_blocks=len(chunks))
     ask: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": spec.threads}
-    workers, gpus = _workers(job, count), job.resources.student_gpus
+    workers, gpus = _workers(job, count), job.placement.gpus
     if gpus:
         pool = ray.data.ActorPoolStrategy(size=workers)
         return dataset.map_batches(Scorer, fn_constructor_args=(job,), compute=pool, num_gpus=gpus, **ask)
@@ -130,7 +110,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
 
 
 def _workers(job: Job, count: int) -> int:
-    return min(job.settings["workers"], -(-count // CHUNK))
+    return min(job.placement.workers, -(-count // CHUNK))
 
 
 _scorer: Scorer | None = None  # of this process
@@ -194,23 +174,25 @@ class Scorer:
             return network(pixels).float().cpu().numpy()
 
 
-def _write_difficulty(
-    scratch: Path, spec: ScoreSpec, folders: dict[str, Path], clean: list[Any], folds: npt.NDArray[np.float32] | None
-) -> dict[str, Any]:
-    """Write ``difficulty.parquet``; gives each difficulty's rank correlation with a known severity."""
-    subset = np.load(folders["data"] / "subset.npy")
-    train = np.flatnonzero(subset == 0)
-    labels = np.load(folders["data"] / "labels.npy")[train]
-    learned = _learned_step(spec, folders)
-    earlier = Scores({role: folder for role, folder in folders.items() if role.startswith("score")})
-    here = dict(zip(spec.experts, clean, strict=True))
+def _difficulty(
+    spec: ScoreSpec, folders: dict[str, Path], writer: ScoreWriter
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Returns the columns of the difficulty table, and the results: rank correlations with a known severity, and more.
+
+    A learned step is that of the smallest expert; there is none where its weights were brought.
+    """
+    data = FolderFiles(folders["data"])
+    train = np.flatnonzero(dataset.read_subset(data) == TRAIN)
+    labels = dataset.read_labels(data)[train]
+    earlier = Scores({role: FolderFiles(folder) for role, folder in folders.items() if role.startswith("score")})
+    here = dict(zip(spec.experts, writer.clean, strict=True))
     logits = [here[expert] if expert in here else earlier.clean(expert) for expert in spec.ladder]
     evidence = Evidence(
         labels=labels,
         logits=logits,
-        fold_logits=folds,
+        fold_logits=writer.folds,
         fold=folds_of(len(train), spec.folds, spec.views_seed) if spec.folds else None,
-        learned_step=learned,
+        learned_step=trained.read_learned_step(FolderFiles(folders[f"expert:{spec.ladder[0]}"])),
         image=train,
     )
     columns: dict[str, npt.NDArray[Any]] = {"image": train, "label": labels}
@@ -219,18 +201,11 @@ def _write_difficulty(
     scores = {name: score(name, evidence) for name in available(evidence)}
     scores |= {name: score(user_code.load(name), evidence) for name in spec.code}
     columns |= scores
-    severity_file = folders["data"] / "severity.npy"
+    severity = dataset.read_severity(data)
     found: dict[str, Any] = {"difficulties": sorted(scores)}
-    if severity_file.exists():
-        columns["severity"] = np.load(severity_file)[train].astype(np.float64)
+    if severity is not None:
+        columns["severity"] = severity[train].astype(np.float64)
         found["severity_correlation"] = {name: spearman(values, columns["severity"]) for name, values in scores.items()}
     right = {name: np.argmax(its, axis=1) == labels for name, its in zip(spec.ladder, logits, strict=True)}
     found["experts_right"] = {name: float(its.mean()) for name, its in right.items()}
-    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), scratch / DIFFICULTY)
-    return found
-
-
-def _learned_step(spec: ScoreSpec, folders: dict[str, Path]) -> npt.NDArray[np.int64] | None:
-    """What the smallest expert recorded while it was trained; none where its weights were brought."""
-    path = folders[f"expert:{spec.ladder[0]}"] / "learned_step.npy"
-    return np.load(path) if path.exists() else None
+    return columns, found

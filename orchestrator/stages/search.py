@@ -3,12 +3,12 @@
 No state of Tune's is restored: what is proposed is a function of the stored trials, and a trial that was cut off goes
 on from its own checkpoint.
 
-Files of the artifact: ``search.json`` with every trial and the best one.
+The artifact's file, and the stored trials, are those of ``artifacts/trials.py``.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import time
 import traceback
@@ -20,6 +20,7 @@ import ray.tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from ray.tune.search import Searcher
 
+from orchestrator.artifacts import trials as files
 from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store
 from orchestrator.pipeline.graph import trial_identity
@@ -61,7 +62,7 @@ def run(job: Job) -> Artifact:
     if best is None:
         raise StageError(f"all {len(records)} trials failed; the first: {records[0]['error']}")
     with job.store.scratch() as scratch:
-        (scratch / "search.json").write_text(json.dumps({"trials": records, "best": best}, indent=1))
+        files.write(scratch, records, best)
         at_once = min(spec.round_size, spec.trials)
         seconds = trials.slot_seconds + job.processor_seconds()
         return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)
@@ -109,8 +110,7 @@ class Trials(Searcher):
         return trial_identity(training, inputs, self.spec.scheduler if stopping(self.spec) else "none")
 
     def _find(self, training: TrainSpec) -> Record | None:
-        stored = self.store.read_text("trials", f"{self.identity(training)}.json")
-        return json.loads(stored) if stored else None
+        return files.find_trial(self.store, self.identity(training))
 
     # -- what Tune calls -----------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Trials(Searcher):
             "seconds": result["seconds"],
             "curve": result["curve"],
         }
-        self.store.write_text(json.dumps(record), "trials", f"{identity}.json")
+        files.store_trial(self.store, identity, record)
         self._settle(attempt, record)
         best = best_of(self.proposals.trials())
         if best is not None:
@@ -182,7 +182,7 @@ class Trials(Searcher):
     def _settle(self, attempt: Attempt, record: Record) -> None:
         """Take what came of an attempt, and leave the trials so far where the report finds them."""
         self.proposals.settle(attempt, record)
-        self.store.write_text(json.dumps(self.proposals.trials()), "trials", f"{self.job.identity}.json")
+        files.store_progress(self.store, self.job.identity, self.proposals.trials())
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the stored trials are the search's state."""
@@ -219,7 +219,8 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     """One trial: a student of the search, in a process that may have done others."""
     began = time.monotonic() - start_up_seconds()
     spec = TrainSpec.from_plain(config["training"])
-    trial = Job(**{**vars(job), "identity": config["identity"], "name": f"{job.name}/{config['name']}"})
+    facts = dataclasses.replace(job.facts, part="trial")
+    trial = dataclasses.replace(job, identity=config["identity"], name=f"{job.name}/{config['name']}", facts=facts)
     try:
         with (
             storage_faults(job.storage),
@@ -264,8 +265,8 @@ def tune_scheduler(spec: SearchSpec) -> ray.tune.schedulers.TrialScheduler | Non
 
 
 def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
-    resources = job.resources
-    ask = {"CPU": resources.cpus} | ({"GPU": resources.student_gpus} if resources.student_gpus else {})
+    placement = job.placement
+    ask = {"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {})
     # Else Tune adds TensorBoard files of its own to those of the trials' logbooks.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     trainable = ray.tune.with_parameters(_trial, job=job)

@@ -1,23 +1,24 @@
 """train: one network. Networks of the ladder through Ray Train; single-worker students in the stage's own process.
 
-Files of the artifact: ``weights.safetensors``, ``history.json`` (a row per validation), ``taught.npy`` (images by
-stratum and expert), and ``learned_step.npy`` where it was recorded.
+The artifact's files are those of ``artifacts/trained.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
+from orchestrator.artifacts import dataset, trials
+from orchestrator.artifacts import trained as files
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import TrainSpec, apply_choice
 from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
@@ -26,7 +27,7 @@ from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.data.images import load
 from orchestrator.training.guidance.opening import open_teaching
 from orchestrator.training.loop import Observer, Trained, TrainingDivergedError, train
-from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import write_safetensors
 from orchestrator.training.world import World
@@ -52,11 +53,11 @@ def run(job: Job) -> Artifact:
 
 
 def single_device(job: Job) -> torch.device:
-    """Where a process that works alone computes: on the GPU that it asked Ray for, else on the CPU.
+    """Returns the device of a single-worker process: the GPU that it asked Ray for, else the CPU.
 
-    Not on any GPU that torch sees: Ray hides none from a process that asked for none.
+    Not any GPU that torch sees: Ray hides none from a process that asked for none.
     """
-    return torch.device("cuda" if job.resources.student_gpus else "cpu")
+    return torch.device("cuda" if job.placement.gpus else "cpu")
 
 
 def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, device: torch.device) -> Trained:
@@ -72,7 +73,7 @@ def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, devi
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
             device=device, decoders=max(2, job.resources.cpus),
         )  # fmt: skip
-        teaching = open_teaching(spec, folders, job.input_networks(), device)
+        teaching = open_teaching(spec, folders, job.networks_of(spec.guidance.experts), device)
         network = new_network(spec.network, spec.seed)
         return train(spec, network, data, teaching, device=device, observer=observer, world=world)
     except (TrainingDivergedError, ValueError) as error:
@@ -84,8 +85,7 @@ def chosen_spec(job: Job) -> TrainSpec:
     spec = TrainSpec.from_plain(job.spec)
     if not spec.searched:
         return spec
-    best = json.loads((job.folders()["search"] / "search.json").read_text())["best"]
-    return apply_choice(spec, best["config"])
+    return apply_choice(spec, trials.read_best_config(FolderFiles(job.folders()["search"])))
 
 
 def results_of(trained: Trained) -> dict[str, Any]:
@@ -108,12 +108,9 @@ def _commit(
     job: Job, spec: TrainSpec, trained: Trained, world: World, start: float, slot_seconds: float | None = None
 ) -> Artifact:
     with job.store.scratch() as scratch:
-        about = json.loads((job.folders()["data"] / "dataset.json").read_text())
-        write_safetensors(scratch / WEIGHTS, trained.weights, about["class_names"])
-        (scratch / "history.json").write_text(json.dumps(trained.history))
-        np.save(scratch / "taught.npy", trained.taught)
-        if trained.learned_step is not None:
-            np.save(scratch / "learned_step.npy", trained.learned_step)
+        about = dataset.read_about(FolderFiles(job.folders()["data"]))
+        write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
+        files.write(scratch, trained.history, trained.taught, trained.learned_step)
         results = results_of(trained) | {
             "weights_sha256": hashlib.sha256((scratch / WEIGHTS).read_bytes()).hexdigest(),
             "workers": world.size,
@@ -144,7 +141,7 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     except ray.exceptions.GetTimeoutError:
         missing = {"too_early": True}
     # Each worker sees the GPUs of all workers on its node, and Ray Train knows which is whose.
-    device = ray.train.torch.get_device() if job.resources.gpus else torch.device("cpu")
+    device = ray.train.torch.get_device() if job.placement.gpus else torch.device("cpu")
     if world.any(bool(missing), device):  # each has a clock of its own
         return missing or {"too_early": True}
     ready = time.monotonic()
@@ -221,7 +218,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
 
     from orchestrator.stages.controller_cost import Leading
 
-    resources = job.resources
+    placement = job.placement
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]  # may return a value since Train v2
         train_loop_config={
@@ -231,9 +228,9 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             "start_up": start_up_seconds(),
         },
         scaling_config=ScalingConfig(
-            num_workers=job.settings["workers"],
-            use_gpu=resources.gpus > 0,
-            resources_per_worker={"CPU": resources.cpus} | ({"GPU": resources.gpus} if resources.gpus else {}),
+            num_workers=placement.workers,
+            use_gpu=placement.gpus > 0,
+            resources_per_worker={"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {}),
         ),
         run_config=RunConfig(
             name=job.identity,

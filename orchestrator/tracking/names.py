@@ -1,4 +1,4 @@
-"""The names of a training's curves, and what its point in the table of hyper-parameters is.
+"""Names of a training's curves, and its row in the table of hyper-parameters.
 
 The same names go to TensorBoard and to a tracking server, for networks of the ladder, folds, trials and final students
 alike. They are stable: a change would cut every curve of an older run off from that of a newer one.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import TrainSpec, settings_of
-from orchestrator.recipe.methods import REFERENCE
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.training.telemetry import EXPERT
 
@@ -54,32 +54,13 @@ def scalars(row: dict[str, Any]) -> dict[str, tuple[float, str]]:
     return found
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a training is in its run. ``kind``: ``expert``, ``fold``, ``student`` or ``trial``."""
+def hyperparameters(facts: Facts, spec: TrainSpec) -> dict[str, Value]:
+    """Returns a training's values of the columns that apply to it.
 
-    kind: str
-    method: str | None = None
-
-
-def place(name: str) -> Place:
-    """The place of a training by its name: ``train/...``, ``fold/...``, ``student/<method>/...``, ``search/...``."""
-    first, *rest = name.split("/")
-    if first == "search":  # search/<trial>, or search/<method>/<trial>
-        return Place("trial", rest[0] if len(rest) > 1 else REFERENCE)
-    if first == "student":
-        return Place("student", rest[0])
-    return Place("fold" if first == "fold" else "expert")
-
-
-def hyperparameters(name: str, spec: TrainSpec) -> dict[str, Value]:
-    """What tells students and trials apart: a value of each column that has a meaning for this one.
-
-    A plot of several columns leaves out whoever has no value in one of them. So where there is no pacing, its columns
-    hold what is the same as none: a = 0, b = 1.
+    A plot of several columns leaves out trainings without a value in one of them. So without pacing its columns hold
+    the values that amount to none: a = 0, b = 1.
     """
-    where = place(name)
-    found: dict[str, Value] = {"kind": where.kind, "method": where.method or "none", "seed": spec.seed}
+    found: dict[str, Value] = {"kind": facts.part or "none", "method": facts.method or "none", "seed": spec.seed}
     found |= {"steps": spec.steps}
     found |= {setting.name: setting.absent for setting in SETTINGS.values() if setting.absent is not None}
     return found | settings_of(spec)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from orchestrator.artifacts.addresses import address
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.tracking.names import ACCURACY, Value, hyperparameters, place
+from orchestrator.tracking.names import ACCURACY, Value, hyperparameters
 from orchestrator.tracking.settings import Tracking, quiet_clients
 from orchestrator.tracking.training import TrackedTraining
 
@@ -38,7 +38,7 @@ def open_run(tracking: Tracking, job: TrackedTraining, spec: TrainSpec) -> Track
 
 def parameters(job: TrackedTraining, spec: TrainSpec) -> dict[str, Value]:
     """What a run is found and compared by: the hyper-parameters, and the rest of how it was trained."""
-    return hyperparameters(job.name, spec) | {
+    return hyperparameters(job.facts, spec) | {
         "network": spec.network.name,
         "guidance": spec.guidance.kind,
         "experts": ", ".join(spec.guidance.experts) or "none",
@@ -56,11 +56,11 @@ def parameters(job: TrackedTraining, spec: TrainSpec) -> dict[str, Value]:
 
 def tags(job: TrackedTraining) -> dict[str, str]:
     """Where the run belongs; ``artifact`` is the folder of what it makes."""
-    where = place(job.name)
-    found = {"identity": job.identity, "kind": where.kind}
-    if where.method:
-        found["method"] = where.method
-    return found if where.kind == "trial" else found | {"artifact": address(job.store, "artifacts", job.identity)}
+    facts = job.facts
+    found = {"identity": job.identity, "kind": facts.part or "none"}
+    if facts.method:
+        found["method"] = facts.method
+    return found if facts.part == "trial" else found | {"artifact": address(job.store, "artifacts", job.identity)}
 
 
 class MlflowRun:

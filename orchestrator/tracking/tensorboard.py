@@ -14,7 +14,7 @@ from tensorboardX.proto.summary_pb2 import Summary as WriterSummary
 
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.tracking import hparams
-from orchestrator.tracking.names import hyperparameters, place, scalars
+from orchestrator.tracking.names import hyperparameters, scalars
 from orchestrator.tracking.training import TrackedTraining
 
 
@@ -33,7 +33,7 @@ class Curves:
     def __init__(self, job: TrackedTraining, spec: TrainSpec, folder: str) -> None:
         self.job, self.spec, self.store = job, spec, job.store
         self.parts = ("logs", *folder.split("/"))
-        self.in_table = place(job.name).kind in ("student", "trial")
+        self.in_table = job.facts.part in ("student", "trial")
         self.began = time.time()
         self.folder: Path | None = None
         self.writer: SummaryWriter | None = None
@@ -65,7 +65,7 @@ class Curves:
         writer = SummaryWriter(str(self.folder), purge_step=first_step, flush_secs=10, filename_suffix=suffix)
         if self.in_table:
             _add(writer, hparams.experiment())
-            _add(writer, hparams.session_start(hyperparameters(self.job.name, self.spec), self.began))
+            _add(writer, hparams.session_start(hyperparameters(self.job.facts, self.spec), self.began))
         return writer
 
 

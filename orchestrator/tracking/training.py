@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orchestrator.artifacts.store import Store
+from orchestrator.pipeline.placement import Facts
 from orchestrator.tracking.settings import Tracking
 
 
@@ -14,6 +15,11 @@ class TrackedTraining(Protocol):
     @property
     def name(self) -> str:
         """Its stage's name, such as ``student/kd/seed-0``; a trial's has its number behind it."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """The training's place in its run."""
         ...
 
     @property

@@ -13,8 +13,6 @@ from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.weights.files import Weights, WeightsError, read_safetensors
 from orchestrator.training.weights.fitting import fit
 
-WEIGHTS = "weights.safetensors"
-
 
 @dataclass(frozen=True)
 class Opened:

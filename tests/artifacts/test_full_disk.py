@@ -112,9 +112,7 @@ def test_a_trial_that_found_the_disk_full_is_no_result_and_ends_the_search(tmp_p
     chosen = planned()
     stage = next(iter(chosen.searches.values()))
     spec = stage.spec.model_dump(mode="json")
-    job = Job(
-        stage.kind, stage.name, stage.identity, spec, stage.settings, {}, str(tmp_path), ".", chosen.recipe.resources
-    )
+    job = Job(stage.kind, stage.name, stage.identity, spec, {}, str(tmp_path), ".", chosen.recipe.resources)
     trials = Trials(job, SearchSpec.from_plain(spec))
     assert isinstance(trials.suggest("a"), dict)
     trials.on_trial_complete("a", {"failure": "the storage is full", "of_storage": True, "step": 0})

@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def evidence(seed: int = 0, images: int = IMAGES, experts: int = EXPERTS, **changes: Any) -> Evidence:
-    """Complete evidence of random logits; larger experts are surer of the labels. `changes` replaces fields."""
+    """Complete evidence of random logits; larger experts are surer of the labels. ``changes`` replaces fields."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, CLASSES, images)
     logits = generator.normal(0, 2, (experts, images, CLASSES))

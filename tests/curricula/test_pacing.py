@@ -20,11 +20,11 @@ def cosine(progress: np.ndarray, a: float, b: float) -> np.ndarray:
     return b + (1 - b) * (1 - np.cos(np.pi * progress / a)) / 2
 
 
-OWN = "cosine"
+USER_DEFINED = "cosine"
 
 
 def pacing_of(family: str, a: float, b: float) -> Pacing:
-    if family == OWN:
+    if family == USER_DEFINED:
         return make(cosine, a, b)
     return make(family, a, b, increase=1.9, step_length=0.05) if family == FIXED else make(family, a, b)
 
@@ -46,7 +46,7 @@ shares = st.floats(0, 1)
 starts = st.floats(0.001, 1)
 
 
-@pytest.mark.parametrize("family", [*names(), OWN])
+@pytest.mark.parametrize("family", [*names(), USER_DEFINED])
 class TestEveryFamily:
     @given(a=shares, b=starts, progress=st.lists(shares, min_size=1, max_size=20))
     def test_stays_in_its_bounds_and_never_falls(self, family: str, a: float, b: float, progress: list[float]) -> None:
@@ -165,9 +165,9 @@ def test_the_families_of_both_papers_are_there() -> None:
     ("formula", "message"),
     [
         (lambda p, a, b: 1 - p, r"with a=0\.8, b=0\.2 it falls from 1 to 0\.999 at progress 0"),
-        (lambda p, a, b: np.full_like(p, np.nan), "gave shape .* Give one finite fraction for each"),
-        (lambda p, a, b: 0.5, r"gave shape \(\), 1 of them finite"),
-        (lambda p, a, b: (p + 1) / (p.max() + 1), "it gives another fraction alone than among others"),
+        (lambda p, a, b: np.full_like(p, np.nan), "returned shape .* Return one finite fraction for each"),
+        (lambda p, a, b: 0.5, r"returned shape \(\), 1 of them finite"),
+        (lambda p, a, b: (p + 1) / (p.max() + 1), "it returns another fraction alone than in an array"),
     ],
 )
 def test_a_family_of_one_s_own_that_is_no_pacing_is_refused(formula: Any, message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.datasets import DatasetRecipe, SyntheticRecipe
-from orchestrator.datasets.registry import OWN
+from orchestrator.datasets.registry import USER_DEFINED
 
 MakeFolder = Callable[[dict[str, int]], Path]
 
@@ -46,7 +46,7 @@ def write_fashion_mnist(root: Path, train_images: int, test_images: int) -> None
 
 @pytest.fixture
 def recipe_that_runs_here(tmp_path: Path, make_image_folder: MakeFolder) -> Callable[[str], DatasetRecipe]:
-    """A recipe for a registered set whose `load` works on this machine; skips, with the reason, where none can."""
+    """A recipe for a registered set whose ``load`` works on this machine; skips, with the reason, where none can."""
 
     def recipe(name: str) -> DatasetRecipe:
         if name == "mnist5k":
@@ -64,7 +64,7 @@ def recipe_that_runs_here(tmp_path: Path, make_image_folder: MakeFolder) -> Call
             if variable not in os.environ:
                 pytest.skip(f"torchvision reads none but the real files; {variable} names no folder that holds them")
             return DatasetRecipe(name=name, root=os.environ[variable], download=False)
-        elif name == OWN:
+        elif name == USER_DEFINED:
             return DatasetRecipe(name="tests.datasets.user_sets:noise")
         return DatasetRecipe(name=name)
 

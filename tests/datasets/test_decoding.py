@@ -226,7 +226,7 @@ def test_a_files_content_counts_and_not_its_ending(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer, .*: run git lfs pull"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image; convert it to JPEG"),
-        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "a TIFF that is damaged, or has pixels of a kind that is not read"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "a TIFF that is damaged, or has an unsupported type of pixels"),
         (b"<svg/>", "no image of a known format: JPEG, PNG"),
     ],
 )

@@ -49,6 +49,7 @@ def test_a_module_that_is_not_there_is_refused() -> None:
 
 
 def test_a_set_that_is_not_what_the_run_was_planned_with_is_refused_where_it_is_read() -> None:
+    from orchestrator.pipeline.placement import Facts
     from orchestrator.recipe.schema import Resources
     from orchestrator.stages import ingest
     from orchestrator.stages.job import Job, StageError
@@ -56,7 +57,7 @@ def test_a_set_that_is_not_what_the_run_was_planned_with_is_refused_where_it_is_
     recipe = own("with_another_pixel")
     job = Job(
         kind="ingest", name="ingest", identity="ingest-0", inputs={}, storage="runs", dataset_root="nowhere",
-        resources=Resources(), settings={"dataset": recipe.model_dump(mode="json")},
+        resources=Resources(), facts=Facts(dataset=recipe),
         spec={"dataset": {}, "fingerprint": describe(own("noise")).fingerprint},
     )  # fmt: skip
     with pytest.raises(StageError, match=r"^dataset: .*with_another_pixel is no longer what it was when the run was"):

@@ -13,7 +13,9 @@ from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.reference import COMMAND, fields, page
 from tests.docs.pages import ROOT, pages, prose
 
-EACH_PAGE = pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+EACH_PAGE = pytest.mark.parametrize(
+    "path", [*pages(), ROOT / "CONTRIBUTING.md"], ids=lambda path: str(path.relative_to(ROOT))
+)
 SECTIONS = {field.name for field in fields() if field.kind != "value" and "." not in field.name}
 FIELDS = {re.sub(r"\[\]", "", field.name) for field in fields()}
 FILE_ENDINGS = ("json", "py", "yaml", "md", "parquet", "safetensors")

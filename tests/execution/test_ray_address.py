@@ -80,7 +80,7 @@ def test_what_is_no_address_is_refused_with_where_it_stands(variables: dict[str,
         (address, {}, "--address"),
         (None, {"RAY_ADDRESS": address}, "RAY_ADDRESS"),
     ):
-        with pytest.raises(RecipeError, match="is no address; give HOST:PORT") as refused:
+        with pytest.raises(RecipeError, match="is not an address; give HOST:PORT") as refused:
             find_cluster(option, variables | more)
         assert f"'{address}'" in str(refused.value) and origin in str(refused.value)
 
@@ -89,7 +89,7 @@ def test_an_empty_option_and_an_empty_file_are_refused(variables: dict[str, str]
     with pytest.raises(RecipeError, match="--address is empty"):
         find_cluster("", variables)
     path = address_file(variables, "")
-    with pytest.raises(RecipeError, match=f"is no address.*rm {path}"):
+    with pytest.raises(RecipeError, match=f"is not an address.*rm {path}"):
         find_cluster(None, variables)
 
 
@@ -166,7 +166,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(variables: dict[str
 
 def test_a_server_of_something_else_is_no_cluster(variables: dict[str, str], web: str) -> None:
     message = refusal(web, variables)
-    assert "no head of a Ray cluster" in message or "nothing answers there" in message
+    assert "not the head of a Ray cluster" in message or "nothing answers there" in message
 
 
 def test_ray_client_is_refused(variables: dict[str, str]) -> None:

@@ -137,7 +137,7 @@ with Interruption() as stop, _output(False) as kept, _messenger("Ray can't be st
 def test_when_ray_ends_the_program_that_is_told_with_its_last_words() -> None:
     done = subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGABRT
-    assert "error: Ray can't be started: Ray ended the program meanwhile" in done.stderr
+    assert "error: Ray can't be started: Ray ended the program" in done.stderr
     assert "redis_store_client.cc: no Redis" in done.stderr and "libc" not in done.stderr
 
 

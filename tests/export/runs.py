@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from PIL import Image
 
 from orchestrator import datasets, report
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.datasets import ArrayImages
 from orchestrator.execution.preflight import check_networks
 from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.plan import plan
@@ -67,9 +66,9 @@ def finish(wanted: Recipe, store: Store) -> Plan:
     made: dict[str, Artifact] = {}
     for stage in planned.stages:
         job = Job(
-            stage.kind, stage.name, stage.identity, stage.spec.model_dump(mode="json"), stage.settings,
+            stage.kind, stage.name, stage.identity, stage.spec.model_dump(mode="json"),
             {role: made[upstream.identity] for role, upstream in stage.inputs}, store.uri, wanted.dataset.root,
-            wanted.resources,
+            wanted.resources, stage.placement, stage.facts,
         )  # fmt: skip
         made[stage.identity] = {"ingest": ingested, "train": trained, "evaluate": evaluated}[stage.kind](job, stage)
     report.write(planned, store, made, reused=set(), sizes=check_networks(wanted, data))
@@ -86,21 +85,10 @@ def evaluated(job: Job, _: Stage) -> Artifact:
 
 def ingested(job: Job, stage: Stage) -> Artifact:
     """The ingest stage without its check of every image, the one thing of it that needs Ray."""
-    loaded = datasets.load(datasets.DatasetRecipe.model_validate(stage.settings["dataset"]))
-    keep, classes = np.ones(len(loaded.labels), bool), len(loaded.class_names)
-    counts = {name: int((loaded.subset == part).sum()) for part, name in enumerate(("train", "validation", "test"))}
-    about: dict[str, Any] = {
-        "classes": classes,
-        "class_names": list(loaded.class_names),
-        "counts": counts | {"skipped": 0},
-        "image_size": stage.settings["dataset"]["image_size"],
-    }
+    recipe = stage.facts.dataset
+    assert recipe is not None
+    loaded = datasets.load(recipe)
     with job.store.scratch() as scratch:
-        if isinstance(loaded, ArrayImages):
-            about |= ingest._write_arrays(scratch, loaded, keep, loaded.subset)
-        else:
-            about |= ingest._write_files(scratch, loaded, keep)
-        np.save(scratch / "labels.npy", loaded.labels)
-        np.save(scratch / "subset.npy", loaded.subset)
-        (scratch / "dataset.json").write_text(json.dumps(about))
-        return job.commit(scratch, job.began, {"counts": about["counts"], "classes": classes})
+        keep = np.ones(len(loaded.labels), bool)
+        about = ingest.write(scratch, loaded, keep, datasets.describe(recipe), [], recipe.white_level)
+        return job.commit(scratch, job.began, {"counts": dataclasses.asdict(about.counts), "classes": about.classes})

@@ -16,6 +16,7 @@ import torch
 import yaml
 from PIL import Image
 
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.__main__ import main
 from orchestrator.export.selection import Chosen, Run
 from orchestrator.report.markdown import percent
@@ -95,12 +96,12 @@ def test_it_says_what_the_network_is_and_where_it_came_from(case: str, exported:
     wanted = [
         f"{size['parameters']:,} parameters, {size['multiply_adds']:,} multiply-adds",
         f"float32 (N, {chosen.network.channels}, {chosen.network.image_size}, {chosen.network.image_size})",
-        f"{about['counts']['train']:,} training, {about['counts']['validation']:,} validation",
+        f"{about.counts.train:,} training, {about.counts.validation:,} validation",
         run.id,
         run.data.spec["fingerprint"],
         chosen.artifact.identity,
-        chosen.artifact.files["weights.safetensors"]["sha256"],
-        *about["class_names"],
+        chosen.artifact.files[WEIGHTS]["sha256"],
+        *about.class_names,
         *(f"{name} {number}" for name, number in chosen.artifact.versions.items()),
     ]
     assert [part for part in wanted if part not in text] == []

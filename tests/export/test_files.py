@@ -99,9 +99,9 @@ def test_every_file_says_which_network_it_holds(case: str, exported: Exports) ->
     assert [int(header[name]) for name in ("classes", "channels", "image_size")] == [
         chosen.network.classes, chosen.network.channels, chosen.network.image_size
     ]  # fmt: skip
-    assert json.loads(header["mean"]) == run.about_data["mean"]
-    assert json.loads(header["std"]) == run.about_data["std"]
-    assert json.loads(header["class_names"]) == run.about_data["class_names"]
+    assert json.loads(header["mean"]) == list(run.about_data.mean)
+    assert json.loads(header["std"]) == list(run.about_data.std)
+    assert json.loads(header["class_names"]) == list(run.about_data.class_names)
     for name in ("model.onnx", "model-int8.onnx"):
         assert {item.key: item.value for item in onnx.load(folder / name).metadata_props} == header
     extra: dict[str, Any] = {"about.json": ""}

@@ -1,4 +1,4 @@
-"""Factories such as a user would write, reached by their `module:callable` path."""
+"""Factories such as a user would write, reached by their ``module:callable`` path."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def reads_its_weights(num_classes: int) -> nn.Module:
 
 
 def attention(num_classes: int) -> nn.Module:
-    """One transformer layer over the pixels of an RGB image, built from tensor values like `reads_its_weights`."""
+    """One transformer layer over the pixels of an RGB image, built from tensor values like ``reads_its_weights``."""
     torch.zeros(1).item()
     layer = nn.TransformerEncoderLayer(d_model=4, nhead=1, dim_feedforward=8, batch_first=True)
     return nn.Sequential(nn.Conv2d(3, 4, 1), _Tokens(), layer, _Mean(), nn.Linear(4, num_classes))

@@ -50,12 +50,12 @@ def test_measuring_leaves_the_random_state_alone(name: str) -> None:
 
 
 def test_a_wrong_number_of_logits_is_refused_with_both_counts() -> None:
-    with pytest.raises(models.ClassCountMismatch, match=r"one_class_too_many': .*\(1, 11\), wanted logits \(1, 10\)"):
+    with pytest.raises(models.ClassCountMismatch, match=r"one_class_too_many': .*\(1, 11\), expected .*\(1, 10\)"):
         models.capacity(f"{FACTORIES}:one_class_too_many", num_classes=10)
 
 
 def test_a_tuple_of_logits_is_refused() -> None:
-    with pytest.raises(models.ClassCountMismatch, match="gives tuple, wanted logits"):
+    with pytest.raises(models.ClassCountMismatch, match="yields tuple, expected logits"):
         models.capacity(f"{FACTORIES}:Tuple", num_classes=10)
 
 

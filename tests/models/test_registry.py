@@ -115,21 +115,21 @@ def test_a_factory_must_return_a_network() -> None:
 
 
 @pytest.fixture
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def separate_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry of the test's own, so that nothing registered here is seen elsewhere."""
     models.names()  # torchvision's networks register first
     for table in ("_factories", "_families", "_listed"):
         monkeypatch.setattr(registry, table, getattr(registry, table).copy())
 
 
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("separate_registry")
 def test_one_factory_can_be_registered_under_several_names() -> None:
     models.register("mine", "mine_too")(factories.linear)
     assert {"mine", "mine_too"} <= set(models.names())
     assert isinstance(models.create("mine_too", num_classes=10), nn.Sequential)
 
 
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("separate_registry")
 def test_a_family_gives_the_numbers_in_a_name_to_its_factory() -> None:
     @models.register_family("mlp_<layers>_<width>", listed=["mlp_2_64"])
     def mlp(layers: int, width: int, num_classes: int) -> nn.Module:
@@ -140,7 +140,7 @@ def test_a_family_gives_the_numbers_in_a_name_to_its_factory() -> None:
     assert "mlp_2_64" in models.names()
 
 
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("separate_registry")
 def test_a_taken_name_or_template_is_refused() -> None:
     with pytest.raises(ValueError, match="'resnet18' is registered already"):
         models.register("resnet18")(factories.linear)

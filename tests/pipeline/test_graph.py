@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.pipeline import graph
-from orchestrator.pipeline.graph import FORMATS, needed, trial_identity
+from orchestrator.pipeline.graph import trial_identity
+from orchestrator.pipeline.kinds import KINDS
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import identities, planned, stage
@@ -180,7 +181,7 @@ def test_stages_come_after_their_inputs_and_have_names_and_identities_of_their_o
 def test_a_kind_s_format_version_is_part_of_its_stages_identity(
     kind: str, before: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(graph.FORMATS, kind, FORMATS[kind] + 1)
+    monkeypatch.setitem(KINDS, kind, dataclasses.replace(KINDS[kind], format=KINDS[kind].format + 1))
     after = planned()
     assert all(item.identity != before[item.name] for item in after.stages if item.kind == kind)
     if kind != "ingest":
@@ -202,7 +203,7 @@ def test_a_trial_s_identity_hangs_on_what_it_trains_and_on_the_scheduler(monkeyp
 
 
 def test_every_kind_of_stage_has_a_format_version() -> None:
-    assert {item.kind for item in planned().stages} <= FORMATS.keys()
+    assert {item.kind for item in planned().stages} <= KINDS.keys()
 
 
 def test_the_run_s_id_names_the_recipe_and_changes_with_its_stages() -> None:
@@ -254,12 +255,3 @@ def test_brought_weights_are_measured_on_the_run_s_own_data(tmp_path: Path) -> N
 
 
 # -- what is still to do -----------------------------------------------------------------------------------------
-
-
-def test_needed_gives_the_missing_stages_each_after_what_it_needs() -> None:
-    stages = planned().stages
-    assert list(needed(reversed(stages), set())) == []
-    wanted = {stages[-1].identity, stages[0].identity, stages[3].identity}
-    found = list(needed(reversed(stages), wanted))
-    assert {item.identity for item in found} == wanted and len(found) == 3
-    assert found[0] is stages[0]

@@ -155,7 +155,7 @@ def test_a_method_whose_students_are_those_of_an_earlier_one_is_named_with_it() 
 @pytest.mark.parametrize("mode", ["static", "promote", "reveal", "both"])
 def test_without_a_ta_methods_that_can_t_differ_are_trained_once(mode: str) -> None:
     chosen = planned(NO_TA, EVERY_METHOD, "search.trials=0", f"curriculum.mode={mode}")
-    # A curriculum that holds images back differs from `kd` with one expert too; its controls don't differ from it.
+    # A curriculum that holds images back differs from ``kd`` with one expert too; its controls don't differ from it.
     ces = "kd" if mode in ("static", "promote") else "ces_kd"
     same = dict.fromkeys(("kd_smallest", "takd", "dgkd", "dgkd_stochastic"), "kd")
     controls = {"ces_random": ces, "ces_reversed": ces}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
-from orchestrator.progress.forecast import overall, seconds_left, work
+from orchestrator.progress.forecast import work
 from tests.progress.runs import Run
 
-SIZES = {"large": 1000, "small": 10}
+SIZES = {"large": 1000, "large@dense": 1000, "small": 10}
 
 
 def training(run: Run, **guidance: object) -> TrainSpec:
@@ -40,8 +40,8 @@ def test_a_search_is_the_trainings_of_all_its_rungs(tmp_path: Path) -> None:
 
 def test_nothing_is_foretold_before_anything_has_been_measured(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    assert seconds_left(run.progress) is None
-    assert overall(run.progress) == f"0 of {len(run.plan.stages)} stages done"
+    assert run.seconds_left() is None
+    assert run.overall() == f"0 of {len(run.plan.stages)} stages done"
 
 
 def test_equal_stages_are_foretold_to_take_what_the_first_took(tmp_path: Path) -> None:
@@ -49,25 +49,25 @@ def test_equal_stages_are_foretold_to_take_what_the_first_took(tmp_path: Path) -
     students = [f"student/labels/seed-{seed}" for seed in range(3)]
     tests = [f"evaluate/labels/seed-{seed}" for seed in range(3)]
     run.end_all_but(*students[1:], *tests[1:])  # each stage took 2 slot-seconds
-    run.progress.slots = 2.0
-    assert seconds_left(run.progress) == pytest.approx(4.0)  # a student and its test, two chains at once
-    run.progress.slots = 1.0
-    assert seconds_left(run.progress) == pytest.approx(8.0)
-    assert overall(run.progress).endswith("stages done, about 0:08 left")
+    run.state.set_slots(2.0)
+    assert run.seconds_left() == pytest.approx(4.0)  # a student and its test, two chains at once
+    run.state.set_slots(1.0)
+    assert run.seconds_left() == pytest.approx(8.0)
+    assert run.overall().endswith("stages done, about 0:08 left")
 
 
 def test_a_pace_that_is_new_is_believed_the_more_the_more_of_it_has_been_seen(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels]", "seeds=[0]")
     student = "student/labels/seed-0"
     run.end_all_but(student)
-    run.progress.status({student: {"doing": "training"}})
-    before = seconds_left(run.progress)
+    run.post({student: {"doing": "training"}})
+    before = run.seconds_left()
     assert before is not None
     found = []
     for spent in (1.0, 20.0, 900.0, 1000.0):  # it takes 1000 seconds; what had been seen before it was much quicker
         timing = {"seconds_left": 1000.0 - spent, "whole_seconds": 1000.0}
-        run.progress.status({student: {"step": spent, "steps": 1000, **timing}})
-        found.append(seconds_left(run.progress))
+        run.post({student: {"step": spent, "steps": 1000, **timing}})
+        found.append(run.seconds_left())
     assert before < found[0] < 0.1 * 1000 and found[1] == pytest.approx(0.5 * 980, rel=0.1)  # type: ignore[operator]
     assert found[2] == pytest.approx(100, rel=0.1) and found[3] == 0.0
 
@@ -76,21 +76,21 @@ def test_students_that_run_their_expert_are_not_taken_to_be_as_quick_as_those_on
     for method in ("labels", "kd"):  # each of their students took 2 seconds, but kd does more in them
         run = Run(tmp_path, "methods=[labels, kd]", "seeds=[0, 1]", "distillation.source=online")
         run.end_all_but(f"student/{method}/seed-1")
-        assert seconds_left(run.progress) == pytest.approx(2.0)
+        assert run.seconds_left() == pytest.approx(2.0)
 
 
 def test_work_that_several_workers_share_takes_the_less_time(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels]", "seeds=[0]", "resources.workers=2")
     teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
     run.end_all_but(teacher)
-    run.progress.status({teacher: {"step": 2960, "steps": 3000, "seconds_left": 40.0, "whole_seconds": 3000.0}})
-    run.progress.slots = 2.0
-    assert seconds_left(run.progress) == pytest.approx(40.0, rel=0.02)
-    run.progress.slots = 1.0
-    assert seconds_left(run.progress) == pytest.approx(80.0, rel=0.02)  # they take turns
+    run.post({teacher: {"step": 2960, "steps": 3000, "seconds_left": 40.0, "whole_seconds": 3000.0}})
+    run.state.set_slots(2.0)
+    assert run.seconds_left() == pytest.approx(40.0, rel=0.02)
+    run.state.set_slots(1.0)
+    assert run.seconds_left() == pytest.approx(80.0, rel=0.02)  # they take turns
 
 
 def test_a_finished_run_has_nothing_left(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.end_all_but()
-    assert seconds_left(run.progress) == 0.0
+    assert run.seconds_left() == 0.0

@@ -13,7 +13,6 @@ import pytest
 
 from orchestrator.pipeline.graph import Stage
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.progress.forecast import seconds_left
 from orchestrator.training.pace import Pace
 from tests.progress.runs import Run
 
@@ -39,19 +38,19 @@ class Machine:
             for _ in self._work(stage):
                 while shown + REFRESH <= self.now:
                     shown += REFRESH
-                    left = seconds_left(self.run.progress)
+                    left = self.run.seconds_left()
                     if left is not None:
                         yield shown, left
 
     def _work(self, stage: Stage) -> Iterator[None]:
         began = self.now
-        self.run.progress.status({stage.name: {"doing": "opening its inputs"}})
+        self.run.post({stage.name: {"doing": "opening its inputs"}})
         yield from self._spend(1.0)
         if isinstance(stage.spec, TrainSpec):
             yield from self._train(stage.name, stage.spec.network.name)
         artifact = self.run.artifacts[stage.name]
         results = artifact.results | {"cost": {"slot_seconds": self.now - began, "width": 1}}
-        self.run.progress.done(dataclasses.replace(artifact, results=results))
+        self.run.state.done(dataclasses.replace(artifact, results=results))
 
     def _train(self, name: str, network: str) -> Iterator[None]:
         one = ONE_STEP[network]
@@ -67,7 +66,7 @@ class Machine:
             if self.now - ticked >= TICK:
                 ticked = self.now
                 status: dict[str, Any] = {"step": step, "steps": STEPS, **vars(pace.timing())}
-                self.run.progress.status({name: status})
+                self.run.post({name: status})
 
     def _spend(self, seconds: float) -> Iterator[None]:
         self.now += seconds

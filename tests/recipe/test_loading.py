@@ -85,7 +85,7 @@ def test_an_entry_of_a_list_of_values_is_set_alone() -> None:
         ("seeds.0=1", "or seeds[0]"),
         ("ladder.networks[4].steps=3", "entries ladder.networks[0] to ladder.networks[3]; set one of these, or"),
         ("ladder.networks[-1].steps=3", "'ladder.networks[-1].steps=3' is neither a recipe nor field=value"),
-        ("training[0]=3", "training is no list, so it has no entry [0]"),
+        ("training[0]=3", "training is not a list, so it has no entry [0]"),
         ("resources.cpus[0]=3", "resources.cpus is not set; set it as a whole: resources.cpus=[...]"),
         ("methods[0].steps=3", "'methods[0]' holds 'labels', which has no fields"),
         ("storage=/mnt/runs", "storage: is an option, not a field of the recipe; write --storage"),

@@ -168,11 +168,11 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        (["ladder.networks=[a, b, a]"], "ladder.networks: a stands in the ladder twice"),
+        (["ladder.networks=[a, b, a]"], "ladder.networks: a is in the ladder twice"),
         (["ladder.networks=[a, {name: b, weights: w.safetensors}]"], "ladder.networks: the student (last network) has"),
         (["ladder.networks=[a, {name: b, workers: 2}]"], "ladder.networks: the student (last network) has workers"),
-        (["seeds=[3, 4, 3]"], "seeds: 3 stands in [3, 4, 3] twice"),
-        (["methods=[kd, kd]"], "methods: kd stands in ['kd', 'kd'] twice"),
+        (["seeds=[3, 4, 3]"], "seeds: 3 is in [3, 4, 3] twice"),
+        (["methods=[kd, kd]"], "methods: kd is in ['kd', 'kd'] twice"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
         (["resources={gpus: 0.5, workers: 2}"], "resources.gpus is 0.5, but 2 workers train a network together"),
         (["difficulty.held_out_folds=1"], "difficulty.held_out_folds is 1; a held-out loss needs at least 2"),

@@ -9,7 +9,7 @@ import pytest
 
 from curricula import difficulty, pacing
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, TrainSpec, apply_choice, settings_of
-from orchestrator.recipe.choices import FAMILIES, SCORERS, PacingSpec
+from orchestrator.recipe.choices import FAMILIES, SCORERS, PacingSpec, Spec
 from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec, described
 from orchestrator.tracking.hparams import COLUMNS
 from tests.search.test_proposals import student
@@ -89,7 +89,11 @@ def test_a_training_without_experts_is_at_no_point() -> None:
 
 @FIELDS
 def test_a_setting_is_a_field_of_the_part_of_the_spec_that_it_names(field: str) -> None:
-    parts = {"guidance": GuidanceSpec, "curriculum": CurriculumSpec, "curriculum.pacing": PacingSpec}
+    parts: dict[str, type[Spec]] = {
+        "guidance": GuidanceSpec,
+        "curriculum": CurriculumSpec,
+        "curriculum.pacing": PacingSpec,
+    }
     assert SETTINGS[field].name in parts[SETTINGS[field].place].model_fields
 
 

@@ -48,11 +48,11 @@ def test_what_versions_of_yaml_read_differently_is_refused_with_field_and_line(t
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "a stands twice, in lines 1 and 3; keep one of them"),
-        ("t:\n  - {b: 1, b: 2}", "t[0].b stands twice in line 2; keep one of them"),
-        ("a: 1\n'a': 3", "a stands twice, in lines 1 and 2; keep one of them"),
-        ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x", "y.<< stands twice, in lines 3 and 4; keep one of them"),
-        ("? [a, b]\n: 1", "a list or mapping stands as the name of a field; give a text (line 1)"),
+        ("a: 1\nb: 2\na: 3", "a is set twice, in lines 1 and 3; keep one of them"),
+        ("t:\n  - {b: 1, b: 2}", "t[0].b is set twice in line 2; keep one of them"),
+        ("a: 1\n'a': 3", "a is set twice, in lines 1 and 2; keep one of them"),
+        ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x", "y.<< is set twice, in lines 3 and 4; keep one of them"),
+        ("? [a, b]\n: 1", "a field's name is a list or mapping; give a text (line 1)"),
         ("a: {<<: 3}", "a (line 1): '<<' takes the fields of a mapping; give one, or leave it out"),
         ("a:\n  b: !!int x", "a.b (line 2): found the tag '!!int', which can't be read here; leave it out"),
         ("a: !x {}", "a (line 1): found the tag '!x', which can't be read here; leave it out"),
@@ -124,7 +124,7 @@ def from_file(tmp_path: Path, before: str, after: str) -> str:
         ("name: tiny", "name: 2024-01-01", "name (line 2): found 2024-01-01, which is a date in some versions of YAML"),
         ("steps: 30", "steps: 030", "training.steps (line 10): found 030, which is octal in some versions of YAML"),
         ("steps: 30", "steps: 1:30", "training.steps (line 10): found 1:30, which is a number to the base of 60"),
-        ("seeds:", "training: {steps: 9}\nseeds:", "training stands twice, in lines 9 and 22; keep one of them"),
+        ("seeds:", "training: {steps: 9}\nseeds:", "training is set twice, in lines 9 and 22; keep one of them"),
         ("seeds: [0, 1]", "seeds: [0, no]", "seeds[1] (line 22): found no; give a whole number"),
         ("  steps: 30", "  stpes: 30", "training.stpes (line 10): unknown field; did you mean 'steps'?"),
     ],
@@ -136,7 +136,7 @@ def test_a_refusal_names_field_and_line(before: str, after: str, message: str, t
 def test_an_override_is_read_in_the_same_way() -> None:
     assert refusal("training.steps=010").startswith("training.steps: found 010, which is octal in some versions")
     assert refusal("name=no") == "name: found no; give text: put it in quotes, 'no'"
-    assert refusal("training={steps: 1, steps: 2}") == "training.steps stands twice; keep one of them"
+    assert refusal("training={steps: 1, steps: 2}") == "training.steps is set twice; keep one of them"
     assert tiny("training.steps=0o10", "name='no'").training.steps == 8
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from plotly.offline import get_plotlyjs
 
 from orchestrator import report
+from orchestrator.artifacts import dataset, trained
+from orchestrator.artifacts.scores import ScoreAbout, ScoreWriter
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.stage_state import StageState
+from tests.artifacts.formats import about_data
 from tests.examples import make_artifacts, planned
 from tests.report.written import SIZES
 
@@ -58,7 +59,7 @@ def run_of(folder: Path, *overrides: str, without: tuple[str, ...] = ()) -> Made
             _write_score(place, [expert.label for expert in reversed(chosen.ladder)])
         if stage.kind == "train":
             history = [{"step": step, "validation_accuracy": 0.5 + step / 100} for step in (10, 20, 30)]
-            (place / "history.json").write_text(json.dumps(history))
+            (place / trained.HISTORY).write_text(json.dumps(history))
         if stage.kind == "search":
             results = artifacts[stage.identity].results | {"trials": trials(), "best": trials()[-1]}
             artifacts[stage.identity] = dataclasses.replace(artifacts[stage.identity], results=results)
@@ -73,9 +74,9 @@ def run_of(folder: Path, *overrides: str, without: tuple[str, ...] = ()) -> Made
 
 def _write_images(place: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (448, 8, 8, 1), dtype=np.uint8)
-    np.save(place / "images.npy", pixels)
-    names = ["cat & dog", "<b>bird</b>", "frog", "horse"]
-    (place / "dataset.json").write_text(json.dumps({"layout": "arrays", "class_names": names}))
+    about = about_data(class_names=("cat & dog", "<b>bird</b>", "frog", "horse"), classes=CLASSES)
+    labels, subset = np.arange(448) % CLASSES, np.zeros(448, np.uint8)
+    dataset.write_arrays(place, about, labels, subset, pixels, None)
 
 
 def _write_score(place: Path, experts: list[str]) -> None:
@@ -83,11 +84,11 @@ def _write_score(place: Path, experts: list[str]) -> None:
     number = np.arange(IMAGES)
     labels = number % CLASSES
     table = {"image": number, "label": labels, "held_out_loss": 0.01 * (number + 1.0), "severity": number / IMAGES}
-    pq.write_table(pa.table(table), place / "difficulty.parquet")
-    for position in range(len(experts)):
-        right = number < IMAGES * (position + 2) / (len(experts) + 1)
-        np.save(place / f"clean-{position}.npy", np.eye(CLASSES)[np.where(right, labels, (labels + 1) % CLASSES)])
-    (place / "score.json").write_text(json.dumps({"experts": experts, "ladder": experts, "views": 4}))
+    writer = ScoreWriter(place, ScoreAbout(tuple(experts), tuple(experts), views=0), IMAGES, CLASSES)
+    right = [number < IMAGES * (position + 2) / (len(experts) + 1) for position in range(len(experts))]
+    logits = [np.eye(CLASSES)[np.where(its, labels, (labels + 1) % CLASSES)] for its in right]
+    writer.put(number, np.stack(logits, axis=1), None, None)
+    writer.finish(table)
 
 
 def page(made: Made, states: dict[str, StageState] | None = None, **more: Any) -> str:

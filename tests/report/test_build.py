@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import report
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import ASSIGNMENTS
 from orchestrator.recipe.schema import Recipe
 from orchestrator.report.content.makespan import schedule
 from tests.artifacts.stores import remote
@@ -24,13 +25,13 @@ PROMISED: dict[str, dict[str, Any]] = {
     "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str, "precision": str,
             "live": bool, "command": (str, OPTIONAL)},
     "stages": {
-        "name": str, "kind": str, "id": str, "reused": bool,
+        "name": str, "kind": str, "part": (str, OPTIONAL), "id": str, "reused": bool,
         "start": (float, OPTIONAL), "end": (float, OPTIONAL), "node": (str, OPTIONAL),
         "slot_seconds": (float, OPTIONAL), "state": (str, OPTIONAL), "status": str, "since": (float, OPTIONAL),
         "error": (str, OPTIONAL),
     },
     "networks": {
-        "name": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
+        "name": str, "network": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
         "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
     },
     "methods": {
@@ -151,7 +152,7 @@ def test_shares_of_experts_are_summed_over_seeds_and_each_stratum_s_add_up_to_on
     artifacts = make_artifacts(chosen, store)
     counts = ([[3, 1, 0], [0, 4, 0], [0, 0, 0]], [[1, 1, 2], [0, 4, 0], [0, 0, 0]])
     for final, count in zip(chosen.finals, counts, strict=False):
-        np.save(tmp_path / "artifacts" / final.train.identity / "taught.npy", np.array(count))
+        np.save(tmp_path / "artifacts" / final.train.identity / ASSIGNMENTS, np.array(count))
     found = written(chosen, store, artifacts)[0]["experts_by_stratum"]
     assert found["experts"] == ["plain_cnn_4", "plain_cnn_6", "plain_cnn_8"]
     assert found["methods"] == {"ces_kd": [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]}
@@ -169,8 +170,8 @@ def test_time_at_work_is_counted_once_where_stages_overlap(whole: Made) -> None:
 
 def test_time_spent_is_added_up_over_the_ladder_s_trainings_and_over_the_students(whole: Made) -> None:
     content, text = written(*whole)
-    ladder = sum(stage.settings.get("role") == "ladder" for stage in whole[0].stages)
-    students = sum(stage.settings.get("role") == "single" for stage in whole[0].stages)
+    ladder = sum(stage.placement.launch == "ray_train" for stage in whole[0].stages)
+    students = sum(stage.kind == "train" for stage in whole[0].stages) - ladder
     assert content["spent"] == {
         "ladder": {"data": 0.5 * ladder, "compute": 1.5 * ladder},
         "students": {"data": 0.5 * students, "compute": 1.5 * students},

@@ -7,12 +7,15 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects
 import pytest
 
 from orchestrator import report
+from orchestrator.artifacts import dataset
 from orchestrator.artifacts.store import Store
 from orchestrator.report import storage
+from tests.artifacts.formats import about_data
 from tests.artifacts.stores import remote
 from tests.examples import make_artifacts, planned
 from tests.report.examples import Made, page, read, run_of, trials, words
@@ -154,7 +157,7 @@ def test_artifacts_without_their_files_leave_out_only_what_was_read_from_them(tm
 def test_images_that_can_t_be_read_are_left_out_with_a_word(made: Made) -> None:
     chosen, store, _ = made
     ingest = Path(store.folder(chosen.stages[0].identity))
-    (ingest / "images.npy").unlink()
+    (ingest / dataset.IMAGES).unlink()
     assert "No images are shown" in words(page(made), "experts")
 
 
@@ -163,9 +166,9 @@ def test_photos_are_read_from_where_the_recipe_says(made: Made, tmp_path: Path) 
 
     chosen, store, artifacts = made
     ingest = Path(store.folder(chosen.stages[0].identity))
-    about = {"layout": "files", "class_names": ["a", "b", "c", "d"]}
-    (ingest / "dataset.json").write_text(json.dumps(about))
-    (ingest / "paths.json").write_text(json.dumps([f"train/{number}.png" for number in range(448)]))
+    about = about_data(layout="files", classes=4, class_names=("a", "b", "c", "d"))
+    paths = [f"train/{number}.png" for number in range(448)]
+    dataset.write_files(ingest, about, np.arange(448) % 4, np.zeros(448, np.uint8), paths)
     content = report.build(chosen, store, artifacts, set(), SIZES)
     content["recipe"]["dataset"]["root"] = str(tmp_path / "photos")
     from orchestrator.report.page.examples import examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.report.figures.timeline import lanes, timeline, without_pauses
+from orchestrator.report.page.figures.timeline import lanes, timeline, without_pauses
 
 
 def test_stages_of_one_node_that_overlap_lie_on_lanes_of_their_own() -> None:
@@ -22,13 +22,15 @@ def test_a_short_pause_stays() -> None:
     assert without_pauses([(0.0, 1.0), (50.0, 51.0)]) == ([(0.0, 1.0), (50.0, 51.0)], [])
 
 
-def stage(name: str, kind: str, start: float | None, reused: bool = False) -> dict[str, Any]:
+def stage(
+    name: str, kind: str, start: float | None, reused: bool = False, part: str | None = None
+) -> dict[str, Any]:  # fmt: skip
     end = None if start is None else start + 2
-    return {"name": name, "kind": kind, "start": start, "end": end, "node": "here", "reused": reused}
+    return {"name": name, "kind": kind, "part": part, "start": start, "end": end, "node": "here", "reused": reused}
 
 
 def test_each_stage_is_a_bar_of_its_kind_and_kept_ones_are_hatched() -> None:
-    stages = [stage("ingest", "ingest", 0.0, reused=True), stage("student/kd/seed-0", "train", 5.0)]
+    stages = [stage("ingest", "ingest", 0.0, reused=True), stage("student/kd/seed-0", "train", 5.0, part="student")]
     drawn = timeline([*stages, stage("search", "search", None)])
     assert drawn is not None
     bars = {trace["name"]: trace for trace in drawn[0]["data"]}

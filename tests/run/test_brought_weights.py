@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import pretrained, score
 from orchestrator.stages.job import Job, StageError
-from orchestrator.training.networks import WEIGHTS, new_network
+from orchestrator.training.networks import new_network
 from orchestrator.training.weights.files import read_safetensors
 from tests.run.conftest import Finished, Place
 
@@ -112,7 +114,7 @@ def test_the_stage_refuses_other_classes_and_weights_that_have_changed(
     if names:
         spec = spec | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     job = Job(
-        kind="pretrained", name="pretrained/x", identity="pretrained-0", spec=spec, settings={"path": str(path)},
+        kind="pretrained", name="pretrained/x", identity="pretrained-0", spec=spec, facts=Facts(weights=path),
         inputs={"data": data}, storage=str(place.storage), dataset_root="", resources=Resources(),
     )  # fmt: skip
     with pytest.raises(StageError, match=said):

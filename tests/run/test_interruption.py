@@ -68,5 +68,5 @@ def interrupt(place: Place, moment: str) -> None:
     """Press Ctrl-C when ``moment`` is shown, and read what is said."""
     terminal = Terminal(place)
     assert terminal.interrupt_at(moment) == 130, terminal.shown[-3000:]
-    assert "what is finished is kept, and the same command goes on:" in terminal.text
+    assert "finished stages are cached, and the same command continues:" in terminal.text
     assert f"python -m orchestrator.run {place.folder}" in terminal.text and "Traceback" not in terminal.text

@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import train
 from orchestrator.stages.job import BlockedError, Failure, Job
@@ -54,8 +55,8 @@ def stage(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) 
     record = place.artifacts()[TA]
     job = Job(
         kind="train", name=TA, identity="train-00000000000000000000", spec=record["spec"],
-        settings={"role": "ladder", "workers": 1}, inputs={}, storage=str(place.storage), dataset_root="",
-        resources=Resources(),
+        placement=Placement("ray_train"), facts=Facts(part="expert"), inputs={}, storage=str(place.storage),
+        dataset_root="", resources=Resources(),
     )  # fmt: skip
     inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
     return job, {role: item for role, item in inputs.items() if item}, record["results"]["weights_sha256"]

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.artifacts import scores, trained
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.data.images import load
 from orchestrator.training.guidance.experts import ready_to_teach
-from orchestrator.training.networks import WEIGHTS, load_network
+from orchestrator.training.networks import load_network
 from tests.run.conftest import TINY, Finished, Place, copy_of
 
 Run = tuple[Place, Finished]
@@ -62,10 +65,10 @@ def test_the_stored_views_are_what_the_experts_say_of_the_same_pixels(undisturbe
     folder = {name: place.storage / "artifacts" / record["identity"] for name, record in records.items()}
     data = load(folder["ingest"], root=".", augmentation="crop", views_seed=0, device=torch.device("cpu"))
     numbers = np.array([5, 0, 77, 300])
-    for number, expert in enumerate(json.loads((folder["score"] / "score.json").read_text())["experts"]):
+    for number, expert in enumerate(scores.read_about(FolderFiles(folder["score"])).experts):
         network = NetworkSpec.from_plain(records[f"train/{expert}"]["spec"]["network"])
         opened = ready_to_teach(load_network(network, folder[f"train/{expert}"] / WEIGHTS), torch.device("cpu"))
-        stored = np.load(folder["score"] / f"views-{number}.npy")
+        stored = np.load(folder["score"] / scores.views_file(number))
         for view in range(3):
             with torch.inference_mode():
                 logits = opened(data.images.views(data.train[numbers], [view])[0]).numpy()
@@ -89,7 +92,7 @@ def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do
         (ta,) = (stage for stage in place.report()["stages"] if stage["name"] == "train/plain_cnn_4")
         folder = place.storage / "artifacts" / ta["id"]
         assert json.loads((folder / "artifact.json").read_text())["spec"]["guidance"]["source"] == source
-        history = json.loads((folder / "history.json").read_text())
+        history = trained.read_history(FolderFiles(folder))
         losses[source] = [row["training_loss"] for row in history]
     assert losses["cached"] == pytest.approx(losses["online"], rel=0.01)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages.job import Job
@@ -19,18 +20,24 @@ from tests.training.examples import Killed, learn
 STEPS = [4, 8, 12, 14]  # of the validations of ``tests.training.examples.training``
 
 
-def job(folder: Path, name: str = "student/kd/seed-0", tracking: Tracking | None = None, **changes: Any) -> Job:
+STUDENT = Facts(part="student", method="kd", seed=0)
+
+
+def job(
+    folder: Path, name: str = "student/kd/seed-0", tracking: Tracking | None = None, facts: Facts = STUDENT,
+    **changes: Any,
+) -> Job:  # fmt: skip
     """A training's job that writes a checkpoint at every validation."""
     fields: dict[str, Any] = {
         "kind": "train",
         "name": name,
         "identity": "train-0123456789abcdef0123",
         "spec": {},
-        "settings": {},
         "inputs": {},
         "storage": str(folder),
         "dataset_root": "",
         "resources": Resources(checkpoint_seconds=0),
+        "facts": facts,
         "tracking": tracking,
     }
     return Job(**(fields | changes))

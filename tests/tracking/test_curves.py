@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.artifacts.store import Store
+from orchestrator.pipeline.placement import Facts
 from orchestrator.stages.job import Job, NoBoard
 from orchestrator.tracking.names import SCALARS
 from orchestrator.tracking.tensorboard import Curves
@@ -36,7 +37,7 @@ def test_a_training_by_a_curriculum_has_every_curve_at_every_validation(tmp_path
 
 
 def test_a_training_on_labels_has_no_curves_of_a_curriculum(tmp_path: Path) -> None:
-    made = job(tmp_path, "train/plain_cnn_2")
+    made = job(tmp_path, "train/plain_cnn_2", facts=Facts(part="expert"))
     train_to_the_end(made, training())
     assert not [name for name in curves(folder_of(made, tmp_path)) if name.startswith(("curriculum", "experts"))]
 

@@ -6,11 +6,11 @@ has a report of the rest.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from typing import Any
 
+from orchestrator.artifacts import trials
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Expert, Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
@@ -102,6 +102,7 @@ def stage_row(
     return {
         "name": stage.name,
         "kind": stage.kind,
+        "part": stage.facts.part,
         "id": stage.identity,
         "reused": stage.identity in reused,
         "start": artifact.start if artifact else None,
@@ -154,6 +155,7 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: list[dict[st
     rows.append(
         {
             "name": names[-1],
+            "network": names[-1],
             "role": "student",
             **size_of.get(names[-1], {"parameters": None, "multiply_adds": None}),
             # The student on labels alone; how each method does stands under "methods".
@@ -170,6 +172,7 @@ def _network(
     tested = artifacts.get(planned.evaluations[expert.label].identity)
     return {
         "name": expert.label,
+        "network": expert.network.name,
         "role": role,
         **size_of.get(expert.network.name, {"parameters": None, "multiply_adds": None}),
         "validation_accuracy": tested.results["validation_accuracy"] if tested else None,
@@ -198,8 +201,7 @@ def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: S
     stage = planned.searches.get(method)
     artifact = artifacts.get(stage.identity) if stage else None
     if artifact is None:
-        so_far = store.read_text("trials", f"{stage.identity}.json") if store and stage else None
-        return {"trials": json.loads(so_far) if so_far else [], "best": None}
+        return {"trials": trials.find_progress(store, stage.identity) if store and stage else [], "best": None}
     return {"trials": artifact.results["trials"], "best": artifact.results["best"]}
 
 

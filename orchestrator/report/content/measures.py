@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import read_assignments
 from orchestrator.pipeline.graph import Plan
 from orchestrator.recipe.methods import METHODS
-from orchestrator.report.files import read_array
+from orchestrator.report.files import read
 
 
 def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifac
             for final in planned.finals
             if final.method == method.name
             and final.train.identity in artifacts
-            and (taught := read_array(store, final.train.identity, "taught.npy")) is not None
+            and (taught := read(store, final.train.identity, read_assignments)) is not None
         ]
         if counts:
             total = np.sum(counts, axis=0).astype(float)
@@ -54,7 +55,7 @@ def spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, 
     for stage in planned.stages:
         artifact = artifacts.get(stage.identity)
         if stage.kind == "train" and artifact:
-            sums = found["ladder" if stage.settings["role"] == "ladder" else "students"]
+            sums = found["ladder" if stage.placement.launch == "ray_train" else "students"]
             for doing, seconds in artifact.results.get("spent", {}).items():
                 sums[doing] = sums.get(doing, 0.0) + seconds
     return found

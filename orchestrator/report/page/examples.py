@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.dataset import DatasetAbout
+from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Store
-from orchestrator.report.files import read_array, read_json
+from orchestrator.report.files import read
 from orchestrator.report.page.scored import Scored
 
 OF_STRATUM = 10
@@ -37,7 +41,7 @@ _kept: dict[str, str] = {}  # data URIs by image
 def examples(content: dict[str, Any], store: Store, found: Scored) -> list[Example] | str:
     """Examples, easiest first; or in words why there are none."""
     stage = next(row for row in content["stages"] if row["kind"] == "ingest")
-    about = read_json(store, stage["id"], "dataset.json")
+    about = read(store, stage["id"], dataset.read_about)
     if about is None:
         return "The data set's description can't be read, so no images are shown."
     shown: list[Example] = []
@@ -51,11 +55,11 @@ def examples(content: dict[str, Any], store: Store, found: Scored) -> list[Examp
                 source = _source(store, stage["id"], about, content["recipe"]["dataset"]["root"], position)
             except (OSError, ValueError) as error:
                 return f"No images are shown, since they can't be read from here: {error}"
-            shown.append(_example(found, int(number), source, about["class_names"]))
+            shown.append(_example(found, int(number), source, about.class_names))
     return shown
 
 
-def _example(found: Scored, number: int, source: str, class_names: list[str]) -> Example:
+def _example(found: Scored, number: int, source: str, class_names: Sequence[str]) -> Example:
     label = int(found.labels[number])
     right = None
     if found.judged is not None and found.right is not None:
@@ -73,7 +77,7 @@ def _example(found: Scored, number: int, source: str, class_names: list[str]) ->
     )
 
 
-def _source(store: Store, identity: str, about: dict[str, Any], root: str, position: int) -> str:
+def _source(store: Store, identity: str, about: DatasetAbout, root: str, position: int) -> str:
     """A data URI of an image.
 
     Raises:
@@ -84,18 +88,13 @@ def _source(store: Store, identity: str, about: dict[str, Any], root: str, posit
         return _kept[key]
     from PIL import Image  # only where a page is made
 
-    if about["layout"] == "arrays":
-        images = read_array(store, identity, "images.npy")
-        if images is None:
-            raise OSError("images.npy of the ingest stage is not there, or too large to fetch")
-        pixels = np.asarray(images[position])
+    files = StoredFiles(store, identity)
+    if about.layout == "arrays":
+        pixels = np.asarray(dataset.read_images(files)[position])
     else:
         from orchestrator.datasets.decoding import decode
 
-        paths = read_json(store, identity, "paths.json")
-        if paths is None:
-            raise OSError("paths.json of the ingest stage is not there")
-        pixels = decode(Path(root).expanduser() / paths[position], about.get("white_level"))
+        pixels = decode(Path(root).expanduser() / dataset.read_paths(files)[position], about.white_level)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((LARGEST, LARGEST))
     stream = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from curricula.difficulty import rank
 from curricula.selection import strata
+from orchestrator.artifacts import scores as files
 from orchestrator.artifacts.store import Store
-from orchestrator.report.files import read_array, read_columns, read_json
+from orchestrator.report.files import read
 
 MOST_JUDGED = 50_000  # images whose logits are looked at; of more, so many evenly over the difficulty ranks
 
@@ -66,32 +68,32 @@ def scored(content: dict[str, Any], store: Store) -> Scored | None:
 
 def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced: bool) -> Scored | None:
     """What the main score, ``identity``, and for logits all ``scores`` found."""
-    about = read_json(store, identity, "score.json")
-    columns = read_columns(store, identity, "difficulty.parquet")
+    about = read(store, identity, files.read_about)
+    columns = read(store, identity, files.read_difficulty)
     if about is None or columns is None or scorer not in columns:
         return None
-    experts = tuple(about.get("ladder", about["experts"]))  # scores of an earlier format name their ladder so
     labels = columns["label"].astype(np.int64)
     ranks = rank(columns[scorer], labels if balanced else None)
     judged: npt.NDArray[np.int64] | None = np.sort(np.argsort(ranks)[:: -(-len(ranks) // MOST_JUDGED)]).astype(np.int64)
-    clean = [_clean_logits(store, scores, expert) for expert in experts]
+    clean = [_clean_logits(store, scores, expert) for expert in about.ladder]
     right = None
-    if any(logits is None for logits in clean):
+    known = [logits for logits in clean if logits is not None]
+    if len(known) < len(clean):
         judged = None
     else:
-        right = np.stack([np.argmax(logits[judged], axis=1) == labels[judged] for logits in clean])
+        right = np.stack([np.argmax(logits[judged], axis=1) == labels[judged] for logits in known])
     severity = columns.get("severity")
     return Scored(
-        experts=experts, images=columns["image"].astype(np.int64), labels=labels,
-        difficulty=columns[scorer].astype(np.float64), ranks=ranks, strata=strata(ranks, len(experts)),
+        experts=about.ladder, images=columns["image"].astype(np.int64), labels=labels,
+        difficulty=columns[scorer].astype(np.float64), ranks=ranks, strata=strata(ranks, len(about.ladder)),
         severity=None if severity is None else severity.astype(np.float64), judged=judged, right=right,
     )  # fmt: skip
 
 
-def _clean_logits(store: Store, scores: list[str], expert: str) -> Any:
+def _clean_logits(store: Store, scores: list[str], expert: str) -> npt.NDArray[np.float32] | None:
     """An expert's logits (N, classes) of the training images, by the score that holds them."""
     for identity in scores:
-        about = read_json(store, identity, "score.json")
-        if about and expert in about["experts"]:
-            return read_array(store, identity, f"clean-{about['experts'].index(expert)}.npy")
+        about = read(store, identity, files.read_about)
+        if about and expert in about.experts:
+            return read(store, identity, partial(files.read_clean, expert=about.experts.index(expert)))
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.datasets.decoding import decode
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION
 from orchestrator.training.data.views import crop_box, crop_indices
@@ -53,32 +54,29 @@ def load(
 
     ``normalised``: views less the mean and divided by the standard deviation; else they are pixels in [0, 1].
     """
-    about = json.loads((folder / "dataset.json").read_text())
-    mean, std = about["mean"], about["std"]
+    files = FolderFiles(folder)
+    about, subset = dataset.read_about(files), dataset.read_subset(files)
+    mean, std = about.mean, about.std
     if not normalised:
-        mean, std = [0.0] * len(mean), [1.0] * len(std)
-    labels = np.load(folder / "labels.npy")
-    subset = np.load(folder / "subset.npy")
+        mean, std = (0.0,) * len(mean), (1.0,) * len(std)
     images: Images
-    if about["layout"] == "arrays":
-        # Copy-on-write: every process of a node maps the same pages, and torch gets a writable array.
-        pixels = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
+    if about.layout == "arrays":
+        pixels = torch.from_numpy(dataset.read_images(files))
         if device.type != "cpu":
             pixels = pixels.to(device)
         images = ResidentImages(pixels, mean, std, augmentation, views_seed, device)
     else:
-        paths = json.loads((folder / "paths.json").read_text())
         images = ImageFiles(
-            [str(Path(root) / path) for path in paths], about["image_size"], mean, std,
-            augmentation, views_seed, device, decoders, about.get("white_level"),
+            [str(Path(root) / path) for path in dataset.read_paths(files)], about.image_size, mean, std,
+            augmentation, views_seed, device, decoders, about.white_level,
         )  # fmt: skip
     return TrainingData(
         images=images,
-        labels=to_device(labels, device),
+        labels=to_device(dataset.read_labels(files), device),
         train=np.flatnonzero(subset == TRAIN),
         validation=np.flatnonzero(subset == VALIDATION),
         test=np.flatnonzero(subset == TEST),
-        classes=about["classes"],
+        classes=about.classes,
     )
 
 

@@ -2,68 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 import torch
 
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.scores import Scores
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import PacingSpec
 from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
 from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.guidance.teaching import Teaching
-from orchestrator.training.networks import WEIGHTS, load_network
-
-SCORE = "score.json"
-DIFFICULTY = "difficulty.parquet"
-
-
-class Scores:
-    """What the score stages stored, by the experts' names."""
-
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self.main: Path | None = folders.get("score")
-        self.places: dict[str, tuple[Path, int]] = {}
-        for folder in folders.values():
-            for number, expert in enumerate(json.loads((folder / SCORE).read_text())["experts"]):
-                self.places[expert] = (folder, number)
-
-    def clean(self, expert: str) -> npt.NDArray[np.float32]:
-        """Logits (N, classes) of the training images without augmentation."""
-        folder, number = self.places[expert]
-        return np.load(folder / f"clean-{number}.npy", mmap_mode="r")
-
-    def views(self, expert: str) -> npt.NDArray[np.float16]:
-        """Logits (views, N, classes); every process of a node maps the same pages."""
-        folder, number = self.places[expert]
-        return np.load(folder / f"views-{number}.npy", mmap_mode="r")
-
-    def column(self, name: str) -> npt.NDArray[np.float64]:
-        """A column of the main score's difficulty table, (N,).
-
-        Raises:
-            ValueError: when that difficulty was not computed.
-        """
-        assert self.main is not None, "a curriculum needs the main ladder's score"
-        table = pq.read_table(self.main / DIFFICULTY)
-        if name not in table.column_names:
-            raise ValueError(f"difficulty.scorer: {name} was not computed; there are {', '.join(table.column_names)}")
-        return table.column(name).to_numpy()
+from orchestrator.training.networks import load_network
 
 
 def make_pacing(spec: PacingSpec) -> pacing.Pacing:
     """The pacing function of a spec."""
     if spec.family == "fixed_exponential":
         return pacing.make(spec.family, spec.a, spec.b, increase=spec.increase, step_length=spec.step_length)
-    family = user_code.load(spec.family) if user_code.is_own(spec.family) else spec.family
+    family = user_code.load(spec.family) if user_code.is_user_defined(spec.family) else spec.family
     return pacing.make(family, spec.a, spec.b)
 
 
@@ -101,7 +66,7 @@ def open_teaching(
         device: where experts run, or their stored logits are put.
     """
     wanted = spec.guidance.experts
-    scores = Scores({role: folder for role, folder in folders.items() if role.startswith("score")})
+    scores = Scores({role: FolderFiles(folder) for role, folder in folders.items() if role.startswith("score")})
     experts: Experts | None = None
     if spec.guidance.source == "online":
         opened = [load_network(networks[name], folders[f"expert:{name}"] / WEIGHTS) for name in wanted]

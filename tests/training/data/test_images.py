@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from orchestrator.artifacts import dataset
 from orchestrator.datasets import TEST, TRAIN, VALIDATION
 from orchestrator.datasets.decoding import decode
 from orchestrator.training.data.images import ImageFiles, Images, ResidentImages, load
 from orchestrator.training.data.views import CLEAN, uniforms
+from tests.artifacts.formats import about_data
 from tests.training.examples import CPU
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
@@ -39,7 +41,7 @@ def reference(augmentation: str, channels: int, image: int, view: int) -> npt.ND
     height, width, _ = array.shape
     up, left = height // 8, width // 8
     padded = np.pad(array, ((up, up), (left, left), (0, 0)), mode="reflect")
-    y, x, mirror = uniforms(SEED, np.array([image]), view, 3)[0]
+    y, x, mirror = uniforms(SEED, np.array([image]), max(view, 0), 3)[0]
     top, first = math.floor(y * (2 * up + 1)), math.floor(x * (2 * left + 1))
     if augmentation == "none" or view == CLEAN:
         top, first = up, left
@@ -158,17 +160,20 @@ def test_two_views_of_photos_differ(photos: list[str]) -> None:
     assert not torch.equal(first, second)
 
 
-def write_ingested(folder: Path, layout: str, count: int, white_level: float | None = None) -> None:
-    """The part of an ingest artifact that both layouts have; image i has label i mod 3."""
-    about = {"layout": layout, "classes": 3, "mean": MEAN, "std": STD, "image_size": SIZE, "white_level": white_level}
-    (folder / "dataset.json").write_text(json.dumps(about))
-    np.save(folder / "labels.npy", np.arange(count) % 3)
-    np.save(folder / "subset.npy", np.resize(np.array([TRAIN, TEST, TRAIN, VALIDATION], np.uint8), count))
+def write_ingested(folder: Path, images: npt.NDArray[np.uint8] | list[str], white_level: float | None = None) -> None:
+    """An ingest artifact of arrays, or of the files at some paths; image i has label i mod 3."""
+    count = len(images)
+    about = about_data(mean=tuple(MEAN), std=tuple(STD), image_size=SIZE, white_level=white_level)
+    labels = np.arange(count) % 3
+    subset = np.resize(np.array([TRAIN, TEST, TRAIN, VALIDATION], np.uint8), count)
+    if isinstance(images, list):
+        dataset.write_files(folder, dataclasses.replace(about, layout="files"), labels, subset, images)
+    else:
+        dataset.write_arrays(folder, about, labels, subset, images, None)
 
 
 def test_an_ingested_set_of_arrays_opens(tmp_path: Path) -> None:
-    write_ingested(tmp_path, "arrays", 20)
-    np.save(tmp_path / "images.npy", pixels())
+    write_ingested(tmp_path, pixels())
     data = load(tmp_path, root="", augmentation="crop", views_seed=SEED, device=CPU)
     assert data.labels.tolist() == [i % 3 for i in range(20)]
     assert (data.train[:3].tolist(), data.validation[:2].tolist(), data.test[:2].tolist()) == (
@@ -181,8 +186,7 @@ def test_an_ingested_set_of_arrays_opens(tmp_path: Path) -> None:
 
 
 def test_an_ingested_set_of_files_opens_relative_to_its_root(tmp_path: Path, photos: list[str]) -> None:
-    write_ingested(tmp_path, "files", len(photos))
-    (tmp_path / "paths.json").write_text(json.dumps([Path(path).name for path in photos]))
+    write_ingested(tmp_path, [Path(path).name for path in photos])
     data = load(tmp_path, root=str(tmp_path), augmentation="resized_crop_flip", views_seed=SEED, device=CPU)
     everything = np.arange(len(photos))
     assert torch.equal(data.images.views(everything, [2]), from_files(photos).views(everything, [2]))
@@ -190,7 +194,6 @@ def test_an_ingested_set_of_files_opens_relative_to_its_root(tmp_path: Path, pho
 
 def test_files_are_read_with_the_white_level_that_they_were_ingested_with(tmp_path: Path) -> None:
     Image.fromarray(np.full((SIZE, SIZE), 4095, np.uint16)).save(tmp_path / "0.png")
-    write_ingested(tmp_path, "files", 1, white_level=4095)
-    (tmp_path / "paths.json").write_text('["0.png"]')
+    write_ingested(tmp_path, ["0.png"], white_level=4095)
     data = load(tmp_path, root=str(tmp_path), augmentation="none", views_seed=SEED, device=CPU, normalised=False)
     assert data.images.views(np.array([0]), [CLEAN]).min() == 1

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
@@ -16,9 +13,11 @@ import torch
 from curricula.difficulty import log_softmax, rank
 from curricula.pacing import FAMILIES
 from curricula.selection import strata
+from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.recipe.choices import PacingSpec
 from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts, Shown
-from orchestrator.training.guidance.opening import Scores, build_curriculum, make_pacing, open_teaching
+from orchestrator.training.guidance.opening import build_curriculum, make_pacing, open_teaching
+from tests.artifacts.formats import scores_of, write_scores
 from tests.training.examples import (
     CLASSES,
     CPU,
@@ -53,47 +52,21 @@ def score(tmp_path: Path) -> Path:
 
 
 def write_score(folder: Path, experts: tuple[str, ...]) -> Path:
-    folder.mkdir()
-    (folder / "score.json").write_text(json.dumps({"experts": experts, "views": VIEWS}))
-    for number in range(len(experts)):
-        np.save(folder / f"clean-{number}.npy", logits(number).astype(np.float32))
-        views = np.stack([logits(number) + 10 * view for view in range(VIEWS)])
-        np.save(folder / f"views-{number}.npy", views.astype(np.float16))
     columns = {"image": np.arange(IMAGES) + 7, "label": LABELS, "expert_loss": loss(), "margin": -loss()}
-    pq.write_table(pa.table(columns), folder / "difficulty.parquet")
-    return folder
-
-
-class TestScores:
-    def test_every_experts_logits_are_found_by_its_name(self, score: Path) -> None:
-        scores = Scores({"score": score})
-        for number, name in enumerate(EXPERTS):
-            np.testing.assert_array_equal(scores.clean(name), logits(number).astype(np.float32))
-            assert scores.views(name).shape == (VIEWS, IMAGES, 3)
-            assert scores.views(name).dtype == np.float16
-
-    def test_another_topologys_score_adds_its_experts(self, score: Path, tmp_path: Path) -> None:
-        other = write_score(tmp_path / "other", ("small@sequential",))
-        scores = Scores({"score": score, "score:sequential": other})
-        np.testing.assert_array_equal(scores.clean("small@sequential"), scores.clean("small"))
-        np.testing.assert_array_equal(scores.clean("large"), logits(2).astype(np.float32))
-
-    def test_a_difficulty_that_was_not_computed_is_named_with_those_that_were(self, score: Path) -> None:
-        with pytest.raises(
-            ValueError, match=r"difficulty\.scorer: learned_step was not computed; .*expert_loss, margin"
-        ):
-            build_curriculum(pacing("static", scorer="learned_step"), EXPERTS, Scores({"score": score}))
+    clean = [logits(number) for number in range(len(experts))]
+    views = [np.stack([its + 10 * view for view in range(VIEWS)]) for its in clean]
+    return write_scores(folder, experts, clean, views, columns)
 
 
 def frequencies(control: str, score: Path, **changes: Any) -> list[list[int]]:
     spec = pacing("both", control=control, **changes)
-    curriculum, _ = build_curriculum(spec, EXPERTS, Scores({"score": score}))
+    curriculum, _ = build_curriculum(spec, EXPERTS, scores_of(score))
     return [curriculum.frequencies(progress).tolist() for progress in np.linspace(0, 1, 11)]
 
 
 class TestCurriculum:
     def test_the_easiest_third_has_the_smallest_expert(self, score: Path) -> None:
-        curriculum, found = build_curriculum(pacing("static"), EXPERTS, Scores({"score": score}))
+        curriculum, found = build_curriculum(pacing("static"), EXPERTS, scores_of(score))
         np.testing.assert_array_equal(found, strata(rank(loss()), 3))
         np.testing.assert_array_equal(curriculum.selection.experts, found)
         np.testing.assert_array_equal(curriculum.order, np.argsort(loss(), kind="stable"))
@@ -102,13 +75,13 @@ class TestCurriculum:
 
     def test_the_scorer_chooses_the_difficulty(self, score: Path) -> None:
         by_loss, by_margin = (
-            build_curriculum(pacing("static", scorer=scorer), EXPERTS, Scores({"score": score}))[0]
+            build_curriculum(pacing("static", scorer=scorer), EXPERTS, scores_of(score))[0]
             for scorer in ("expert_loss", "margin")
         )
         np.testing.assert_array_equal(by_margin.order, by_loss.order[::-1])
 
     def test_balanced_reveals_every_class_alike(self, score: Path) -> None:
-        curriculum, _ = build_curriculum(pacing("reveal", balanced=True), EXPERTS, Scores({"score": score}))
+        curriculum, _ = build_curriculum(pacing("reveal", balanced=True), EXPERTS, scores_of(score))
         for progress in (0.0, 0.3, 0.6):
             counts = np.bincount(LABELS[curriculum.active(progress)], minlength=3)
             assert counts.max() - counts.min() <= 1
@@ -116,7 +89,7 @@ class TestCurriculum:
     def test_competent_judges_by_the_clean_logits_and_the_confidence(self, score: Path) -> None:
         experts = [
             build_curriculum(pacing("static", selector="competent", confidence=confidence), EXPERTS,
-                             Scores({"score": score}))[0].selection.experts
+                             scores_of(score))[0].selection.experts
             for confidence in (0.4, 0.9)
         ]  # fmt: skip
         assert (experts[0] <= experts[1]).all()
@@ -133,7 +106,7 @@ class TestCurriculum:
     ) -> None:
         changes: dict[str, Any] = {"selector": selector, "balanced": balanced}
         assert frequencies(control, score, **changes) == frequencies("none", score, **changes)
-        scores = Scores({"score": score})
+        scores = scores_of(score)
         base, true_strata = build_curriculum(pacing("both", **changes), EXPERTS, scores)
         dealt, its_strata = build_curriculum(pacing("both", control=control, **changes), EXPERTS, scores)
         assert (dealt.selection.experts != base.selection.experts).any()
@@ -145,9 +118,7 @@ class TestCurriculum:
 
     def test_the_random_control_is_a_function_of_its_seed(self, score: Path) -> None:
         first, again, other = (
-            build_curriculum(pacing("static", control="random", control_seed=seed), EXPERTS, Scores({"score": score}))[
-                0
-            ]
+            build_curriculum(pacing("static", control="random", control_seed=seed), EXPERTS, scores_of(score))[0]
             for seed in (1, 1, 2)
         )
         np.testing.assert_array_equal(first.selection.experts, again.selection.experts)
@@ -178,18 +149,16 @@ class TestOpenGuidance:
     def folders(self, tmp_path: Path) -> dict[str, Path]:
         """Three experts' weights, and the score that these experts would be given."""
         folders = {"score": tmp_path / "score"}
-        folders["score"].mkdir()
-        (folders["score"] / "score.json").write_text(json.dumps({"experts": EXPERTS, "views": VIEWS}))
-        for number, name in enumerate(EXPERTS):
-            np.save(folders["score"] / f"views-{number}.npy", stored_logits(name, VIEWS))
-            np.save(folders["score"] / f"clean-{number}.npy", stored_logits(name, VIEWS)[0].astype(np.float32))
+        for name in EXPERTS:
             folders[f"expert:{name}"] = tmp_path / name
             folders[f"expert:{name}"].mkdir()
-            weights = folders[f"expert:{name}"] / "weights.safetensors"
+            weights = folders[f"expert:{name}"] / WEIGHTS
             safetensors.torch.save_file(expert_network(name).state_dict(), weights)
         labels = data().labels[torch.from_numpy(data().train)].numpy()
         difficulty = np.random.default_rng(0).random(len(labels))
-        pq.write_table(pa.table({"label": labels, "expert_loss": difficulty}), folders["score"] / "difficulty.parquet")
+        views = [stored_logits(name, VIEWS) for name in EXPERTS]
+        columns = {"label": labels, "expert_loss": difficulty}
+        write_scores(folders["score"], EXPERTS, [its[0] for its in views], views, columns)
         return folders
 
     NETWORKS = {name: network_spec(network) for name, network in LADDER.items()}  # noqa: RUF012

@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.statistics import ranking
-from orchestrator.report.figures.style import QUIET, TEXT, Figure, axis, expert_colours, faint, figure
 from orchestrator.report.markdown import method_rows
+from orchestrator.report.page.figures.style import QUIET, TEXT, Figure, axis, expert_colours, faint, figure
 
 History = Sequence[tuple[int, float]]  # steps and validation accuracy
 
@@ -164,7 +164,7 @@ def capacity(
     for row in networks:
         if row["role"] == "student" or row["parameters"] is None or row["test_accuracy"] is None:
             continue
-        colour = colours.get(row["name"].partition("@")[0], QUIET)
+        colour = colours.get(row.get("network", row["name"]), QUIET)
         another = row["role"] == "ta of another topology"
         data.append(
             {

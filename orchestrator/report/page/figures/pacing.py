@@ -10,7 +10,7 @@ import numpy as np
 from curricula import pacing
 from orchestrator import user_code
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
+from orchestrator.report.page.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
 
 PACING = ("family", "a", "b", "increase", "step_length")
 STEPS = 101
@@ -27,10 +27,10 @@ def curve(config: dict[str, Any]) -> tuple[list[float], list[float]] | None:
         return progress.tolist(), np.ones(STEPS).tolist()  # everything is in play throughout
     of_family = PACING if settings["family"] == "fixed_exponential" else PACING[:3]
     given = {name: settings[name] for name in of_family}
-    if user_code.is_own(settings["family"]):
+    if user_code.is_user_defined(settings["family"]):
         try:
             given["family"] = user_code.load(settings["family"])
-        except user_code.OwnCodeError:
+        except user_code.UserCodeError:
             return None
     fraction = pacing.make(**given)(progress)
     return progress.tolist(), [round(float(value), 4) for value in fraction]

@@ -1,22 +1,14 @@
-"""What ran when and where: stages on the nodes of the cluster."""
+"""Timeline of a run: stages on the nodes of the cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.report.figures.style import TEXT, Figure, axis, figure
+from orchestrator.pipeline.kinds import LOOKS, look_of
+from orchestrator.report.page.figures.style import TEXT, Figure, axis, figure
 
-COLOURS = {
-    "ingest": "#8c8c8c", "train": "#0072b2", "student": "#56b4e9", "pretrained": "#9467bd", "score": "#009e73",
-    "search": "#d55e00", "evaluate": "#cc79a7",
-}  # fmt: skip
 PAUSE = 60.0  # seconds without any stage at work that are cut out of the axis
-
-
-def kind_of(stage: dict[str, Any]) -> str:
-    """The stage's kind; students, which are trainings too, apart from the ladder."""
-    return "student" if stage["kind"] == "train" and stage["name"].startswith("student/") else str(stage["kind"])
 
 
 def without_pauses(spans: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
@@ -60,14 +52,15 @@ def timeline(stages: Sequence[dict[str, Any]]) -> tuple[Figure, list[tuple[float
     place = lanes([(stage["node"], *span) for stage, span in zip(made, spans, strict=True)])
     rows = [f"{stage['node']} · {lane + 1}" for stage, lane in zip(made, place, strict=True)]
     data = []
-    for kind, colour in COLOURS.items():
-        mine = [number for number, stage in enumerate(made) if kind_of(stage) == kind]
+    looks = [look_of(stage["kind"], stage.get("part")) for stage in made]
+    for look in LOOKS:
+        mine = [number for number in range(len(made)) if looks[number] == look]
         if not mine:
             continue
         kept = ["kept" if made[number]["reused"] else "made in this run" for number in mine]
         data.append(
             {
-                "type": "bar", "orientation": "h", "name": kind, "y": [rows[number] for number in mine],
+                "type": "bar", "orientation": "h", "name": look.word, "y": [rows[number] for number in mine],
                 "base": [round(spans[number][0], 2) for number in mine],
                 "x": [round(max(spans[number][1] - spans[number][0], 0.05), 2) for number in mine],
                 "text": [made[number]["name"] for number in mine], "textposition": "inside", "textangle": 0,
@@ -75,7 +68,7 @@ def timeline(stages: Sequence[dict[str, Any]]) -> tuple[Figure, list[tuple[float
                 "insidetextfont": {"color": "#ffffff", "size": 11},
                 "customdata": [[how] for how in kept],
                 "marker": {
-                    "color": colour, "line": {"width": 1, "color": "var(--page)"},
+                    "color": look.colour, "line": {"width": 1, "color": "var(--page)"},
                     "pattern": {"shape": ["/" if how == "kept" else "" for how in kept], "size": 6, "solidity": 0.18,
                                 "fgcolor": "#ffffff", "fgopacity": 0.6, "fillmode": "overlay"},
                 },

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
+from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
 ROUNDED = 5e-5  # proposals have four digits (search/proposals.py)
 FEWEST = 4  # trials that these pictures say something of

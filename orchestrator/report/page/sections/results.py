@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trained import read_history
 from orchestrator.recipe.methods import METHODS
 from orchestrator.report.content.statistics import LEVEL, excludes_zero
-from orchestrator.report.files import read_json
+from orchestrator.report.files import read
 from orchestrator.report.markdown import MOST_VALUES, budget, coinciding_words, method_rows, seed_values
 from orchestrator.report.page.figures import methods as figures
 from orchestrator.report.page.markup import Html, folded, paragraph, picture, table, tag
@@ -39,7 +40,7 @@ def methods_section(content: dict[str, Any], store: Store) -> Html:
 def _histories(methods: list[dict[str, Any]], store: Store) -> dict[str, list[list[tuple[int, float]]]]:
     found: dict[str, list[list[tuple[int, float]]]] = {}
     for row in methods:
-        history = read_json(store, row["artifact"], "history.json") if row["steps"] is not None else None
+        history = read(store, row["artifact"], read_history) if row["steps"] is not None else None
         if history:
             curve = [(line["step"], line["validation_accuracy"]) for line in history]
             found.setdefault(row["method"], []).append(curve)

@@ -1,4 +1,4 @@
-"""Plain lines, and the live view at several sizes of terminal."""
+"""Plain lines, and the table at several sizes of terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.pipeline.graph import Failure
+from orchestrator.progress import display_for
 from orchestrator.progress import lines as plain
-from orchestrator.progress import view_for
 from orchestrator.progress.lines import Lines
 from orchestrator.progress.live import Live
 from tests.progress.runs import Run
@@ -25,10 +25,10 @@ class Terminal(io.StringIO):
 
 
 def drawn(run: Run, width: int = 80, height: int = 40) -> list[str]:
-    """The live view as text."""
+    """The table as text."""
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=False)
-    console.print(Live(out, console).render(run.progress))
+    console.print(Live(out, console).render(run.state, run.forecast))
     return out.getvalue().splitlines()
 
 
@@ -40,10 +40,10 @@ def test_each_event_is_a_line_with_the_time_since_the_start() -> None:
 
 def test_quiet_leaves_only_what_went_wrong() -> None:
     out = io.StringIO()
-    view = Lines(True, out)
-    view.say("going on")
-    view.event("done")
-    view.warn("a file is damaged")
+    display = Lines(True, out)
+    display.say("going on")
+    display.event("done")
+    display.warn("a file is damaged")
     assert out.getvalue().splitlines() == ["[  0:00] a file is damaged"]
 
 
@@ -53,11 +53,11 @@ def test_a_stage_s_status_is_a_line_now_and_then_and_only_when_it_has_changed(
     clock = [0.0]
     monkeypatch.setattr(plain.time, "monotonic", lambda: clock[0])
     run, out = Run(tmp_path), io.StringIO()
-    view = Lines(False, out)
+    display = Lines(False, out)
     for now, step in ((1.0, 1), (6.0, 2), (8.0, 3), (12.0, 3), (18.0, 3)):
         clock[0] = now
-        run.progress.status({"ingest": {"step": step, "steps": 9}})
-        view.refresh(run.progress)
+        run.post({"ingest": {"step": step, "steps": 9}})
+        display.refresh(run.state, run.forecast)
     assert out.getvalue().splitlines() == ["[  0:06] ingest: step 2 of 9", "[  0:12] ingest: step 3 of 9"]
 
 
@@ -65,22 +65,20 @@ def test_lines_of_a_long_run_come_further_apart(monkeypatch: pytest.MonkeyPatch,
     clock = [0.0]
     monkeypatch.setattr(plain.time, "monotonic", lambda: clock[0])
     run, out = Run(tmp_path), io.StringIO()
-    view = Lines(False, out)
+    display = Lines(False, out)
     for second in range(0, 24 * 3600, 5):
         clock[0] = float(second)
-        run.progress.status({"ingest": {"step": second, "steps": 10**6}})
-        view.refresh(run.progress)
+        run.post({"ingest": {"step": second, "steps": 10**6}})
+        display.refresh(run.state, run.forecast)
     assert 200 < len(out.getvalue().splitlines()) < 600
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
-def test_the_live_view_fits_the_terminal_and_shows_what_runs_and_what_waits_for_what(
-    tmp_path: Path, width: int
-) -> None:
+def test_the_table_fits_the_terminal_and_shows_what_runs_and_what_waits_for_what(tmp_path: Path, width: int) -> None:
     run = Run(tmp_path)
     run.end("ingest")
     teacher, ta = [stage.name for stage in run.plan.stages if stage.name.startswith("train/")][:2]
-    run.progress.status(
+    run.post(
         {teacher: {"step": 5, "steps": 30, "accuracy": 0.5, "seconds_left": 61.0, "whole_seconds": 73.0, "node": "a"}}
     )
     seen = drawn(run, width)
@@ -96,9 +94,9 @@ def test_the_live_view_fits_the_terminal_and_shows_what_runs_and_what_waits_for_
 def test_students_are_one_line_and_those_at_work_or_failed_one_each(tmp_path: Path) -> None:
     run = Run(tmp_path, "methods=[labels]", "seeds=[0,1,2,3]")
     run.end_all_but(*(f"{kind}/labels/seed-{seed}" for kind in ("student", "evaluate") for seed in (1, 2, 3)))
-    run.progress.status({"student/labels/seed-1": {"doing": "opening its inputs"}})
-    run.progress.failed(Failure("student/labels/seed-2", error="the loss was no longer finite"))
-    run.progress.failed(Failure("evaluate/labels/seed-2", blocked_by="student/labels/seed-2"))
+    run.post({"student/labels/seed-1": {"doing": "opening its inputs"}})
+    run.fail(Failure("student/labels/seed-2", error="the loss was no longer finite"))
+    run.fail(Failure("evaluate/labels/seed-2", blocked_by="student/labels/seed-2"))
     text = "\n".join(drawn(run, 100))
     assert "final students" in text and "1 of 4 done, 1 can't be done" in text
     assert re.search(r"▶ +labels/seed-1 +opening its inputs", text)
@@ -109,9 +107,9 @@ def test_students_are_one_line_and_those_at_work_or_failed_one_each(tmp_path: Pa
 def test_the_node_is_named_where_there_are_several(tmp_path: Path) -> None:
     run = Run(tmp_path)
     first, second = [stage.name for stage in run.plan.stages][:2]
-    run.progress.status({first: {"doing": "reading", "node": "one"}})
+    run.post({first: {"doing": "reading", "node": "one"}})
     assert "on one" not in "\n".join(drawn(run))
-    run.progress.status({second: {"doing": "training", "node": "two"}})
+    run.post({second: {"doing": "training", "node": "two"}})
     assert "reading on one" in "\n".join(drawn(run))
 
 
@@ -119,7 +117,7 @@ def test_a_low_window_keeps_what_runs_and_folds_the_rest(tmp_path: Path) -> None
     run = Run(tmp_path)
     teacher = next(stage.name for stage in run.plan.stages if stage.kind == "train")
     run.end("ingest")
-    run.progress.status({teacher: {"doing": "training"}})
+    run.post({teacher: {"doing": "training"}})
     seen = drawn(run, height=12)
     assert len(seen) <= 12
     assert any(teacher in line for line in seen) and any("stages" in line and "waiting" in line for line in seen)
@@ -128,27 +126,27 @@ def test_a_low_window_keeps_what_runs_and_folds_the_rest(tmp_path: Path) -> None
 def test_the_best_trial_so_far_is_shown_with_its_settings(tmp_path: Path) -> None:
     run = Run(tmp_path)
     best = {"family": "log", "a": 0.25}
-    run.progress.status({"search": {"step": 2, "steps": 8, "unit": "trials", "accuracy": 0.75, "best": best}})
+    run.post({"search": {"step": 2, "steps": 8, "unit": "trials", "accuracy": 0.75, "best": best}})
     assert "best trial so far: validation 75.0% with family log, a 0.25" in "\n".join(drawn(run))
 
 
-def test_a_terminal_gets_the_live_view_and_everything_else_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_the_table_and_everything_else_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("CI", raising=False)
-    assert isinstance(view_for(Terminal()), Live)
-    assert isinstance(view_for(io.StringIO()), Lines)
-    assert isinstance(view_for(Terminal(), quiet=True), Lines)
-    assert isinstance(view_for(Terminal(), verbose=True), Lines)
+    assert isinstance(display_for(Terminal()), Live)
+    assert isinstance(display_for(io.StringIO()), Lines)
+    assert isinstance(display_for(Terminal(), quiet=True), Lines)
+    assert isinstance(display_for(Terminal(), verbose=True), Lines)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(view_for(Terminal()), Lines)
+    assert isinstance(display_for(Terminal()), Lines)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("CI", "true")
-    assert isinstance(view_for(Terminal()), Lines)
+    assert isinstance(display_for(Terminal()), Lines)
 
 
 def test_plain_lines_hold_no_control_characters(tmp_path: Path) -> None:
     run, out = Run(tmp_path), io.StringIO()
-    run.progress.view = Lines(False, out)
+    run.events.display = Lines(False, out)
     run.end_all_but()
-    run.progress.view.refresh(run.progress)
+    run.events.refresh()
     assert len(out.getvalue().splitlines()) == len(run.plan.stages) and not CONTROL.search(out.getvalue())

@@ -1,0 +1,62 @@
+"""The files of a train stage's artifact, and of a pretrained stage's, which has the weights alone.
+
+``weights.safetensors`` holds the network, with the names of the classes (``training/weights/files.py``, since it takes
+torch). ``history.json`` has a row for each validation, ``taught.npy`` is int64 (strata, experts) and counts the images
+of each stratum that each expert taught, and ``learned_step.npy`` is int64 (N,), where the learned step was recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.artifacts.reading import Files
+
+# Part of the stages' identities: raise one when the same spec comes to make other files.
+VERSION = 3
+PRETRAINED_VERSION = 2
+WEIGHTS, HISTORY, ASSIGNMENTS, LEARNED_STEP = "weights.safetensors", "history.json", "taught.npy", "learned_step.npy"
+
+
+class HistoryRow(TypedDict):
+    """The fields of a validation that every row of the history has; some have more."""
+
+    step: int
+    training_loss: float
+    training_accuracy: float
+    validation_accuracy: float
+    validation_loss: float
+    learning_rate: float
+    seconds: float
+
+
+def write(
+    folder: Path, history: Sequence[Mapping[str, Any]], assignments: npt.NDArray[np.int64],
+    learned_step: npt.NDArray[np.int64] | None,
+) -> None:  # fmt: skip
+    """Write all files but the weights."""
+    (folder / HISTORY).write_text(json.dumps(history))
+    np.save(folder / ASSIGNMENTS, assignments)
+    if learned_step is not None:
+        np.save(folder / LEARNED_STEP, learned_step)
+
+
+def read_history(files: Files) -> list[HistoryRow]:
+    """Returns a row for each validation, in the order of steps."""
+    history: list[HistoryRow] = files.json(HISTORY)
+    return history
+
+
+def read_assignments(files: Files) -> npt.NDArray[np.int64]:
+    """Returns how many images of each stratum each expert taught, (strata, experts)."""
+    return files.array(ASSIGNMENTS)
+
+
+def read_learned_step(files: Files) -> npt.NDArray[np.int64] | None:
+    """Returns the learned step of each training image, (N,); None where it was not recorded."""
+    return files.array(LEARNED_STEP) if files.has(LEARNED_STEP) else None

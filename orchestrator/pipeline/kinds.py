@@ -1,0 +1,100 @@
+"""The kinds of stages, one row each. Imports neither torch nor ray.
+
+A new kind is a file in ``stages/`` and a row of ``KINDS``: identities, the executor, the admission of stages, the
+terminal and the report read the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from orchestrator.artifacts import dataset, scores, trained, trials
+from orchestrator.pipeline.placement import Part
+
+Results = Mapping[str, Any]
+TRIAL_FORMAT = trials.TRIAL_VERSION
+
+
+class Look(NamedTuple):
+    """Appearance of stages: word, colour, and the heading under which the terminal gathers them, if it does."""
+
+    word: str
+    colour: str
+    heading: str | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of stage.
+
+    Attributes:
+        name: the word that identities, artifacts' folders and tables name it by.
+        function: ``module:function`` that does such a stage, imported in the process that runs it.
+        format: version of its artifacts; raised when the code comes to make something else from the same spec.
+        look: its appearance in the terminal and in the report's timeline.
+        outcome: a few words on the results of a finished stage.
+        takes_slots: whether its workers count against the cluster's slots; brief stages do not.
+        ends_soon: whether stages that need it may start their processes while it runs, though it foretells no end.
+        ray_train: ``module:function`` in place of ``function`` where Ray Train launches the workers.
+        looks: appearance of stages whose network has one of these parts, where it is another.
+    """
+
+    name: str
+    function: str
+    format: int
+    look: Look
+    outcome: Callable[[Results], str]
+    takes_slots: bool = False
+    ends_soon: bool = False
+    ray_train: str | None = None
+    looks: tuple[tuple[Part, Look], ...] = ()
+
+
+def _counts(results: Results) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count)
+
+
+def _validation(results: Results) -> str:
+    return f"validation {results['validation_accuracy']:.1%}"
+
+
+_ROWS = (
+    Kind(
+        "ingest", "orchestrator.stages.ingest:run", dataset.VERSION, Look("ingest", "#8c8c8c"), _counts,
+        ends_soon=True,
+    ),
+    Kind(
+        "train", "orchestrator.stages.train:run", trained.VERSION, Look("train", "#0072b2"), _validation,
+        takes_slots=True,
+        ray_train="orchestrator.stages.train:run_ladder",
+        looks=(("student", Look("student", "#56b4e9", "final students")),),
+    ),
+    Kind(
+        "pretrained", "orchestrator.stages.pretrained:run", trained.PRETRAINED_VERSION, Look("pretrained", "#9467bd"),
+        _validation,
+    ),
+    Kind(
+        "score", "orchestrator.stages.score:run", scores.VERSION, Look("score", "#009e73"),
+        lambda results: f"{results['images']:,} images, {results['views']} views stored", takes_slots=True,
+    ),
+    Kind(
+        "search", "orchestrator.stages.search:run", trials.VERSION, Look("search", "#d55e00"),
+        lambda results: f"best validation {results['best']['validation_accuracy']:.1%}", takes_slots=True,
+    ),
+    Kind(
+        "evaluate", "orchestrator.stages.evaluate:run", 1, Look("evaluate", "#cc79a7", "evaluations"),
+        lambda results: f"test {results['test_accuracy']:.1%}",
+    ),
+)  # fmt: skip
+KINDS = {kind.name: kind for kind in _ROWS}
+
+# In the order of a legend.
+LOOKS: tuple[Look, ...] = tuple(look for kind in _ROWS for look in (kind.look, *(look for _, look in kind.looks)))
+
+
+def look_of(kind: str, part: str | None) -> Look:
+    """Returns the appearance of a stage by its kind and by the part of its network."""
+    row = KINDS[kind]
+    return dict[str | None, Look](row.looks).get(part, row.look)

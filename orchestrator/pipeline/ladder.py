@@ -1,0 +1,260 @@
+"""The ladder's part of a plan: experts of every topology, their scores, and what all trainings have in common.
+
+Imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator import user_code
+from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.pipeline import logit_source
+from orchestrator.pipeline.brought_weights import sha256_of_weights
+from orchestrator.pipeline.graph import Expert, Stage
+from orchestrator.pipeline.inputs import DATA, NETWORK, expert_role, fold_role, score_role
+from orchestrator.pipeline.placement import Facts, Placement
+from orchestrator.pipeline.specs import (
+    EvaluateSpec,
+    GuidanceSpec,
+    IngestSpec,
+    NetworkSpec,
+    PretrainedSpec,
+    ScoreSpec,
+    TrainSpec,
+)
+from orchestrator.recipe.choices import Precision
+from orchestrator.recipe.schema import LadderNetwork, Recipe
+from orchestrator.recipe.topologies import TEACHERS, Topology
+
+
+class LadderPlanner:
+    """Stages of the data, the experts, their scores and evaluations. Equal stages are one stage.
+
+    Attributes:
+        stages: all stages that were asked for so far, by identity, each after what it needs.
+        single: placement of a single-worker training or evaluation.
+        source: where experts' outputs come from.
+    """
+
+    def __init__(self, recipe: Recipe, data: DatasetInfo, precision: Precision) -> None:
+        self.recipe, self.data, self.precision = recipe, data, precision
+        self.source = logit_source.choose(recipe, data.train_images)
+        self.single = Placement("in_process", 1, recipe.resources.cpus, recipe.resources.student_gpus)
+        self.stages: dict[str, Stage] = {}
+        self.labels: dict[str, str] = {}  # an expert stage's identity -> its label
+        self.ladders: dict[Topology, list[Expert]] = {}
+        dataset = recipe.dataset.model_dump(mode="json", exclude={"root", "download"})
+        self.ingest = self.add(
+            Stage(
+                "ingest",
+                "ingest",
+                IngestSpec(dataset=dataset, fingerprint=data.fingerprint),
+                placement=Placement("ray_data"),
+                facts=Facts(dataset=recipe.dataset),
+            )
+        )
+
+    def add(self, stage: Stage) -> Stage:
+        """Returns the stage, or the equal one that was added before."""
+        return self.stages.setdefault(stage.identity, stage)
+
+    # -- networks ------------------------------------------------------------------------------------------------
+
+    def network(self, name: str) -> NetworkSpec:
+        """Returns the spec of a network on this data."""
+        channels, height, _ = self.data.image_shape
+        return NetworkSpec(
+            name=name, classes=self.data.classes, channels=channels, image_size=height, code=user_code.sources(name)
+        )
+
+    def experts(self, topology: Topology) -> list[Expert]:
+        """Returns the experts of a topology, teacher first."""
+        if topology not in self.ladders:
+            experts: list[Expert] = []
+            for entry in self.recipe.ladder.networks[:-1]:
+                experts.append(self._expert(entry, experts, topology))
+            self.ladders[topology] = experts
+        return self.ladders[topology]
+
+    def every_expert(self) -> dict[str, Expert]:
+        """Returns the experts of all topologies that were asked for, by label."""
+        return {expert.label: expert for ladder in self.ladders.values() for expert in ladder}
+
+    def _expert(self, entry: LadderNetwork, larger: list[Expert], topology: Topology) -> Expert:
+        network, resources = self.network(entry.name), self.recipe.resources
+        smallest = entry is self.recipe.ladder.networks[-2]
+        if entry.weights:
+            stage = Stage(
+                "pretrained",
+                f"pretrained/{entry.name}",
+                PretrainedSpec(
+                    network=network,
+                    sha256=sha256_of_weights(entry.weights),
+                    precision=self.precision,
+                    threads=resources.cpus,
+                ),
+                ((DATA, self.ingest),),
+                self.single,
+                Facts(
+                    part="expert",
+                    expert=entry.name,
+                    topology=topology,
+                    weights=Path(entry.weights).expanduser().absolute(),
+                ),
+            )
+        else:
+            teachers = larger[TEACHERS[topology]]
+            training = self.training(entry, self.guidance(teachers, self.source.tas), smallest=smallest)
+            if training.guidance.source == "cached":
+                training = training.model_copy(update={"views": self.recipe.distillation.views})
+            stage = Stage(
+                "train",
+                f"train/{entry.name}",
+                training,
+                ((DATA, self.ingest), *self.taught_by(teachers, self.source.tas, topology)),
+                Placement("ray_train", entry.workers or resources.workers, resources.cpus, resources.gpus),
+                Facts(part="expert", expert=entry.name, topology=topology),
+            )
+        label = self.labels.get(stage.identity)
+        if label is None:
+            # The largest TA has the teacher alone above it, so it is the same network in every topology but scratch;
+            # its name must not depend on which of them was asked for first, or a new method would rename it.
+            taught = "direct" if len(larger) == 1 and topology != "scratch" else topology
+            label = entry.name if topology == self.recipe.ladder.topology else f"{entry.name}@{taught}"
+            self.labels[stage.identity] = label
+            if label != entry.name:
+                stage = replace(stage, name=f"train/{label}", facts=replace(stage.facts, expert=label))
+        return Expert(label, network, self.add(stage))
+
+    def taught_by(self, teachers: list[Expert], kind: logit_source.Kind, topology: Topology) -> list[tuple[str, Stage]]:
+        """Returns a network's inputs from the experts that teach it: themselves, or the scores with their logits."""
+        if kind == "online":
+            return [(expert_role(teacher.label), teacher.stage) for teacher in teachers]
+        scores = [self._score_with(teacher, topology) for teacher in teachers]
+        return list({role_of(score): score for score in scores}.items())
+
+    def guidance(self, teachers: list[Expert], kind: logit_source.Kind, stochastic_drop: float = 0.0) -> GuidanceSpec:
+        """Returns guidance ``single`` for one expert, ``dense`` for several, ``labels`` for none."""
+        if not teachers:
+            return GuidanceSpec(kind="labels")
+        distillation = self.recipe.distillation
+        return GuidanceSpec(
+            kind="single" if len(teachers) == 1 else "dense",
+            experts=tuple(teacher.label for teacher in reversed(teachers)),
+            temperature=distillation.temperature,
+            kd_weight=distillation.kd_weight,
+            stochastic_drop=stochastic_drop if len(teachers) > 1 else 0.0,
+            source=kind,
+        )
+
+    def training(self, entry: LadderNetwork, guidance: GuidanceSpec, smallest: bool = False) -> TrainSpec:
+        """Returns the training of a network of the ladder under a guidance, with the recipe's settings."""
+        recipe, training = self.recipe, self.recipe.training
+        optimizer = training.optimizer
+        if entry.learning_rate:
+            optimizer = optimizer.model_copy(update={"learning_rate": entry.learning_rate})
+        return TrainSpec(
+            network=self.network(entry.name),
+            guidance=guidance,
+            optimizer=optimizer,
+            steps=entry.steps or training.steps,
+            batch_size=training.batch_size,
+            augmentation=training.augmentation,
+            views=0,
+            views_seed=recipe.ladder.seed,
+            precision=self.precision,
+            evaluate_every=training.evaluate_every,
+            keep=training.keep,
+            seed=recipe.ladder.seed,
+            threads=recipe.resources.cpus,
+            record_learned_step=smallest,
+        )
+
+    # -- scores --------------------------------------------------------------------------------------------------
+
+    def score_of(self, topology: Topology) -> Stage:
+        """Returns the score of a topology, without the experts that are scored alone.
+
+        The main topology's score has the logits of its ladder and the difficulties; that of another topology has the
+        logits of the TAs that it does not share with the main one.
+        """
+        ladder = list(reversed(self.experts(topology)))
+        own = topology == self.recipe.ladder.topology
+        shared = set() if own else self._own_labels()
+        experts = [expert for expert in ladder if expert.label not in shared and not self._scored_alone(expert)]
+        return self._score(Facts() if own else Facts(topology=topology), experts, ladder if own else [])
+
+    def _score_with(self, expert: Expert, topology: Topology) -> Stage:
+        """The score that holds an expert's logits, for a student, or a TA, of a topology's ladder."""
+        if self._scored_alone(expert):
+            return self._score_alone(expert)
+        return self.score_of(self.recipe.ladder.topology if expert.label in self._own_labels() else topology)
+
+    def _score_alone(self, expert: Expert) -> Stage:
+        return self._score(Facts(expert=expert.label), [expert], [])
+
+    def _scored_alone(self, expert: Expert) -> bool:
+        """Whether an expert has a score of its own, so that a TA waits for its teachers alone.
+
+        And so that no TA is made again when a difficulty changes. The smallest expert teaches none.
+        """
+        return self.source.tas == "cached" and expert.network != self.network(self.recipe.ladder.networks[-2].name)
+
+    def _own_labels(self) -> set[str]:
+        return {expert.label for expert in self.experts(self.recipe.ladder.topology)}
+
+    def _score(self, facts: Facts, experts: list[Expert], ladder: list[Expert]) -> Stage:
+        """A score of ``experts``, and of the difficulties by all of ``ladder``, each with the smallest first."""
+        recipe = self.recipe
+        folds = 0
+        if ladder:
+            folds = recipe.difficulty.held_out_folds or (3 if recipe.difficulty.scorer == "held_out_loss" else 0)
+        spec = ScoreSpec(
+            experts=tuple(expert.label for expert in experts),
+            networks=tuple(expert.network for expert in experts),
+            views=recipe.distillation.views if self.source.students == "cached" else 0,
+            views_seed=recipe.ladder.seed,
+            augmentation=recipe.training.augmentation,
+            precision=self.precision,
+            threads=recipe.resources.cpus,
+            ladder=tuple(expert.label for expert in ladder),
+            fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
+            folds=folds,
+            code=user_code.sources(recipe.difficulty.scorer) if ladder else {},
+        )
+        inputs = [(DATA, self.ingest), *((expert_role(expert.label), expert.stage) for expert in experts)]
+        others = [self._score_alone(expert) for expert in ladder if self._scored_alone(expert)]
+        inputs += [(role_of(score), score) for score in others]
+        inputs += [(fold_role(fold), self._fold(fold, folds)) for fold in range(folds)]
+        scored = facts.expert or facts.topology
+        name = f"score/{scored}" if scored else "score"
+        resources = recipe.resources
+        placement = Placement("ray_data", resources.score_workers, resources.cpus, resources.student_gpus)
+        return self.add(Stage("score", name, spec, tuple(inputs), placement, facts))
+
+    def _fold(self, fold: int, folds: int) -> Stage:
+        """The smallest expert's network, trained on labels without one fold: for the held-out loss."""
+        entry = self.recipe.ladder.networks[-2]
+        spec = self.training(entry, GuidanceSpec(kind="labels")).model_copy(update={"fold": fold, "folds": folds})
+        name, inputs = f"fold/{fold + 1}-of-{folds}", ((DATA, self.ingest),)
+        return self.add(Stage("train", name, spec, inputs, self.single, Facts(part="fold")))
+
+    # -- evaluations ---------------------------------------------------------------------------------------------
+
+    def evaluation_of_expert(self, expert: Expert) -> Stage:
+        """Returns the evaluation of an expert."""
+        return self.evaluation(expert.label, expert.network, expert.stage)
+
+    def evaluation(self, label: str, network: NetworkSpec, stage: Stage) -> Stage:
+        """Returns the evaluation of the network that ``stage`` makes, under the label's name."""
+        spec = EvaluateSpec(network=network, precision=self.precision, threads=self.recipe.resources.cpus)
+        inputs = ((DATA, self.ingest), (NETWORK, stage))
+        facts = replace(stage.facts, weights=None)
+        return self.add(Stage("evaluate", f"evaluate/{label}", spec, inputs, self.single, facts))
+
+
+def role_of(score: Stage) -> str:
+    """Returns a score's role as an input."""
+    return score_role(score.facts.expert or score.facts.topology)

@@ -1,0 +1,62 @@
+"""Facts that a stage carries besides its spec: its place in the run, and where its work is placed on the cluster.
+
+None of them is part of a stage's identity. Imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.recipe.topologies import Topology
+
+# In the stage's own Ray task, or by what the task starts: workers of Ray Train, tasks of Ray Data, trials of Ray Tune.
+Launch = Literal["in_process", "ray_train", "ray_data", "ray_tune"]
+Part = Literal["expert", "fold", "student", "trial"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Resources of a stage's work.
+
+    Attributes:
+        launch: the library of Ray that starts the workers.
+        workers: how many can work at once; each takes one slot of the cluster.
+        cpus: CPUs of one worker.
+        gpus: GPUs of one worker.
+    """
+
+    launch: Launch = "in_process"
+    workers: int = 1
+    cpus: int = 1
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A stage's place in its run, as far as it has one.
+
+    Attributes:
+        part: the role of the network that the stage trains or tests; None where it works on several, or on none.
+        expert: label of that network, if it is an expert, or of the one that is scored alone.
+        method: method of the student, of the search, or of its trial.
+        seed: seed of the final student.
+        topology: topology of the expert's ladder.
+        dataset: what an ingest reads, with its folder.
+        weights: file from which an expert's weights are taken.
+    """
+
+    part: Part | None = None
+    expert: str | None = None
+    method: str | None = None
+    seed: int | None = None
+    topology: Topology | None = None
+    dataset: DatasetRecipe | None = None
+    weights: Path | None = None
+
+    @property
+    def label(self) -> str | None:
+        """Short name among stages of one kind: ``<method>/seed-<seed>`` or the expert's; None for other stages."""
+        return f"{self.method}/seed-{self.seed}" if self.part == "student" else self.expert

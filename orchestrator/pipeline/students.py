@@ -1,0 +1,117 @@
+"""The students' part of a plan: final students by every method, and the searches for their settings.
+
+Imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+from orchestrator import user_code
+from orchestrator.pipeline.graph import Final, Stage
+from orchestrator.pipeline.inputs import DATA, SEARCH
+from orchestrator.pipeline.ladder import LadderPlanner, role_of
+from orchestrator.pipeline.logit_source import Kind
+from orchestrator.pipeline.placement import Facts, Placement
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, SearchSpec, TrainSpec
+from orchestrator.recipe.early_stopping import SCHEDULERS
+from orchestrator.recipe.methods import METHODS, REFERENCE, Dealing, Method
+from orchestrator.recipe.schema import CurriculumRecipe
+
+
+class StudentPlanner:
+    """Stages of the final students over a ladder; ``searches`` are those they need, by the method searched for."""
+
+    def __init__(self, ladder: LadderPlanner) -> None:
+        self.ladder, self.recipe = ladder, ladder.recipe
+        self.searches: dict[str, Stage] = {}
+
+    def final(self, method: Method, seed: int) -> Final:
+        """Returns the final student of a method and a seed."""
+        student, inputs = self._student(method, seed)
+        if self._is_searched(method):
+            assert method.searched_as is not None
+            student = student.model_copy(update={"searched": True})
+            inputs += ((SEARCH, self._search(METHODS[method.searched_as])),)
+        name = f"{method.name}/seed-{seed}"
+        facts = Facts(part="student", method=method.name, seed=seed)
+        train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, self.ladder.single, facts))
+        return Final(method.name, seed, train, self.ladder.evaluation(name, student.network, train))
+
+    def _is_searched(self, method: Method) -> bool:
+        return method.searched_as in self.recipe.searched_methods
+
+    def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
+        """A student's training by one method, and its inputs; before any search has chosen its settings."""
+        recipe = self.recipe
+        spec = self.ladder.training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
+        spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
+        if method.experts == "none":
+            alone = GuidanceSpec(kind=method.guidance or "labels")
+            return spec.model_copy(update={"guidance": alone}), ((DATA, self.ladder.ingest),)
+        topology = method.topology or recipe.ladder.topology
+        teachers = method.choose(self.ladder.experts(topology))
+        drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
+        source: Kind = "online" if method.reads_networks else self.ladder.source.students
+        guidance = self.ladder.guidance(teachers, source, drop)
+        if method.guidance:
+            guidance = guidance.model_copy(update={"kind": method.guidance})
+        dealing = self._dealing(method)
+        if dealing:
+            guidance = guidance.model_copy(update={"kind": "selected"})
+            searched = self._is_searched(method)
+            # The search chooses these; what the recipe says for where nothing is searched must not count.
+            chosen = CurriculumRecipe() if searched else recipe.curriculum
+            families = recipe.search.space.families if searched else (chosen.pacing.family,)
+            spec = spec.model_copy(
+                update={
+                    "curriculum": CurriculumSpec(
+                        scorer=recipe.difficulty.scorer,
+                        balanced=recipe.difficulty.balanced,
+                        mode=chosen.mode,
+                        selector=chosen.selector,
+                        confidence=recipe.curriculum.confidence,
+                        pacing=chosen.pacing,
+                        control=dealing,
+                        control_seed=seed,
+                        code=user_code.sources(recipe.difficulty.scorer, *families),
+                    )
+                }
+            )
+        spec = spec.model_copy(update={"guidance": guidance})
+        inputs = dict(self.ladder.taught_by(teachers, source, topology))
+        if dealing:
+            main = self.ladder.score_of(topology)
+            inputs[role_of(main)] = main
+        return spec, ((DATA, self.ladder.ingest), *inputs.items())
+
+    def _dealing(self, method: Method) -> Dealing | None:
+        """How the method deals experts to images, as far as it shows; None where it is ``single`` guidance.
+
+        With one expert all dealings are one, and a curriculum that has all images in play from the start is none.
+        """
+        if method.dealing and len(self.recipe.ladder.networks) == 2:
+            plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
+            return None if plain else "none"
+        return method.dealing
+
+    def _search(self, method: Method) -> Stage:
+        if method.name not in self.searches:
+            search = self.recipe.search
+            student, inputs = self._student(method, search.seed)
+            student = student.model_copy(update={"steps": search.steps or student.steps})
+            spec = SearchSpec(
+                student=student,
+                space=search.space,
+                trials=search.trials,
+                round_size=search.round_size,
+                sampler=search.sampler,
+                scheduler=search.scheduler,
+                rungs=search.rungs if SCHEDULERS[search.scheduler].has_rungs else (),
+                warm_start=search.warm_start,
+                seed=search.seed,
+            )
+            name = "search" if method.name == REFERENCE else f"search/{method.name}"
+            resources = self.recipe.resources
+            placement = Placement("ray_tune", search.round_size, resources.cpus, resources.student_gpus)
+            stage = Stage("search", name, spec, inputs, placement, Facts(method=method.name))
+            self.searches[method.name] = self.ladder.add(stage)
+        return self.searches[method.name]

@@ -1,0 +1,128 @@
+"""More than a cluster can ever give is refused before Ray waits for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.execution.capacity import Capacity, capacity_of, check_cluster
+from orchestrator.recipe.schema import RecipeError
+from tests.examples import tiny
+
+HERE = [{"CPU": 4.0, "GPU": 1.0, "memory": 1e9}]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def started_by_ray_up(home: Path, **config: Any) -> None:
+    (home / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["resources.workers=4"],
+        ["resources.workers=2", "resources.cpus=2"],
+        ["resources.gpus=0.5", "resources.student_gpus=0.5"],
+        ["resources.student_gpus=1"],
+    ],
+)
+def test_what_the_cluster_has_may_be_asked_for(overrides: list[str]) -> None:
+    check_cluster(tiny(*overrides), HERE)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["resources.workers=5"], ["resources.workers=5", "resources.cpus=1", "more than 4 such"]),
+        (["resources.cpus=8"], ["resources.workers=1", "resources.cpus=8", "more than 0 such"]),
+        (["resources.workers=3", "resources.cpus=2"], ["resources.workers=3", "more than 2 such"]),
+        (["resources.gpus=2"], ["resources.workers=1", "resources.gpus=2", "more than 0 such", "1 GPUs"]),
+        (["resources.student_gpus=1.5"], ["resources.student_gpus=1.5", "more than 0 such"]),
+        (["ladder.networks=[a, {name: b, workers: 9}, c]"], ["ladder.networks[1].workers=9", "more than 4 such"]),
+    ],
+)
+def test_more_than_the_cluster_has_is_refused_with_the_field_and_both_numbers(
+    overrides: list[str], named: list[str]
+) -> None:
+    with pytest.raises(RecipeError) as refused:
+        check_cluster(tiny(*overrides), HERE)
+    assert all(part in str(refused.value) for part in named), refused.value
+
+
+def test_a_cluster_without_gpus_has_none_to_give() -> None:
+    with pytest.raises(RecipeError, match=r"resources.student_gpus=1: .* more than 0 such workers"):
+        check_cluster(tiny("resources.student_gpus=1"), [{"CPU": 4.0}])
+
+
+def kinds_of_node() -> dict[str, Any]:
+    return {
+        "head_node_type": "head",
+        "max_workers": 3,
+        "available_node_types": {
+            "head": {"resources": {"CPU": 2}},
+            "worker": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 3},
+        },
+    }
+
+
+def test_what_the_autoscaler_may_start_counts(home: Path) -> None:
+    started_by_ray_up(home, **kinds_of_node())
+    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=3", "resources.gpus=1"), [{"CPU": 2.0}])
+    with pytest.raises(RecipeError, match="more than 26 such workers"):
+        check_cluster(tiny("resources.workers=27"), [{"CPU": 2.0}])
+
+
+def test_a_kind_of_node_without_a_maximum_has_the_cluster_s(home: Path) -> None:
+    config = kinds_of_node()
+    del config["available_node_types"]["worker"]["max_workers"]
+    started_by_ray_up(home, **config)
+    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
+
+
+def test_nodes_that_are_up_count_even_where_the_file_knows_less(home: Path) -> None:
+    started_by_ray_up(home, **kinds_of_node())
+    check_cluster(tiny("resources.workers=40", "training.batch_size=40"), [{"CPU": 40.0}])
+
+
+def test_a_kind_of_node_whose_resources_ray_finds_out_sets_no_bound(home: Path) -> None:
+    config = kinds_of_node()
+    config["available_node_types"]["worker"]["resources"] = {}
+    started_by_ray_up(home, **config)
+    check_cluster(tiny("resources.workers=1000", "training.batch_size=1000"), [{"CPU": 2.0}])
+
+
+@pytest.mark.parametrize("content", ["", "text", "- a", "a: [", "\x00"])
+def test_a_file_of_ray_up_that_makes_no_sense_is_passed_over(content: str, home: Path) -> None:
+    (home / "ray_bootstrap_config.yaml").write_text(content)
+    check_cluster(tiny("resources.workers=4"), HERE)
+    with pytest.raises(RecipeError):
+        check_cluster(tiny("resources.workers=5"), HERE)
+
+
+def test_a_worker_must_find_all_it_asks_for_on_one_node() -> None:
+    with pytest.raises(RecipeError, match="more than 0 such workers"):
+        check_cluster(tiny("resources.cpus=8"), [{"CPU": 2.0}] * 4)
+    check_cluster(tiny("resources.workers=2", "resources.cpus=2"), [{"CPU": 3.0}] * 2)
+
+
+def test_students_have_the_slots_of_the_cluster_at_its_largest_and_at_least_one(home: Path) -> None:
+    assert capacity_of(tiny("resources.cpus=2"), HERE).slots == 2
+    assert capacity_of(tiny("resources.student_gpus=0.25"), HERE).slots == 4
+    assert capacity_of(tiny("resources.student_gpus=0.25"), [{"CPU": 4.0}]).slots == 1
+    started_by_ray_up(home, **kinds_of_node())
+    assert capacity_of(tiny("resources.student_gpus=0.5"), [{"CPU": 2.0}]).slots == 6
+
+
+def test_room_is_counted_node_by_node_and_by_what_runs_short_first() -> None:
+    capacity = Capacity([{"CPU": 5.0, "GPU": 1.0}, {"CPU": 3.0}])
+    assert [capacity.room(cpus, gpus) for cpus, gpus in ((1, 0), (2, 0), (1, 0.5), (4, 0.5), (1, 2))] == [8, 3, 2, 1, 0]
