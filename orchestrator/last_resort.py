@@ -1,6 +1,6 @@
-"""The end of every command: what is raised becomes a message of a line or two and an exit code.
+"""The end of every command: errors become a message of a line or two and an exit code.
 
-A traceback is shown with ``--verbose`` alone. Otherwise it goes into a file, with what is needed to find the defect.
+A traceback is shown with ``--verbose`` only. Otherwise it goes into a file, with the command and the versions.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ def run_command(
     interrupted: str = "interrupted",
     verbose: bool = False,
 ) -> int:
-    """Run a command to its end and return its exit code.
+    """Runs a command and returns its exit code.
 
-    0 done, 1 something failed, 2 bad input, 130 interrupted, 141 nobody reads the output any more (``... | head``).
+    0 done, 1 something failed, 2 bad input, 130 interrupted, 141 the output has no reader any more (``... | head``).
 
     Args:
-        command: is given the interruption that it is to check while it waits.
+        command: takes the interruption, which it checks while it waits.
         interrupted: the message after Ctrl-C or SIGTERM.
-        verbose: show the traceback of everything that is raised.
+        verbose: show the traceback of every error.
     """
     try:
         with Interruption(interrupted) as interruption:
             code = command(interruption)
-            sys.stdout.flush()  # while what goes wrong with it can still be answered for
+            sys.stdout.flush()  # here, where its errors are still handled
         return code
     except UserError as error:
         if verbose and error.__cause__:
@@ -53,7 +53,7 @@ def run_command(
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and not _is_read():
-            # What Python would still write as it ends has no reader either.
+            # The output that Python flushes at exit has no reader either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return UNREAD
         if verbose:
@@ -63,7 +63,7 @@ def run_command(
 
 
 def explain(error: BaseException) -> str:
-    """The message for an error that nothing foresaw; its traceback is put into a file that the message names."""
+    """Returns the message for an unexpected error; its traceback is put into a file that the message names."""
     said = " ".join(f"{type(error).__name__}: {error}".split())
     if is_full_disk(error):
         return f"a disk is full ({said}); make room and give the same command again, what is finished is kept"
@@ -81,7 +81,7 @@ def explain(error: BaseException) -> str:
 
 
 def keep_details(details: str) -> str:
-    """Put details of an error into a file, with the command and the versions; returns a clause that says where."""
+    """Writes details of an error into a file, with the command and the versions; returns a clause that names it."""
     content = f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}\n{_about()}\n{details}"
     try:
         handle, path = tempfile.mkstemp(prefix="orchestrator-error-", suffix=".txt")
@@ -103,7 +103,7 @@ def _about() -> str:
 
 
 def _is_read() -> bool:
-    """Whether somebody is at the other end of standard output."""
+    """Returns whether standard output has a reader."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
