@@ -16,8 +16,8 @@ from orchestrator.artifacts.reading import Files
 from orchestrator.artifacts.store import Store
 
 # Part of the identities of searches and of trials: raise one when the same spec comes to make other records.
-VERSION = 2
-TRIAL_VERSION = 2
+VERSION = 3
+TRIAL_VERSION = 3
 SEARCH = "search.json"
 FOLDER = "trials"
 

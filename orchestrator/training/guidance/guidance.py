@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from curricula.curriculum import Curriculum
 from orchestrator.pipeline.specs import GuidanceSpec
+from orchestrator.randomness import Purpose, generator
 from orchestrator.training.device import to_device
 from orchestrator.training.guidance.inference import ready_to_teach
 from orchestrator.training.precision import autocast
@@ -182,7 +183,6 @@ class Guidance:
         count = len(self.spec.experts)
         if self.spec.stochastic_drop == 0:
             return list(range(count))
-        generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        draw = generator.random(count)
+        draw = generator(self.seed, Purpose.EXPERT_DROP, step).random(count)
         kept = [expert for expert in range(count) if draw[expert] >= self.spec.stochastic_drop]
         return kept or [int(draw.argmax())]
