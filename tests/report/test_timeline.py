@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.report.figures.timeline import lanes, timeline, without_pauses
+from orchestrator.report.page.figures.timeline import lanes, timeline, without_pauses
 
 
 def test_stages_of_one_node_that_overlap_lie_on_lanes_of_their_own() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from orchestrator.artifacts.store import Store
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.figures.trials import importances
 from orchestrator.report.page.answers import answers
+from orchestrator.report.page.figures.trials import importances
 from orchestrator.report.page.markup import Html, join, single, tag
 from orchestrator.report.page.scored import scored
-from orchestrator.report.sections.experts import experts_section
-from orchestrator.report.sections.results import capacity_section, methods_section
-from orchestrator.report.sections.run import (
+from orchestrator.report.page.sections.experts import experts_section
+from orchestrator.report.page.sections.results import capacity_section, methods_section
+from orchestrator.report.page.sections.run import (
     again_section,
     cost_section,
     headline,
@@ -23,7 +23,7 @@ from orchestrator.report.sections.run import (
     timeline_section,
     warnings_section,
 )
-from orchestrator.report.sections.schedule import schedule_section, search_section, space_of
+from orchestrator.report.page.sections.schedule import schedule_section, search_section, space_of
 
 NAMES = {
     "status": "State", "warnings": "Warnings", "answers": "Answers", "methods": "Methods", "schedule": "Schedule",

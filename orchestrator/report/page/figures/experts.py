@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.report.figures.style import QUIET, SHADE, TEXT, Figure, axis, expert_colours, figure
+from orchestrator.report.page.figures.style import QUIET, SHADE, TEXT, Figure, axis, expert_colours, figure
 
 BINS = 60
 WIDE = 100.0  # greatest by smallest difficulty from which on the axis is logarithmic

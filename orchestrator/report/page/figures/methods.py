@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.statistics import ranking
-from orchestrator.report.figures.style import QUIET, TEXT, Figure, axis, expert_colours, faint, figure
 from orchestrator.report.markdown import method_rows
+from orchestrator.report.page.figures.style import QUIET, TEXT, Figure, axis, expert_colours, faint, figure
 
 History = Sequence[tuple[int, float]]  # steps and validation accuracy
 

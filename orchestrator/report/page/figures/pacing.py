@@ -10,7 +10,7 @@ import numpy as np
 from curricula import pacing
 from orchestrator import user_code
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
+from orchestrator.report.page.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
 
 PACING = ("family", "a", "b", "increase", "step_length")
 STEPS = 101

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.report.figures.style import TEXT, Figure, axis, figure
+from orchestrator.report.page.figures.style import TEXT, Figure, axis, figure
 
 COLOURS = {
     "ingest": "#8c8c8c", "train": "#0072b2", "student": "#56b4e9", "pretrained": "#9467bd", "score": "#009e73",

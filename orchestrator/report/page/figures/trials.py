@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
+from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
 ROUNDED = 5e-5  # proposals have four digits (stages/proposals.py)
 FEWEST = 4  # trials that these pictures say something of

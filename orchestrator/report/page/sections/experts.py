@@ -6,9 +6,9 @@ from typing import Any
 
 from orchestrator.artifacts.store import Store
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.figures.style import expert_colours
 from orchestrator.report.page.examples import Example, examples
 from orchestrator.report.page.figures import experts as figures
+from orchestrator.report.page.figures.style import expert_colours
 from orchestrator.report.page.markup import Html, folded, join, paragraph, picture, single, table, tag
 from orchestrator.report.page.phrases import percent
 from orchestrator.report.page.scored import Scored

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.pipeline.stage_state import STATES
 from orchestrator.report.content import reproduce
-from orchestrator.report.figures.timeline import timeline
+from orchestrator.report.page.figures.timeline import timeline
 from orchestrator.report.page.markup import Html, copied, folded, join, paragraph, picture, single, table, tag, words
 from orchestrator.report.page.phrases import duration, percent
 

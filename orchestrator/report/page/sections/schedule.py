@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.recipe.methods import METHODS
-from orchestrator.report.figures.pacing import pacing_curves
-from orchestrator.report.figures.trials import drawn_by_optuna
 from orchestrator.report.page.answers import final_curriculum
+from orchestrator.report.page.figures.pacing import pacing_curves
+from orchestrator.report.page.figures.trials import drawn_by_optuna
 from orchestrator.report.page.markup import Html, folded, paragraph, picture, table, tag
 from orchestrator.report.page.phrases import percent, schedule
 
