@@ -23,6 +23,7 @@ lint: .venv/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/lint-imports
 
 # The pins keep an installation as it was tested; without them pip takes the newest releases.
 .venv/installed: pyproject.toml constraints.txt

@@ -5,7 +5,7 @@ Importing this package imports neither torch nor torchvision, so that a run with
 
 # Each family registers itself when it is imported.
 from orchestrator.datasets import image_folder, mnist5k, synthetic, torchvision_sets, user_set
-from orchestrator.datasets.checks import check_arrays, emptied
+from orchestrator.datasets.checks import check_arrays, check_brightness, emptied
 from orchestrator.datasets.registry import check_present, describe, load, names
 from orchestrator.datasets.spec import (
     TEST,
@@ -31,6 +31,7 @@ __all__ = [
     "FileImages",
     "SyntheticRecipe",
     "check_arrays",
+    "check_brightness",
     "check_present",
     "cut_validation",
     "describe",

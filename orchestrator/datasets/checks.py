@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, DatasetError
 
 PARTS = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
+DARK = 16  # of 255: what white becomes where 12-bit images are taken for 16-bit ones
 SHOWN = 5  # classes named in a note or an error
 
 
@@ -27,6 +28,18 @@ def check_arrays(
     _expect("labels", labels, np.dtype(np.int64), (len(images),))
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     return [(int(i), f"label {labels[i]} is not in 0 to {classes - 1}") for i in outside]
+
+
+def check_brightness(brightest: int) -> None:
+    """Raise DatasetError if photos are all nearly black; `brightest` is the largest value of all their pixels.
+
+    Grey images of more than 8 bits are so where their white lies elsewhere than at the largest value of their type.
+    """
+    if brightest <= DARK:
+        raise DatasetError(
+            f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
+            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
+        )
 
 
 def class_notes(labels: NDArray[np.int64], subset: NDArray[np.uint8], class_names: Sequence[str]) -> list[str]:

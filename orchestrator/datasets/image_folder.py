@@ -6,6 +6,7 @@ class folders is read where ImageNet's labels file lies beside it.
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from orchestrator.datasets.folders import (
     read_folder,
     refused_by_name,
 )
-from orchestrator.datasets.labels_file import read_labels
+from orchestrator.datasets.labels_file import find_labels_file, read_labels
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import (
     DEFAULT_IMAGE_SIZE,
@@ -160,7 +161,10 @@ def _take_labelled(folder: Path, flat: tuple[str, dict[str, int]], root: Path, s
     below, sizes = flat
     place = folder / below
     classes = {name: label for label, name in enumerate(listing.class_names)}
-    for image, class_name in sorted(read_labels(place, root, list(sizes), listing.class_names).items()):
+    file = find_labels_file(place, root, len(sizes))
+    if file.parent == folder:  # counted there among the files that are no images
+        listing.left_out.endings -= Counter([file.suffix.lower()])
+    for image, class_name in sorted(read_labels(file, place, list(sizes), listing.class_names).items()):
         path = (Path(folder.name) / below / image).as_posix()
         listing.add(path, sizes[image], classes[class_name], subset)
         listing.by_file.add(path)

@@ -15,30 +15,37 @@ SHOWN = 3  # images or classes named in an error
 Reader = Callable[[Path, Sequence[str]], dict[str, str]]
 
 
-def read_labels(folder: Path, root: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """Returns the class of each of ``images``, names of files in ``folder``, from the labels file beside them.
-
-    It is looked for in ``folder``, in ``root`` and in the devkit's folder there.
+def find_labels_file(folder: Path, root: Path, images: int) -> Path:
+    """Returns the labels file of the ``images`` in ``folder``: there, beside it, in ``root`` or in the devkit there.
 
     Raises:
-        DatasetError: when there is none or more than one, or when it does not fit the images or the classes.
+        DatasetError: when there is none or more than one.
     """
     places = list(dict.fromkeys((folder, folder.parent, root, root / DEVKIT)))
     with refused_by_name(folder):
         found = [place / name for place in places for name in READERS if (place / name).is_file()]
     if len(found) != 1:
-        raise DatasetError(_without_one(folder, len(images), found))
-    labels = READERS[found[0].name](found[0], images)
+        raise DatasetError(_without_one(folder, images, found))
+    return found[0]
+
+
+def read_labels(file: Path, folder: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Returns the class of each of ``images``, names of files in ``folder``, by a labels file.
+
+    Raises:
+        DatasetError: when it does not fit the images or the classes.
+    """
+    labels = READERS[file.name](file, images)
     unlabelled = [name for name in images if name not in labels]
     if unlabelled:
         raise DatasetError(
-            f"{found[0]}: no label for {len(unlabelled):,} of {len(images):,} images in {folder} "
+            f"{file}: no label for {len(unlabelled):,} of {len(images):,} images in {folder} "
             f"({_some(unlabelled)}); remove those images, or give the labels file that belongs to them"
         )
     unknown = sorted({labels[name] for name in images} - set(classes))
     if unknown:
         raise DatasetError(
-            f"{found[0]}: classes that train/ lacks: {_some(unknown)}; its class folders must have these names, or "
+            f"{file}: classes that train/ lacks: {_some(unknown)}; its class folders must have these names, or "
             "remove the images of those classes"
         )
     return {name: labels[name] for name in images}

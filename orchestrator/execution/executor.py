@@ -17,6 +17,7 @@ import ray
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.interruption import Interruption
+from orchestrator.last_resort import keep_details
 from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
@@ -297,6 +298,10 @@ def failures_table(failures: list[Failure]) -> str:
     for failure in own:
         first, *rest = (failure.error or "").splitlines()
         lines.append(f"  {failure.stage}: {first}")
+        if "Traceback (most recent call last)" in (failure.error or ""):
+            rest = [
+                f"not expected: a defect of the program or of user-defined code; {keep_details(failure.error or '')}"
+            ]
         lines += [f"    {line}" for line in rest]
         blocked = sorted({item.stage for item in failures if item.blocked_by == failure.stage})
         if blocked:

@@ -25,10 +25,11 @@ from orchestrator.recipe.schema import RecipeError
 SPARE_PROCESSES = 4
 LONGEST_REASON = 300  # characters
 # Of the last lines, those of a stack trace left out; the file is gone when this ends.
-TELL = (
-    r"""read word || { echo "$0"; grep -v "StackTrace\|^/\|^ *$" "$1" | tail -n 2 | cut -c 1-400; """
-    r"""echo "$2"; rm -f "$1"; }"""
-)
+TELL = r"""
+read word && exit
+echo "$0"; grep -v "StackTrace\|^/\|^ *$" "$1" | tail -n 2 | cut -c 1-400; echo "$2"
+rm -f "$1"
+"""
 ADVICE = (
     "Check the variables that begin with RAY_, and that ports, memory and room in the temporary folder are free; "
     "--verbose shows all that Ray says"

@@ -27,7 +27,6 @@ from orchestrator.stages.job import Job, StageError
 CHUNK = 1024
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
-DARK = 16  # of 255: what white becomes where 12-bit images are taken for 16-bit ones
 
 
 def run(job: Job) -> Artifact:
@@ -108,36 +107,34 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     """Broken photos as (index, reason): every file is decoded whole, in parallel.
 
     Raises:
-        StageError: when all are nearly black: grey of more than 8 bits whose white lies elsewhere than assumed.
+        DatasetError: when all are nearly black.
     """
     paths, root = ray.put(loaded.paths), loaded.root
 
     def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
         every, start, stop = ray.get(paths), int(rows["start"][0]), int(rows["stop"][0])
-        checked = [_check_file(Path(root) / every[index], white_level) for index in range(start, stop)]
+        checked = [(index, *_check_file(Path(root) / every[index], white_level)) for index in range(start, stop)]
+        broken = [(index, reason) for index, reason, _ in checked if reason]
+        whole = (start, "")  # one row for all whole images, so that a large set does not come back image by image
         return {
-            "index": list(range(start, stop)),
-            "brightest": [brightest for brightest, _ in checked],
-            "reason": [reason for _, reason in checked],
+            "index": [index for index, _ in (whole, *broken)],
+            "reason": [reason for _, reason in (whole, *broken)],
+            "brightest": [max(brightest for *_, brightest in checked), *(0 for _ in broken)],
         }
 
     rows = _collect(len(loaded.labels), check)
     broken = [(int(row["index"]), str(row["reason"])) for row in rows if row["reason"]]
-    brightest = max(int(row["brightest"]) for row in rows)
-    if brightest <= DARK and len(broken) < len(rows):
-        raise StageError(
-            f"no image has a pixel brighter than {DARK} of 255. If these are grey images of more than 8 bits, set "
-            "dataset.white_level to the value that is white in them (4095 for 12 bits); else see to the images"
-        )
+    if len(broken) < len(loaded.labels):
+        datasets.check_brightness(max(int(row["brightest"]) for row in rows))
     return broken
 
 
-def _check_file(path: Path, white_level: float | None) -> tuple[int, str]:
-    """The brightest value of an image, and why it is broken; empty where it is not."""
+def _check_file(path: Path, white_level: float | None) -> tuple[str, int]:
+    """Why an image is broken, empty where it is not, and its brightest value."""
     try:
-        return int(decode(path, white_level).max()), ""
+        return "", int(decode(path, white_level).max())
     except BrokenImageError as error:
-        return 0, error.reason
+        return error.reason, 0
 
 
 def _collect(count: int, check: Any) -> list[dict[str, Any]]:

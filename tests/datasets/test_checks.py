@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, DatasetError, check_arrays
-from orchestrator.datasets.checks import class_notes, emptied
+from orchestrator.datasets.checks import check_brightness, class_notes, emptied
 
 IMAGES = np.zeros((4, 8, 6, 3), np.uint8)
 SHAPE = (3, 8, 6)
@@ -32,6 +32,13 @@ def test_an_image_of_one_colour_is_whole() -> None:
 def test_arrays_of_another_type_or_shape_are_refused(images: np.ndarray, labels: np.ndarray, named: str) -> None:
     with pytest.raises(DatasetError, match=f"{named}: expected"):
         check_arrays(images, labels, 5, SHAPE)
+
+
+def test_photos_that_are_all_nearly_black_ask_for_the_white_level() -> None:
+    check_brightness(17)
+    twelve_bits_taken_for_sixteen = int(255 * 4095 / 65535 + 0.5)
+    with pytest.raises(DatasetError, match=r"brighter than 16 of 255.*dataset\.white_level .*4095 for 12 bits"):
+        check_brightness(twelve_bits_taken_for_sixteen)
 
 
 NAMES = ("ant", "bee", "cat")

@@ -61,6 +61,7 @@ def devkit(root: Path) -> None:
 def test_the_labels_file_beside_a_flat_folder_is_read(write: Write, make_image_folder: MakeFolder) -> None:
     root = flat(make_image_folder)
     write(root)
+    assert describe(recipe(root)).notes == ()
     assert labels(root) == {f"val/{image}": name for image, name in zip(IMAGES, CLASSES, strict=True)}
 
 

@@ -174,3 +174,19 @@ def test_a_dry_run_shows_every_stage_where_it_lies_and_what_is_damaged(
     assert "make again (damaged)" in lines["train/plain_cnn_6"]
     assert "make again (damaged)" in lines["train/plain_cnn_4"]
     assert f"run {chosen.run_id}: {len(chosen.stages)} stages, 3 to do" in shown
+
+
+def test_images_that_are_left_out_are_said_once_also_when_quiet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, count in (("train/a", 4), ("train/b", 4), ("test/a", 1)):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(count):  # planning opens none of them
+            (tmp_path / folder / f"{number}.jpg").write_bytes(b"")
+            (tmp_path / folder / f"{number}.heic").write_bytes(b"")
+    photos = [f"dataset={{name: image_folder, root: {tmp_path}, image_size: 16}}", "training.augmentation=none"]
+    options = ["--dry-run", "--quiet", "--storage", str(tmp_path / "runs")]
+    assert run.main([TINY, *ONLY_LABELS, *photos, *options]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("dataset: files left out for their ending: 9 .heic") == 1
+    assert shown.count("dataset: classes without test images: b (1 of 2)") == 1
