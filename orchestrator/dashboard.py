@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs as pafs
 
@@ -22,7 +21,8 @@ from orchestrator.artifacts.store import StorageError, Store, short
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.reading import read
+from orchestrator.report.content.schema import Report
+from orchestrator.report.storage import read
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 5.0  # a run that goes on gets new trainings
@@ -59,7 +59,7 @@ def _serve(options: argparse.Namespace) -> int:
                 link(curves(read(store, run), logs), shown)
 
 
-def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
+def curves(report: Report, logs: Path) -> dict[str, Path]:
     """The folders of a run's curves that exist, by the names that they are shown under.
 
     Args:

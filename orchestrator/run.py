@@ -9,7 +9,6 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator import report
 from orchestrator.artifacts.addresses import address
@@ -31,6 +30,7 @@ from orchestrator.recipe import reference
 from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.report.content.makespan import schedule
+from orchestrator.report.content.schema import Makespan
 from orchestrator.tracking.settings import prepare, tracking_of
 
 
@@ -117,7 +117,7 @@ class _Executed:
     """All artifacts that exist after an execution, its schedule, how each stage ended, and the exit code."""
 
     artifacts: dict[str, Artifact]
-    timing: dict[str, Any] | None = None
+    timing: Makespan | None = None
     states: dict[str, StageState] | None = None
     code: int = 0
 

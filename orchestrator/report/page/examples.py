@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.artifacts.store import Store
+from orchestrator.report.content.schema import Report
 from orchestrator.report.files import read_array, read_json
 from orchestrator.report.page.scored import Scored
 
@@ -28,13 +29,20 @@ class Example:
     rank: float
     difficulty: float
     severity: float | None
-    right: tuple[bool, ...] | None  # of each expert, smallest first
+    right: tuple[tuple[str, bool], ...] | None  # of each expert, smallest first
+
+    def __str__(self) -> str:
+        known = f", severity {self.severity:.2f}" if self.severity is not None else ""
+        said = f"label {self.label}, difficulty {self.difficulty:.3g}{known}"
+        if self.right is None:
+            return said
+        return f"{said}; right: {', '.join(name for name, is_right in self.right if is_right) or 'no expert'}"
 
 
 _kept: dict[str, str] = {}  # data URIs by image
 
 
-def examples(content: dict[str, Any], store: Store, found: Scored) -> list[Example] | str:
+def examples(content: Report, store: Store, found: Scored) -> list[Example] | str:
     """Examples, easiest first; or in words why there are none."""
     stage = next(row for row in content["stages"] if row["kind"] == "ingest")
     about = read_json(store, stage["id"], "dataset.json")
@@ -61,7 +69,7 @@ def _example(found: Scored, number: int, source: str, class_names: list[str]) ->
     if found.judged is not None and found.right is not None:
         at = int(np.searchsorted(found.judged, number))
         if at < len(found.judged) and found.judged[at] == number:
-            right = tuple(bool(one) for one in found.right[:, at])
+            right = tuple(zip(found.experts, map(bool, found.right[:, at]), strict=True))
     return Example(
         source=source,
         label=class_names[label] if label < len(class_names) else str(label),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from curricula.difficulty import rank
 from curricula.selection import strata
 from orchestrator.artifacts.store import Store
+from orchestrator.report.content.schema import Report
 from orchestrator.report.files import read_array, read_columns, read_json
 
 MOST_JUDGED = 50_000  # images whose logits are looked at; of more, so many evenly over the difficulty ranks
@@ -47,7 +48,7 @@ class Scored:
 _kept: dict[str, Scored] = {}
 
 
-def scored(content: dict[str, Any], store: Store) -> Scored | None:
+def scored(content: Report, store: Store) -> Scored | None:
     """What the run's score stage found; None without one, before it is done, or where its files can't be read."""
     scores = {
         row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None

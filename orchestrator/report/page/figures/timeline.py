@@ -1,10 +1,10 @@
-"""What ran when and where: stages on the nodes of the cluster."""
+"""The timeline: stages on the nodes of the cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from orchestrator.report.content.schema import StageRow
 from orchestrator.report.page.figures.style import TEXT, Figure, axis, figure
 
 COLOURS = {
@@ -14,7 +14,7 @@ COLOURS = {
 PAUSE = 60.0  # seconds without any stage at work that are cut out of the axis
 
 
-def kind_of(stage: dict[str, Any]) -> str:
+def kind_of(stage: StageRow) -> str:
     """The stage's kind; students, which are trainings too, apart from the ladder."""
     return "student" if stage["kind"] == "train" and stage["name"].startswith("student/") else str(stage["kind"])
 
@@ -51,13 +51,13 @@ def lanes(spans: Sequence[tuple[str, float, float]]) -> list[int]:
     return chosen
 
 
-def timeline(stages: Sequence[dict[str, Any]]) -> tuple[Figure, list[tuple[float, float]]] | None:
-    """Every stage as a bar on its node, by kind; kept stages hatched. Gives the cuts too, see ``without_pauses``."""
+def timeline(stages: Sequence[StageRow]) -> tuple[Figure, list[tuple[float, float]]] | None:
+    """Every stage as a bar on its node, by kind; kept stages hatched. Returns the cuts too, see ``without_pauses``."""
     made = [stage for stage in stages if stage["start"] is not None]
     if not made:
         return None
-    spans, cuts = without_pauses([(stage["start"], stage["end"]) for stage in made])
-    place = lanes([(stage["node"], *span) for stage, span in zip(made, spans, strict=True)])
+    spans, cuts = without_pauses([(stage["start"] or 0.0, stage["end"] or 0.0) for stage in made])
+    place = lanes([(stage["node"] or "", *span) for stage, span in zip(made, spans, strict=True)])
     rows = [f"{stage['node']} · {lane + 1}" for stage, lane in zip(made, place, strict=True)]
     data = []
     for kind, colour in COLOURS.items():
