@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.pipeline.graph import Expert, Final, Plan, Stage
+from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.report.content import reproduce, statistics
@@ -156,39 +156,31 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
 def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Mapping[str, int]]) -> list[NetworkRow]:
     names = [network.name for network in planned.recipe.ladder.networks]
     size_of = dict(zip(names, sizes, strict=False))
+
+    def row(name: str, network: str, role: Role, results: Mapping[str, float | None]) -> NetworkRow:
+        size = size_of.get(network, {})
+        return {
+            "name": name,
+            "role": role,
+            "parameters": size.get("parameters"),
+            "multiply_adds": size.get("multiply_adds"),
+            "validation_accuracy": results.get("validation_accuracy"),
+            "test_accuracy": results.get("test_accuracy"),
+        }
+
     rows = []
     for position, expert in enumerate((*planned.ladder, *planned.others)):
         role: Role = (
             "teacher" if position == 0 else "ta" if position < len(planned.ladder) else "ta of another topology"
         )
-        rows.append(_network(expert, role, planned, artifacts, size_of.get(expert.network.name)))
+        tested = artifacts.get(planned.evaluations[expert.label].identity)
+        rows.append(row(expert.label, expert.network.name, role, tested.results if tested else {}))
+    # The student on labels alone; each method's stand under "methods".
     student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
-    rows.append(
-        {
-            "name": names[-1],
-            "role": "student",
-            "parameters": size_of[names[-1]]["parameters"] if size_of else None,
-            "multiply_adds": size_of[names[-1]]["multiply_adds"] if size_of else None,
-            # The student on labels alone; each method's stand under "methods".
-            "validation_accuracy": mean(row["validation_accuracy"] for row in student),
-            "test_accuracy": mean(row["test_accuracy"] for row in student),
-        }
-    )
-    return rows
-
-
-def _network(
-    expert: Expert, role: Role, planned: Plan, artifacts: dict[str, Artifact], size: Mapping[str, int] | None
-) -> NetworkRow:
-    tested = artifacts.get(planned.evaluations[expert.label].identity)
-    return {
-        "name": expert.label,
-        "role": role,
-        "parameters": size["parameters"] if size else None,
-        "multiply_adds": size["multiply_adds"] if size else None,
-        "validation_accuracy": tested.results["validation_accuracy"] if tested else None,
-        "test_accuracy": tested.results["test_accuracy"] if tested else None,
-    }
+    validation = mean(row["validation_accuracy"] for row in student)
+    test = mean(row["test_accuracy"] for row in student)
+    means = {"validation_accuracy": validation, "test_accuracy": test}
+    return [*rows, row(names[-1], names[-1], "student", means)]
 
 
 def _final(final: Final, artifacts: dict[str, Artifact]) -> StudentRow:

@@ -25,11 +25,8 @@ WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false
 def page(text: str) -> str:
     """The text of docs/report.md with the tables as the schema has them."""
     before, _, rest = text.partition(BEGIN)
-    parts = [
-        f"### {heading}\n\n{' '.join((part.__doc__ or '').split())}\n\n{_table(part)}"
-        for heading, part in PARTS.items()
-    ]
-    return "\n\n".join([f"{before}{BEGIN}", _table(Report), *parts, END]) + rest.partition(END)[2]
+    parts = [f"### {heading}\n\n{_text(part)}" for heading, part in PARTS.items()]
+    return "\n\n".join([f"{before}{BEGIN}", _text(Report), *parts, END]) + rest.partition(END)[2]
 
 
 def schema() -> str:
@@ -37,7 +34,8 @@ def schema() -> str:
     return json.dumps(TypeAdapter(Report).json_schema(), indent=1) + "\n"
 
 
-def _table(part: type) -> str:
+def _text(part: type) -> str:
+    """A part in words, and the table of its fields."""
     hints = get_type_hints(part, include_extras=True)
     last = get_type_hints(Derived) if part is Report else {}
     names = [name for name in hints if name not in last] + [name for name in hints if name in last]
@@ -46,7 +44,8 @@ def _table(part: type) -> str:
         hint, optional = hints[name], typing.get_origin(hints[name]) is NotRequired
         kind, field = typing.get_args(typing.get_args(hint)[0] if optional else hint)[:2]
         rows.append(f"| `{name}` | {type_words(kind)} | {field.description} |")
-    return "\n".join(["| field | type | meaning |", "| --- | --- | --- |", *rows])
+    about = " ".join((part.__doc__ or "").split())
+    return "\n".join([about, "", "| field | type | meaning |", "| --- | --- | --- |", *rows])
 
 
 def type_words(kind: Any) -> str:
