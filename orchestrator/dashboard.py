@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs as pafs
 
@@ -23,7 +22,8 @@ from orchestrator.errors import PortError
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.reading import read
+from orchestrator.report.content.schema import Report
+from orchestrator.report.storage import read
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 5.0  # a running run adds trainings
@@ -60,7 +60,7 @@ def _serve(options: argparse.Namespace) -> int:
                 link(curves(read(store, run), logs), shown)
 
 
-def curves(report: dict[str, Any], logs: Path) -> dict[str, Path]:
+def curves(report: Report, logs: Path) -> dict[str, Path]:
     """Returns the existing folders of a run's curves, by the names that TensorBoard shows.
 
     Args:

@@ -12,7 +12,6 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator import report
 from orchestrator.artifacts.addresses import address
@@ -40,6 +39,7 @@ from orchestrator.recipe import reference
 from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.schema import Recipe
 from orchestrator.report.content.makespan import schedule
+from orchestrator.report.content.schema import Makespan
 from orchestrator.tracking.settings import prepare, tracking_of
 
 
@@ -125,7 +125,7 @@ class _Executed:
     """Outcome of an execution: all existing artifacts, the run's timing, each stage's final state, the exit code."""
 
     artifacts: dict[str, Artifact]
-    timing: dict[str, Any] | None = None
+    timing: Makespan | None = None
     states: dict[str, StageState] | None = None
     code: int = 0
 

@@ -1,47 +1,62 @@
 """The model card: Markdown with the YAML front matter that model hubs read (``README.md`` beside the files).
 
 Accuracies, settings and identities come from the run's report and artifacts; sizes, agreement, latency and the cost of
-int8 from this export.
+int8 from this export. The text is in ``templates/card.md.jinja``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
 
-from orchestrator.export import card_parts as parts
+from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.export.latency import processor
+from orchestrator.export.options import FILES, INT8_FILE
 from orchestrator.export.results import Exported
+from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.recipe.methods import METHODS
+from orchestrator.report.content.schema import StudentRow
+from orchestrator.report.content.statistics import deviation, mean
+from orchestrator.report.templates import fill
 
-LICENSE = "license: unknown  # fill this in before you publish: nobody has chosen a license for these weights yet"
+MANY_NAMES = 20  # class names that are listed in the text
 
 
 def model_card(exported: Exported) -> str:
     """The whole text."""
-    sections = [
-        parts.introduction(exported),
-        parts.files(exported),
-        parts.how_to_use(exported),
-        parts.accuracy(exported),
-        parts.int8(exported),
-        parts.speed_and_size(exported),
-        parts.teaching(exported),
-        parts.data(exported),
-        parts.limits(exported),
-        parts.again(exported),
-        "## License\n\nNot chosen yet: fill in `license` in the first lines of this file. The images that the network "
-        "learned from may have terms of their own.",
-    ]
-    return front_matter(exported) + "\n" + "\n\n".join(section for section in sections if section) + "\n"
+    run, chosen = exported.run, exported.chosen
+    artifact, recipe = chosen.artifact, run.report["recipe"]
+    students = [row for row in run.report["methods"] if row["method"] == chosen.method]
+    students = [row for row in students if row["validation_accuracy"] is not None]
+    return fill(
+        "orchestrator.export", "card.md.jinja", exported=exported, run=run, chosen=chosen, artifact=artifact,
+        title=title(exported), front_matter=front_matter(exported), about=run.about_data, dataset=recipe["dataset"],
+        shape=chosen.network, size_row=run.report["networks"][-1] if chosen.method else chosen.row,
+        taught_by=METHODS[chosen.method].taught_by if chosen.method else "", teacher=run.teacher,
+        many_names=MANY_NAMES, students=students, mean=_over_seeds(students, mean),
+        deviation=_over_seeds(students, deviation), choices=_chosen_by_validation(exported),
+        searched=_is_searched(exported), processor=processor(), results=artifact.results,
+        spec=None if artifact.kind == "pretrained" else TrainSpec.from_plain(artifact.spec),
+        taught=artifact.results.get("taught_with"), weights_sha256=artifact.files[WEIGHTS]["sha256"],
+        **_int8(exported),
+    )  # fmt: skip
+
+
+def title(exported: Exported) -> str:
+    """The network's name on its card."""
+    chosen, data = exported.chosen, exported.run.report["recipe"]["dataset"]["name"]
+    if chosen.method is None:
+        return f"{chosen.name}, {chosen.role} on {data}"
+    return f"{chosen.name} by {chosen.method} on {data}, seed {chosen.seed}"
 
 
 def front_matter(exported: Exported) -> str:
-    """The YAML between two lines of ``---``."""
-    chosen, recipe = exported.chosen, exported.run.report["recipe"]
-    data = recipe["dataset"]["name"]
-    words = ["image-classification", "knowledge-distillation", chosen.network.name]
-    words += [chosen.method] if chosen.method else ["expert"]
+    """The YAML between the card's two lines of ``---``, below the license."""
+    chosen, data = exported.chosen, exported.run.report["recipe"]["dataset"]["name"]
+    words = ["image-classification", "knowledge-distillation", chosen.network.name, chosen.method or "expert"]
     words += [form for form in ("safetensors", "onnx") if any(file.form == form for file in exported.files)]
     words += ["int8"] if exported.quantised else []
     about: dict[str, Any] = {
@@ -52,11 +67,42 @@ def front_matter(exported: Exported) -> str:
     }
     accuracy = chosen.row["test_accuracy"]
     if accuracy is not None:
-        metric = {"type": "accuracy", "name": "test accuracy", "value": accuracy}
         result = {
             "task": {"type": "image-classification"},
             "dataset": {"name": data, "type": data, "split": "test"},
-            "metrics": [metric],
+            "metrics": [{"type": "accuracy", "name": "test accuracy", "value": accuracy}],
         }
-        about["model-index"] = [{"name": parts.title(exported), "results": [result]}]
-    return f"---\n{LICENSE}\n{yaml.safe_dump(about, sort_keys=False, width=1000)}---\n"
+        about["model-index"] = [{"name": title(exported), "results": [result]}]
+    return yaml.safe_dump(about, sort_keys=False, width=1000)
+
+
+def _over_seeds(
+    rows: Sequence[StudentRow], statistic: Callable[[Sequence[float | None]], float | None]
+) -> dict[str, float | None]:
+    return {
+        "validation_accuracy": statistic([row["validation_accuracy"] for row in rows]),
+        "test_accuracy": statistic([row["test_accuracy"] for row in rows]),
+    }
+
+
+def _int8(exported: Exported) -> dict[str, Any]:
+    """The files before and after quantisation, and the ratio of their latencies."""
+    if exported.quantised is None:
+        return {}
+    files = {file.name: file for file in exported.files}
+    before, after = files[FILES["onnx"]], files[INT8_FILE]
+    return {"fp32": before, "int8": after, "int8_ratio": exported.timing.ratio(after.name, before.name)}
+
+
+def _is_searched(exported: Exported) -> bool:
+    return bool(exported.chosen.artifact.spec.get("searched"))
+
+
+def _chosen_by_validation(exported: Exported) -> list[str]:
+    """Choices that were made by validation accuracy."""
+    choices = {
+        "the weights": exported.chosen.artifact.spec.get("keep") == "best",
+        "the search's settings": _is_searched(exported),
+        "this network among others": "best" in exported.chosen.why,
+    }
+    return [choice for choice, made in choices.items() if made]

@@ -100,15 +100,6 @@ def check_onnx(path: Path) -> None:
     onnx.checker.check_model(str(path), full_check=True)
 
 
-def create_words(chosen: Chosen) -> str:
-    """The Python expression that makes the network again, for the model card."""
-    shape = chosen.network
-    return (
-        f'models.create("{shape.name}", num_classes={shape.classes}, in_channels={shape.channels}, '
-        f"image_size={shape.image_size})"
-    )
-
-
 def _forget_sources(program: ExportedProgram) -> None:
     for node in program.graph.nodes:
         for note in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn"):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import DatasetAbout
@@ -16,9 +15,9 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.errors import UserError
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.messages import nearest
-from orchestrator.recipe.methods import METHODS
-from orchestrator.report.markdown import percent
-from orchestrator.report.reading import read
+from orchestrator.report.content.schema import NetworkRow, Report, Role, StageRow, StudentRow
+from orchestrator.report.storage import read
+from orchestrator.report.words import counted, hundredths
 
 
 class ExportError(UserError):
@@ -31,7 +30,7 @@ class Run:
 
     id: str
     store: Store
-    report: dict[str, Any]
+    report: Report
 
     @cached_property
     def data(self) -> Artifact:
@@ -59,10 +58,11 @@ class Chosen:
     name: str
     network: NetworkSpec
     artifact: Artifact
-    row: dict[str, Any]
+    row: StudentRow | NetworkRow
     why: str
     method: str | None = None
     seed: int | None = None
+    role: Role = "student"
 
 
 def open_run(store: Store, name: str | None) -> Run:
@@ -97,7 +97,7 @@ def find_student(run: Run, method: str | None = None, seed: int | None = None) -
     if method is None:
         means = {name: statistics.fmean(_validation(rows, name)) for name in methods}
         method = max(means, key=lambda name: means[name])
-        reasons.append(f"best mean validation accuracy of {counted(methods, 'method')}, {percent(means[method])} %")
+        reasons.append(f"best mean validation accuracy of {counted(methods, 'method')}, {hundredths(means[method])} %")
     elif method not in known:
         raise ExportError(f"method '{method}' is not in run '{run.id}'{nearest(method, known)}; {_there_are(known)}")
     elif method not in methods:
@@ -109,7 +109,7 @@ def find_student(run: Run, method: str | None = None, seed: int | None = None) -
     if seed is None:
         best = max(_validation(rows, method))
         seed = seeds[_validation(rows, method).index(best)]
-        reasons.append(f"the best of its {counted(seeds, 'seed')} on validation, {percent(best)} %")
+        reasons.append(f"the best of its {counted(seeds, 'seed')} on validation, {hundredths(best)} %")
     elif seed not in _seeds(planned, method):
         raise ExportError(
             f"seed {seed} is not among method '{method}' of run '{run.id}'; {_there_are(_seeds(planned, method))}"
@@ -149,7 +149,7 @@ def find_expert(run: Run, name: str) -> Chosen:
         )
     artifact = _artifact(run, stages[name]["id"], f"expert {name}")
     network = NetworkSpec.from_plain(artifact.spec["network"])
-    return Chosen(name, network, artifact, rows[name], "as asked for")
+    return Chosen(name, network, artifact, rows[name], "as asked for", role=rows[name]["role"])
 
 
 def default_folder(run: Run, chosen: Chosen) -> Path:
@@ -158,25 +158,15 @@ def default_folder(run: Run, chosen: Chosen) -> Path:
     return Path("exports", run.id, leaf.replace(":", "-"))
 
 
-def method_words(method: str) -> str:
-    """What a method is, as the report's tables say it."""
-    return METHODS[method].taught_by
-
-
-def counted(things: Sequence[object], name: str) -> str:
-    """Returns how many there are, with their name in the singular or plural."""
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
-
-
-def _methods(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _methods(rows: Sequence[StudentRow]) -> list[str]:
     return list(dict.fromkeys(row["method"] for row in rows))
 
 
-def _seeds(rows: Sequence[dict[str, Any]], method: str) -> list[int]:
+def _seeds(rows: Sequence[StudentRow], method: str) -> list[int]:
     return [row["seed"] for row in rows if row["method"] == method]
 
 
-def _students_words(rows: Sequence[dict[str, Any]], planned: Sequence[dict[str, Any]]) -> str:
+def _students_words(rows: Sequence[StudentRow], planned: Sequence[StudentRow]) -> str:
     """Students by method; the seeds are named where other seeds of the method are not meant."""
     words = []
     for method in _methods(rows):
@@ -186,14 +176,13 @@ def _students_words(rows: Sequence[dict[str, Any]], planned: Sequence[dict[str, 
     return ", ".join(words)
 
 
-def _validation(rows: Sequence[dict[str, Any]], method: str) -> list[float]:
-    return [row["validation_accuracy"] for row in rows if row["method"] == method]
+def _validation(rows: Sequence[StudentRow], method: str) -> list[float]:
+    return [row["validation_accuracy"] or 0.0 for row in rows if row["method"] == method]
 
 
-def _stage(run: Run, *names: str) -> dict[str, Any]:
+def _stage(run: Run, *names: str) -> StageRow:
     """The first stage of the report with one of some names."""
-    found: dict[str, Any] = next(stage for stage in run.report["stages"] if stage["name"] in names)
-    return found
+    return next(stage for stage in run.report["stages"] if stage["name"] in names)
 
 
 def _artifact(run: Run, identity: str, what: str) -> Artifact:

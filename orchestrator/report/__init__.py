@@ -1,11 +1,12 @@
-"""The report of a run: ``report.json`` for programs, ``report.md`` and ``report.html`` for people (docs/report.md).
+"""The report of a run: ``report.json`` for programs, ``report.md`` and ``report.html`` for readers (docs/report.md).
 
-    content.py   artifacts -> report.json, with measures.py and findings.py
-    text.py      report.json -> Markdown
-    page.py      report.json and the artifacts that it names -> one HTML file with everything in it
-    writing.py   puts them into the storage, reading.py finds them there; compare.py makes one page of several runs
+    content/      artifacts -> the content of report.json, by the schema of schema.py
+    markdown.py   content -> report.md
+    page/         content and the artifacts that it names -> one HTML file with everything in it; several runs on a page
+    templates.py  fills the Jinja2 templates of both; words.py has their numbers and lists in words
+    storage.py    writes and reads reports; serve.py shows them in a browser
 
-Imports neither torch nor ray; plotly, optuna and Pillow only when a page is made.
+Imports neither torch nor ray; Jinja2, plotly, optuna and Pillow only when a page is made.
 """
 
 from orchestrator.report.content.build import build, summary, warnings

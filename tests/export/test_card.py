@@ -19,7 +19,7 @@ from PIL import Image
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.__main__ import main
 from orchestrator.export.selection import Chosen, Run
-from orchestrator.report.markdown import percent
+from orchestrator.report.words import hundredths
 from orchestrator.training.data.images import ImageFiles
 from orchestrator.training.data.views import CLEAN
 from tests.export.conftest import CASES, FORMATS
@@ -80,10 +80,10 @@ def test_accuracies_are_those_of_the_report(case: str, exported: Exports) -> Non
         (teacher, f"teacher `{teacher['name']}`"),
         *((row, f"seed {row['seed']}") for row in seeds),
     ):
-        assert rows[name] == [percent(row["validation_accuracy"]), percent(row["test_accuracy"])]
-    values = [[row[part] for row in seeds] for part in ("validation_accuracy", "test_accuracy")]
-    assert rows[f"`{chosen.method}`, mean of {len(seeds)} seeds"] == [percent(statistics.fmean(it)) for it in values]
-    spread = [percent(statistics.stdev(it)) if len(it) > 1 else "-" for it in values]
+        assert rows[name] == [hundredths(row["validation_accuracy"]), hundredths(row["test_accuracy"])]
+    values = [[row["validation_accuracy"] or 0.0 for row in seeds], [row["test_accuracy"] or 0.0 for row in seeds]]
+    assert rows[f"`{chosen.method}`, mean of {len(seeds)} seeds"] == [hundredths(statistics.fmean(it)) for it in values]
+    spread = [hundredths(statistics.stdev(it)) if len(it) > 1 else "-" for it in values]
     assert rows["sample standard deviation over seeds"] == spread
 
 

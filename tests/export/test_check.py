@@ -13,7 +13,7 @@ from orchestrator.artifacts.store import Store
 from orchestrator.export.__main__ import main
 from orchestrator.export.check import TOLERANCE, agreement, run_outside
 from orchestrator.export.formats import ExportFailedError
-from orchestrator.export.selection import Run
+from orchestrator.export.selection import Run, open_run
 from tests.export import runs
 
 Logits = list[np.ndarray[Any, np.dtype[np.float32]]]
@@ -59,7 +59,7 @@ def run_of(network: str, folder: Path) -> Run:
     wanted = runs.recipe(
         ["plain_cnn_4", f"tests.export.networks:{network}"], runs.generated(1, 16), methods=["labels"], seeds=[0]
     )
-    return Run(runs.finish(wanted, store).run_id, store, {})
+    return open_run(store, runs.finish(wanted, store).run_id)
 
 
 @pytest.mark.parametrize("form", ["torch-export", "onnx"])

@@ -17,6 +17,7 @@ from orchestrator.artifacts.scores import ScoreAbout, ScoreWriter
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.stage_state import StageState
+from orchestrator.report.content.schema import Trial
 from tests.artifacts.formats import about_data
 from tests.examples import make_artifacts, planned
 from tests.report.written import SIZES
@@ -33,13 +34,13 @@ SPACE = {
 Made = tuple[Plan, Store, dict[str, Artifact]]
 
 
-def trials(count: int = 6) -> list[dict[str, Any]]:
+def trials(count: int = 6) -> list[Trial]:
     """Trials of which the later ones are better; with each, what it had after 10 steps and after 30."""
     return [
         {
             "id": number, "config": {**SPACE, "a": round(0.1 * (number + 1), 4)}, "status": "finished", "steps": 30,
             "validation_accuracy": 0.6 + 0.02 * number, "validation_loss": 1.0, "seconds": 1.0,
-            "rungs": [[10, 0.5 + 0.02 * number], [30, 0.6 + 0.02 * number]],
+            "rungs": [(10, 0.5 + 0.02 * number), (30, 0.6 + 0.02 * number)],
         }
         for number in range(count)
     ]  # fmt: skip

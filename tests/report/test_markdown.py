@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orchestrator import report
 from orchestrator.artifacts.store import Store
 from orchestrator.recipe.methods import METHODS
-from orchestrator.report.markdown import MOST_VALUES, method_rows, methods_table, percent, table
+from orchestrator.report.content.schema import StudentRow
+from orchestrator.report.content.statistics import method_rows
+from orchestrator.report.markdown import methods_table, table
+from orchestrator.report.words import MOST_VALUES, hundredths
 from tests.examples import make_artifacts, planned
 from tests.report.written import Made, rows_of, written
 
@@ -102,8 +104,11 @@ def test_the_summary_that_ends_a_run_names_the_student_each_method_and_each_expe
 # -- numbers -----------------------------------------------------------------------------------------------------
 
 
-def row(method: str, seed: int, test: float | None) -> dict[str, Any]:
-    return {"method": method, "seed": seed, "test_accuracy": test, "validation_accuracy": test}
+def row(method: str, seed: int, test: float | None) -> StudentRow:
+    return {
+        "method": method, "seed": seed, "test_accuracy": test, "validation_accuracy": test, "steps": 30,
+        "artifact": "train-0", "weights_sha256": None, "taught_with": None, "seconds": 1.0,
+    }  # fmt: skip
 
 
 def test_mean_and_sample_standard_deviation_over_seeds() -> None:
@@ -125,7 +130,7 @@ def test_one_seed_has_no_spread_and_a_missing_one_counts_in_nothing() -> None:
 
 @pytest.mark.parametrize(("value", "shown"), [(None, "-"), (0.0, "0.00"), (0.12345, "12.35"), (1.0, "100.00")])
 def test_an_accuracy_is_shown_in_per_cent_with_two_digits(value: float | None, shown: str) -> None:
-    assert percent(value) == shown
+    assert hundredths(value) == shown
 
 
 def test_a_table_is_markdown_that_lines_up() -> None:
@@ -150,7 +155,7 @@ def test_a_table_is_markdown_that_lines_up() -> None:
 )
 def test_the_values_of_many_seeds_are_shown_by_their_range(values: list[float | None], shown: str) -> None:
     rows = [row("kd", seed, value) for seed, value in enumerate(values)]
-    text = methods_table({"methods": rows, "searches": {}})
+    text = methods_table(rows, {})
     assert text.splitlines()[2].split("|")[4].strip() == shown
 
 
@@ -165,7 +170,7 @@ def test_report_md_lists_every_value_of_many_seeds_below_the_table(tmp_path: Pat
 
 def test_the_table_of_many_seeds_fits_a_terminal() -> None:
     rows = [row("dgkd_stochastic", seed, 0.7 + seed / 1000) for seed in range(100)]
-    headers = methods_table({"methods": rows, "searches": {}}, 80).splitlines()[0]
+    headers = methods_table(rows, {}, 80).splitlines()[0]
     assert "each seed" in headers and len(headers) <= 80
 
 
@@ -175,9 +180,6 @@ def test_the_table_of_many_seeds_fits_a_terminal() -> None:
 def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_narrow(
     width: int | None, last: str
 ) -> None:
-    rows = [
-        {"method": "dgkd_stochastic", "seed": seed, "test_accuracy": 0.7, "validation_accuracy": 0.7}
-        for seed in range(5)
-    ]
-    headers = methods_table({"methods": rows, "searches": {}}, width).splitlines()[0]
+    rows = [row("dgkd_stochastic", seed, 0.7) for seed in range(5)]
+    headers = methods_table(rows, {}, width).splitlines()[0]
     assert headers.strip(" |").endswith(last) and "test %" in headers

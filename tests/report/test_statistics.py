@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.report.content.schema import StudentRow, Trial
 from orchestrator.report.content.statistics import (
+    ExpertFacts,
     at_first_rung,
     baseline_leads,
     comparisons,
@@ -20,14 +22,11 @@ from orchestrator.report.content.statistics import (
     t_quantile,
 )
 from tests.report.examples import trials
+from tests.report.test_markdown import row
 
 
-def students(**accuracies: list[float | None]) -> list[dict[str, Any]]:
-    return [
-        {"method": method, "seed": seed, "test_accuracy": value, "validation_accuracy": value}
-        for method, values in accuracies.items()
-        for seed, value in enumerate(values)
-    ]
+def students(**accuracies: list[float | None]) -> list[StudentRow]:
+    return [row(method, seed, value) for method, values in accuracies.items() for seed, value in enumerate(values)]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +94,8 @@ def test_methods_are_ranked_by_their_mean_and_those_without_any_student_left_out
 
 
 def test_trials_are_compared_at_the_steps_that_all_of_them_have_reached() -> None:
-    stopped = {**trials(1)[0], "id": 9, "status": "stopped", "steps": 10, "rungs": [[10, 0.9]]}
-    failed = {"id": 10, "config": {}, "status": "failed", "steps": 0, "validation_accuracy": None}
+    stopped: Trial = {**trials(1)[0], "id": 9, "status": "stopped", "steps": 10, "rungs": [(10, 0.9)]}
+    failed: Trial = {"id": 10, "config": {}, "status": "failed", "steps": 0, "validation_accuracy": None}
     steps, found = at_first_rung([*trials(2), stopped, failed])
     assert steps == 10 and [value for _, value in found] == pytest.approx([0.5, 0.52, 0.9])
 
@@ -133,8 +132,8 @@ def test_an_accuracy_is_held_against_guessing_by_the_number_of_images(
     assert guessing_explains(accuracy, images, classes) is explained
 
 
-def expert(name: str, accuracy: float | None, brought: bool = False) -> dict[str, Any]:
-    return {"name": name, "validation_accuracy": accuracy, "brought": brought}
+def expert(name: str, accuracy: float | None, brought: bool = False) -> ExpertFacts:
+    return ExpertFacts(name, accuracy, brought)
 
 
 def test_an_expert_that_guesses_is_named_with_what_to_look_at() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from orchestrator.pipeline.placement import Part
+from orchestrator.report.content.schema import StageRow
 from orchestrator.report.page.figures.timeline import lanes, timeline, without_pauses
 
 
@@ -22,11 +22,12 @@ def test_a_short_pause_stays() -> None:
     assert without_pauses([(0.0, 1.0), (50.0, 51.0)]) == ([(0.0, 1.0), (50.0, 51.0)], [])
 
 
-def stage(
-    name: str, kind: str, start: float | None, reused: bool = False, part: str | None = None
-) -> dict[str, Any]:  # fmt: skip
-    end = None if start is None else start + 2
-    return {"name": name, "kind": kind, "part": part, "start": start, "end": end, "node": "here", "reused": reused}
+def stage(name: str, kind: str, start: float | None, reused: bool = False, part: Part | None = None) -> StageRow:
+    return {
+        "name": name, "kind": kind, "part": part, "id": f"{kind}-0", "reused": reused, "start": start,
+        "end": None if start is None else start + 2, "node": "here", "slot_seconds": 2.0, "state": "done",
+        "status": "", "since": None, "error": None,
+    }  # fmt: skip
 
 
 def test_each_stage_is_a_bar_of_its_kind_and_kept_ones_are_hatched() -> None:

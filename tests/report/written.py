@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from orchestrator import report
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Plan
+from orchestrator.report.content.schema import Report
 
 Made = tuple[Plan, Store, dict[str, Artifact]]
 
@@ -30,3 +32,10 @@ def rows_of(text: str, heading: str) -> dict[str, list[str]]:
     lines = text.partition(f"## {heading}\n")[2].partition("\n## ")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return {row[0]: row[1:] for row in rows[2:]}
+
+
+def fits(content: Any) -> None:
+    """Asserts that ``report.json`` with this content has every field of the schema, of its type, and no other."""
+    adapter = TypeAdapter(Report)
+    plain = json.loads(json.dumps(content))
+    assert adapter.dump_python(adapter.validate_json(json.dumps(content), strict=True), mode="json") == plain

@@ -17,6 +17,7 @@ from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.data.images import load
 from orchestrator.training.guidance.experts import ready_to_teach
 from orchestrator.training.networks import load_network
+from tests.report.written import fits
 from tests.run.conftest import TINY, Finished, Place, copy_of
 
 Run = tuple[Place, Finished]
@@ -38,6 +39,7 @@ def test_progress_is_plain_lines_without_control_characters(undisturbed: Run) ->
 def test_the_report_is_whole(undisturbed: Run) -> None:
     place, _ = undisturbed
     report = place.report()
+    fits(report)
     assert report["run"]["complete"]
     assert len(report["methods"]) == len(TINY["methods"]) * 2
     assert all(0 <= row["test_accuracy"] <= 1 and len(row["weights_sha256"]) == 64 for row in report["methods"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from orchestrator.dashboard import HOST, curves, link, main
+from orchestrator.report.content.schema import Report
 
 
-def report(*trials: dict[str, Any]) -> dict[str, Any]:
-    return {
+def report(*trials: dict[str, Any]) -> Report:
+    content: Any = {
         "stages": [
             {"kind": "ingest", "name": "ingest", "id": "ingest-00000000000000000000"},
             {"kind": "train", "name": "student/kd/seed-0", "id": "train-11111111aaaaaaaaaaaa"},
@@ -20,6 +21,7 @@ def report(*trials: dict[str, Any]) -> dict[str, Any]:
         ],
         "searches": {"kd": {"trials": list(trials), "best": None}},
     }
+    return cast(Report, content)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The content of ``report.json``, made from artifacts alone.
 
-It is a stable interface, described in docs/report.md. A run some of whose stages failed, or have not been done yet,
+It is a stable interface (``schema.py``, docs/report.md). A run some of whose stages failed, or have not been done yet,
 has a report of the rest.
 """
 
@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from orchestrator.artifacts import trials
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.pipeline.graph import Expert, Final, Plan, Stage
+from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.report.content import reproduce, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
-from orchestrator.report.markdown import mean, methods_table, percent
+from orchestrator.report.content.schema import (
+    Derived,
+    Difficulty,
+    NetworkRow,
+    Report,
+    Role,
+    Search,
+    StageRow,
+    StudentRow,
+    Trial,
+)
+from orchestrator.report.content.statistics import ExpertFacts, mean
+from orchestrator.report.markdown import methods_table
+from orchestrator.report.words import hundredths
 
 VERSION = 1
 
@@ -27,20 +41,22 @@ def build(
     store: Store,
     artifacts: dict[str, Artifact],
     reused: set[str],
-    sizes: list[dict[str, int]],
+    sizes: Sequence[Mapping[str, int]],
     states: dict[str, StageState] | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """The content of ``report.json``.
 
     Args:
         artifacts: those that exist, by identity.
         reused: identities that existed before this run.
         sizes: parameters and multiply-adds of each network of the ladder, teacher first.
-        states: how far each stage is, by identity, from whoever runs them.
+        states: state of each stage, by identity, while they are run.
     """
     stages = [stage_row(stage, artifacts.get(stage.identity), reused, states or {}) for stage in planned.stages]
     recipe = planned.recipe.model_dump(mode="json")
-    content = {
+    students = [_final(final, artifacts) for final in planned.finals]
+    searches = {method: _search(planned, artifacts, method, store) for method in planned.searches}
+    return {
         "version": VERSION,
         "run": {
             "id": planned.run_id,
@@ -56,9 +72,9 @@ def build(
         "stages": stages,
         "warnings": warnings(planned, artifacts),
         "networks": _networks(planned, artifacts, sizes),
-        "methods": [_final(final, artifacts) for final in planned.finals],
+        "methods": students,
         "search": _search(planned, artifacts, REFERENCE, store),
-        "searches": {method: _search(planned, artifacts, method, store) for method in planned.searches},
+        "searches": searches,
         "difficulty": _difficulty(planned, artifacts),
         "coinciding": planned.coinciding,
         "experts_by_stratum": experts_by_stratum(planned, store, artifacts),
@@ -71,32 +87,31 @@ def build(
             "search": planned.recipe.search.seed,
             "dataset": planned.recipe.dataset.seed,
         },
+        "capacity": [{"parameters": size["parameters"], "multiply_adds": size["multiply_adds"]} for size in sizes],
+        "schedule": None,
+        **derived(stages, students, searches),
     }
-    return content | derived(content)
 
 
-def derived(content: dict[str, Any]) -> dict[str, Any]:
-    """The parts that follow from other parts of the content."""
-    methods = content["methods"]
+def derived(stages: list[StageRow], students: list[StudentRow], searches: dict[str, Search]) -> Derived:
+    """The parts that follow from others."""
     return {
-        "comparisons": statistics.comparisons(methods),
+        "comparisons": statistics.comparisons(students),
         "sensitivity": {
-            method: statistics.sensitivity(search["trials"], [row for row in methods if row["method"] == method])
-            for method, search in content["searches"].items()
+            method: statistics.sensitivity(search["trials"], [row for row in students if row["method"] == method])
+            for method, search in searches.items()
         },
-        "cost": cost(content["stages"]),
+        "cost": cost(stages),
     }
 
 
 # -- parts -------------------------------------------------------------------------------------------------------
 
 
-def stage_row(
-    stage: Stage, artifact: Artifact | None, reused: set[str], states: dict[str, StageState]
-) -> dict[str, Any]:
-    """One entry of ``stages``. What is committed is done, whatever was last said of it."""
+def stage_row(stage: Stage, artifact: Artifact | None, reused: set[str], states: dict[str, StageState]) -> StageRow:
+    """One entry of ``stages``. A stage with an artifact is done, whatever its last state was."""
     said = states.get(stage.identity)
-    state: str | None = said.state if said else None
+    state = said.state if said else None
     if artifact:
         state = "kept" if stage.identity in reused else "done"
     return {
@@ -117,26 +132,22 @@ def stage_row(
 
 
 def slot_seconds(artifact: Artifact | None) -> float | None:
-    """What a stage took, added up over its workers; None where it is not there or an old version made it."""
+    """Seconds of a stage's work, added up over its workers; None without it, or where an old version made it."""
     return artifact.results.get("cost", {}).get("slot_seconds") if artifact else None
 
 
 def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
-    """What is known to be wrong with the experts, a sentence each, as soon as they are there."""
+    """Defects of the experts, a sentence each, as soon as they are there."""
     data = artifacts.get(planned.stages[0].identity)
     if data is None:
         return []
     experts = [
-        {
-            "name": expert.label,
-            "validation_accuracy": artifact.results.get("validation_accuracy"),
-            "brought": artifact.kind == "pretrained",
-        }
+        ExpertFacts(expert.label, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
         for expert in (*planned.ladder, *planned.others)
         if (artifact := artifacts.get(expert.stage.identity))
     ]
     on_labels = [
-        _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == "labels"
+        _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
     ]
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
     return statistics.expert_warnings(
@@ -144,43 +155,38 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     )
 
 
-def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: list[dict[str, int]]) -> list[dict[str, Any]]:
+def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Mapping[str, int]]) -> list[NetworkRow]:
     names = [network.name for network in planned.recipe.ladder.networks]
     size_of = dict(zip(names, sizes, strict=False))
+
+    def row(name: str, network: str, role: Role, results: Mapping[str, float | None]) -> NetworkRow:
+        size = size_of.get(network, {})
+        return {
+            "name": name,
+            "network": network,
+            "role": role,
+            "parameters": size.get("parameters"),
+            "multiply_adds": size.get("multiply_adds"),
+            "validation_accuracy": results.get("validation_accuracy"),
+            "test_accuracy": results.get("test_accuracy"),
+        }
+
     rows = []
     for position, expert in enumerate((*planned.ladder, *planned.others)):
-        role = "teacher" if position == 0 else "ta" if position < len(planned.ladder) else "ta of another topology"
-        rows.append(_network(expert, role, planned, artifacts, size_of))
+        role: Role = (
+            "teacher" if position == 0 else "ta" if position < len(planned.ladder) else "ta of another topology"
+        )
+        tested = artifacts.get(planned.evaluations[expert.label].identity)
+        rows.append(row(expert.label, expert.network.name, role, tested.results if tested else {}))
+    # The student on labels alone; each method's stand under "methods".
     student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
-    rows.append(
-        {
-            "name": names[-1],
-            "network": names[-1],
-            "role": "student",
-            **size_of.get(names[-1], {"parameters": None, "multiply_adds": None}),
-            # The student on labels alone; how each method does stands under "methods".
-            "validation_accuracy": mean(row["validation_accuracy"] for row in student),
-            "test_accuracy": mean(row["test_accuracy"] for row in student),
-        }
-    )
-    return rows
+    validation = mean(row["validation_accuracy"] for row in student)
+    test = mean(row["test_accuracy"] for row in student)
+    means = {"validation_accuracy": validation, "test_accuracy": test}
+    return [*rows, row(names[-1], names[-1], "student", means)]
 
 
-def _network(
-    expert: Expert, role: str, planned: Plan, artifacts: dict[str, Artifact], size_of: dict[str, dict[str, int]]
-) -> dict[str, Any]:
-    tested = artifacts.get(planned.evaluations[expert.label].identity)
-    return {
-        "name": expert.label,
-        "network": expert.network.name,
-        "role": role,
-        **size_of.get(expert.network.name, {"parameters": None, "multiply_adds": None}),
-        "validation_accuracy": tested.results["validation_accuracy"] if tested else None,
-        "test_accuracy": tested.results["test_accuracy"] if tested else None,
-    }
-
-
-def _final(final: Final, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+def _final(final: Final, artifacts: dict[str, Artifact]) -> StudentRow:
     trained, tested = artifacts.get(final.train.identity), artifacts.get(final.evaluate.identity)
     results = trained.results if trained else {}
     return {
@@ -196,16 +202,17 @@ def _final(final: Final, artifacts: dict[str, Artifact]) -> dict[str, Any]:
     }
 
 
-def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> dict[str, Any]:
+def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> Search:
     """A search's trials and the best of them; while it goes on, the trials so far, which ``store`` has."""
     stage = planned.searches.get(method)
     artifact = artifacts.get(stage.identity) if stage else None
     if artifact is None:
-        return {"trials": trials.find_progress(store, stage.identity) if store and stage else [], "best": None}
+        so_far = trials.find_progress(store, stage.identity) if store and stage else []
+        return {"trials": cast(list[Trial], so_far), "best": None}
     return {"trials": artifact.results["trials"], "best": artifact.results["best"]}
 
 
-def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> Difficulty:
     artifact = artifacts.get(planned.score.identity) if planned.score else None
     if artifact is None:
         return {}
@@ -213,22 +220,25 @@ def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> dict[str, Any]
     if "severity_correlation" in found:  # undefined (NaN, which JSON can't say) where a difficulty is constant
         correlations = found["severity_correlation"].items()
         found["severity_correlation"] = {name: value if math.isfinite(value) else None for name, value in correlations}
-    return found
+    return cast(Difficulty, found)
 
 
 def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = None) -> str:
     """The table that ends a run, no wider than ``width`` characters."""
-    content: dict[str, Any] = {
-        "methods": [_final(final, artifacts) for final in planned.finals],
-        "searches": {method: _search(planned, artifacts, method) for method in planned.searches},
-    }
+    students = [_final(final, artifacts) for final in planned.finals]
+    searches = {method: _search(planned, artifacts, method) for method in planned.searches}
     experts = ", ".join(
-        f"{row['name']} {percent(row['test_accuracy'])}"
+        f"{row['name']} {hundredths(row['test_accuracy'])}"
         for row in _networks(planned, artifacts, [])
         if row["role"] != "student"
     )
     student = planned.recipe.ladder.networks[-1].name
-    lines = ["", f"Student {student}", methods_table(content, width), f"experts' test accuracy (%): {experts}"]
-    if statistics.baseline_leads(content["methods"]):
+    lines = [
+        "",
+        f"Student {student}",
+        methods_table(students, searches, width),
+        f"experts' test accuracy (%): {experts}",
+    ]
+    if statistics.baseline_leads(students):
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(planned, artifacts))])

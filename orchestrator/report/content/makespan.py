@@ -1,21 +1,21 @@
-"""How long a run took against the least that it could have taken on its cluster."""
+"""A run's makespan against the least possible on its cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.graph import Stage, longest_chain
+from orchestrator.report.content.schema import Makespan
 
 
-def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float, slots: float) -> dict[str, Any]:
-    """What the report says of the stages that one execution made.
+def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float, slots: float) -> Makespan:
+    """The schedule of the stages that one execution made.
 
     The lower bound is the greater of the critical path (the longest chain of stages that wait for each other, each as
-    quick as if all the workers that it can use had been free) and the work divided by the slots. Both count as work
-    what it takes to start the processes that do it, and to start and run those that lead them. Not counted are Ray's
-    services and Ray Train's lesser helpers, whose time nobody tells, and the driver.
+    quick as if all the workers that it can use had been free) and the work divided by the slots. Work includes the
+    start of the processes that do it, and the start and run of Ray Train's controllers. Ray's services, Ray Train's
+    lesser helpers, whose time is not reported, and the driver are left out.
 
     Args:
         stages: all stages of the run, each after what it needs.

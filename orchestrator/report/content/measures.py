@@ -1,9 +1,8 @@
-"""Sums over a run's artifacts: who taught what, where the time went, what it cost."""
+"""Sums over a run's artifacts: images taught by each expert, time, cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -11,13 +10,14 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import read_assignments
 from orchestrator.pipeline.graph import Plan
 from orchestrator.recipe.methods import METHODS
+from orchestrator.report.content.schema import Cost, Spent, StageRow, Strata, Wall
 from orchestrator.report.files import read
 
 
-def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> Strata:
     """For each curriculum method: share of each stratum's images (rows, easiest first) that each expert taught."""
     experts = [expert.label for expert in reversed(planned.ladder)]
-    found: dict[str, Any] = {"experts": experts, "methods": {}}
+    found: Strata = {"experts": experts, "methods": {}}
     for method in (method for method in METHODS.values() if method.dealing):
         counts = [
             taught
@@ -33,8 +33,8 @@ def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifac
     return found
 
 
-def wall(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, Any]:
-    """Seconds of work, seconds from first to last, and how many stages ran at once on average.
+def wall(artifacts: dict[str, Artifact], planned: Plan) -> Wall:
+    """Seconds of work, seconds with a stage at work, and the number of stages at once on average.
 
     Stages kept from an earlier run count with the time of the work that made them.
     """
@@ -49,9 +49,9 @@ def wall(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, Any]:
     return {"work_seconds": work, "busy_seconds": busy, "overlap": work / busy if busy else 0.0}
 
 
-def spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, float]]:
-    """Seconds of all trainings by what they were spent on: networks of the ladder, and students."""
-    found: dict[str, dict[str, float]] = {"ladder": {}, "students": {}}
+def spent(artifacts: dict[str, Artifact], planned: Plan) -> Spent:
+    """Seconds of all trainings by activity: of networks of the ladder, and of students."""
+    found: Spent = {"ladder": {}, "students": {}}
     for stage in planned.stages:
         artifact = artifacts.get(stage.identity)
         if stage.kind == "train" and artifact:
@@ -61,7 +61,7 @@ def spent(artifacts: dict[str, Artifact], planned: Plan) -> dict[str, dict[str, 
     return found
 
 
-def versions(artifacts: dict[str, Artifact]) -> dict[str, Any]:
+def versions(artifacts: dict[str, Artifact]) -> dict[str, str | list[str]]:
     """Versions that the artifacts were made with; a list where they differ."""
     found: dict[str, set[str]] = {}
     for artifact in artifacts.values():
@@ -70,8 +70,8 @@ def versions(artifacts: dict[str, Artifact]) -> dict[str, Any]:
     return {name: min(numbers) if len(numbers) == 1 else sorted(numbers) for name, numbers in sorted(found.items())}
 
 
-def cost(stages: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Slot-seconds of all stages, whichever run made them: in all, and by kind of stage.
+def cost(stages: Iterable[StageRow]) -> Cost:
+    """Slot-seconds of all stages, in whichever run they were made: in all, and by kind of stage.
 
     A slot is the room that one single-worker training takes of the cluster.
     """

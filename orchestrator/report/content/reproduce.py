@@ -1,4 +1,4 @@
-"""How to have a run again: the command, where one can be known, and the resolved recipe."""
+"""Reproduction of a run: the command, where one can be known, and the resolved recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.recipe.messages import plain
 def command(resolved: dict[str, Any]) -> str | None:
     """The command that makes this recipe out of one that comes with the program; None where none of them has its name.
 
-    A recipe of one's own may have been a file anywhere, so it is given whole instead (``as_yaml``).
+    A user-defined recipe may have been a file anywhere, so it is shown whole instead (``as_yaml``).
     """
     name = resolved["name"]
     if name not in recipes.names():
@@ -30,7 +30,7 @@ def command(resolved: dict[str, Any]) -> str | None:
 
 
 def _changes(resolved: dict[str, Any], base: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """``field=value`` for every field that differs; a list is given whole."""
+    """``field=value`` for every field that differs; a list stands whole."""
     for key, value in resolved.items():
         before = base.get(key)
         if isinstance(value, dict) and isinstance(before, dict):

@@ -1,4 +1,4 @@
-"""What the numbers of a run say: differences against the spread over seeds, and what the schedule was worth.
+"""Statistics over a run's students and trials: differences against the spread over seeds, effect of the schedule.
 
 Pure functions over parts of ``report.json``. Accuracies are shares in [0, 1].
 """
@@ -7,18 +7,79 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from orchestrator.recipe.methods import BASELINE, REFERENCE
-from orchestrator.report.markdown import method_rows, percent
+from typing_extensions import TypedDict
+
+from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.report.content.schema import Comparison, Search, Sensitivity, StudentRow, Trial
+from orchestrator.report.words import hundredths
 
 LEVEL = 0.95
-GUESSING = 0.01  # an expert that guessing does as well as with a greater probability than this knows nothing
+GUESSING = 0.01  # probability of an expert's accuracy by guessing, above which the expert counts as guessing
 SAME = 1e-9  # differences of accuracies that spread less than this are one number
 
 # Two-sided 95 % quantiles of Student's t distribution for 1 to 10 degrees of freedom.
 _QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+
+
+class MethodRow(TypedDict):
+    """A method's results: mean and sample standard deviation over seeds, and each seed's value."""
+
+    method: str
+    test_mean: float | None
+    test_spread: float | None
+    test: list[float | None]
+    validation_mean: float | None
+    seeds: list[int]
+
+
+class ExpertFacts(NamedTuple):
+    """An expert's name, its validation accuracy, and whether its weights were brought."""
+
+    name: str
+    validation_accuracy: float | None
+    brought: bool
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def deviation(values: Iterable[float | None]) -> float | None:
+    """The sample standard deviation of those that are known; None below two."""
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def method_rows(students: Sequence[StudentRow]) -> list[MethodRow]:
+    """One row a method, in recipe order: mean, sample standard deviation and values of the test accuracy over seeds.
+
+    A seed whose student is missing counts in neither, and has None for its value.
+    """
+    by_method: dict[str, list[StudentRow]] = {}
+    for row in students:
+        by_method.setdefault(row["method"], []).append(row)
+    return [
+        {
+            "method": method,
+            "test_mean": mean(row["test_accuracy"] for row in rows),
+            "test_spread": deviation(row["test_accuracy"] for row in rows),
+            "test": [row["test_accuracy"] for row in rows],
+            "validation_mean": mean(row["validation_accuracy"] for row in rows),
+            "seeds": [row["seed"] for row in rows],
+        }
+        for method, rows in by_method.items()
+    ]
+
+
+def budget(searches: Mapping[str, Search], method: str) -> list[Trial]:
+    """The trials whose outcome chose a method's settings."""
+    chosen_by = METHODS[method].searched_as
+    return searches[chosen_by]["trials"] if chosen_by and chosen_by in searches else []
 
 
 def t_quantile(freedom: int) -> float:
@@ -33,14 +94,13 @@ def t_quantile(freedom: int) -> float:
     return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
-def ranking(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def ranking(methods: Sequence[StudentRow]) -> list[MethodRow]:
     """The rows of ``method_rows`` that have a test accuracy, best mean first."""
-    return sorted(
-        (row for row in method_rows(methods) if row["test_mean"] is not None), key=lambda row: -row["test_mean"]
-    )
+    known = [row for row in method_rows(methods) if row["test_mean"] is not None]
+    return sorted(known, key=lambda row: -(row["test_mean"] or 0.0))
 
 
-def paired(methods: Sequence[dict[str, Any]], reference: str, other: str) -> dict[str, Any]:
+def paired(methods: Sequence[StudentRow], reference: str, other: str) -> Comparison:
     """Test accuracy of ``reference`` minus that of ``other``, paired by seed.
 
     Students of one seed begin with the same weights and see the same batches, so much of a seed's luck is common to
@@ -50,27 +110,21 @@ def paired(methods: Sequence[dict[str, Any]], reference: str, other: str) -> dic
     """
     test = {(row["method"], row["seed"]): row["test_accuracy"] for row in methods}
     seeds = list(dict.fromkeys(row["seed"] for row in methods))
-    each = [
-        test[reference, seed] - test[other, seed]
-        for seed in seeds
-        if test.get((reference, seed)) is not None and test.get((other, seed)) is not None
-    ]
-    found: dict[str, Any] = {
-        "method": other, "reference": reference, "pairs": len(each),
-        "difference": statistics.fmean(each) if each else None,
-        "spread": None, "low": None, "high": None,
+    pairs = [(test.get((reference, seed)), test.get((other, seed))) for seed in seeds]
+    each = [mine - its for mine, its in pairs if mine is not None and its is not None]
+    difference, spread = mean(each), deviation(each)
+    low = high = None
+    if difference is not None and spread is not None and spread > SAME:
+        half = t_quantile(len(each) - 1) * spread / math.sqrt(len(each))
+        low, high = difference - half, difference + half
+    return {
+        "method": other, "reference": reference, "pairs": len(each), "difference": difference, "spread": spread,
+        "low": low, "high": high,
     }  # fmt: skip
-    if len(each) > 1:
-        spread = statistics.stdev(each)
-        found["spread"] = spread
-        if spread > SAME:
-            half = t_quantile(len(each) - 1) * spread / math.sqrt(len(each))
-            found |= {"low": found["difference"] - half, "high": found["difference"] + half}
-    return found
 
 
-def comparisons(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``paired`` for every other method with ces_kd; without ces_kd, with the method of the highest mean."""
+def comparisons(methods: Sequence[StudentRow]) -> list[Comparison]:
+    """``paired`` for every other method with ``REFERENCE``; without it, with the method of the highest mean."""
     names = list(dict.fromkeys(row["method"] for row in methods))
     ranked = ranking(methods)
     if REFERENCE not in names and not ranked:
@@ -79,21 +133,20 @@ def comparisons(methods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [paired(methods, reference, name) for name in names if name != reference]
 
 
-def baseline_leads(methods: Sequence[dict[str, Any]]) -> bool:
-    """Whether no taught method has a higher mean test accuracy than the students that nobody taught.
+def baseline_leads(methods: Sequence[StudentRow]) -> bool:
+    """Whether no taught method has a higher mean test accuracy than the students on labels alone.
 
     False where there are no such students, or no others.
     """
-    means = {row["method"]: row["test_mean"] for row in ranking(methods)}
+    means = {row["method"]: row["test_mean"] or 0.0 for row in ranking(methods)}
     baseline = means.pop(BASELINE, None)
     return baseline is not None and bool(means) and max(means.values()) <= baseline
 
 
-def excludes_zero(comparison: dict[str, Any]) -> bool | None:
+def excludes_zero(comparison: Comparison) -> bool | None:
     """Whether the interval leaves zero out; None where there is no interval."""
-    if comparison["low"] is None:
-        return None
-    return bool(comparison["low"] > 0 or comparison["high"] < 0)
+    low, high = comparison["low"], comparison["high"]
+    return None if low is None or high is None else low > 0 or high < 0
 
 
 def guessing_explains(accuracy: float, images: int, classes: int) -> bool:
@@ -112,51 +165,51 @@ def guessing_explains(accuracy: float, images: int, classes: int) -> bool:
     return tail > GUESSING
 
 
-def expert_warnings(experts: Sequence[dict[str, Any]], student: float | None, images: int, classes: int) -> list[str]:
-    """What is wrong with experts, a sentence each: no better than guessing, or below the student on labels.
+def expert_warnings(experts: Sequence[ExpertFacts], student: float | None, images: int, classes: int) -> list[str]:
+    """Defects of experts, a sentence each: no better than guessing, or below the student on labels.
 
     Args:
-        experts: ``name``, ``validation_accuracy`` and ``brought``, whether its weights were brought.
         student: mean validation accuracy of the students taught by labels, where it is known.
         images: the validation images.
     """
     said = []
     for expert in experts:
-        accuracy = expert["validation_accuracy"]
+        accuracy = expert.validation_accuracy
         if accuracy is None:
             continue
-        shown = f"expert {expert['name']} is right on {percent(accuracy)} % of {images:,} validation images"
+        shown = f"expert {expert.name} is right on {hundredths(accuracy)} % of {images:,} validation images"
         if guessing_explains(accuracy, images, classes):
             look = (
                 "compare the order of its classes with the data's, and the normalisation and image size that it was "
                 "trained with with this run's, and see whether the file holds trained weights"
-                if expert["brought"]
+                if expert.brought
                 else "look at its steps, its learning rate and the labels"
             )
-            said.append(f"{shown}, which is no better than guessing ({percent(1 / classes)} %): {look}")
+            said.append(f"{shown}, which is no better than guessing ({hundredths(1 / classes)} %): {look}")
         elif student is not None and accuracy < student:
             said.append(
-                f"{shown}, fewer than the student on labels ({percent(student)} %): it has little to teach; train it "
-                "longer or leave it out of the ladder"
+                f"{shown}, fewer than the student on labels ({hundredths(student)} %): it has little to teach; "
+                "train it longer or leave it out of the ladder"
             )
     return said
 
 
-def at_first_rung(trials: Sequence[dict[str, Any]]) -> tuple[int | None, list[tuple[dict[str, Any], float]]]:
+def at_first_rung(trials: Sequence[Trial]) -> tuple[int | None, list[tuple[Trial, float]]]:
     """The steps after which every trial can be compared, and each good trial's validation accuracy there.
 
     With early stopping trials end after different numbers of steps, but each has been through the shortest.
     """
-    good = [trial for trial in trials if trial["status"] != "failed" and trial["validation_accuracy"] is not None]
-    rungs = {trial["id"]: trial.get("rungs") or [[trial["steps"], trial["validation_accuracy"]]] for trial in good}
-    if not good:
-        return None, []
-    steps = min(rung[0] for each in rungs.values() for rung in each)
-    return steps, [(trial, rungs[trial["id"]][0][1]) for trial in good]
+    found = [
+        (trial, trial.get("rungs") or [(trial["steps"], trial["validation_accuracy"])])
+        for trial in trials
+        if trial["status"] != "failed" and trial["validation_accuracy"] is not None
+    ]
+    steps = min((rung[0] for _, rungs in found for rung in rungs), default=None)
+    return steps, [(trial, rungs[0][1]) for trial, rungs in found]
 
 
-def sensitivity(trials: Sequence[dict[str, Any]], finals: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """How far validation accuracy moves over a search's trials, beside how far it moves over final students' seeds.
+def sensitivity(trials: Sequence[Trial], finals: Sequence[StudentRow]) -> Sensitivity | None:
+    """The spread of validation accuracy over a search's trials, beside that over final students' seeds.
 
     None before any trial has ended.
     """
@@ -165,7 +218,6 @@ def sensitivity(trials: Sequence[dict[str, Any]], finals: Sequence[dict[str, Any
     if not values:
         return None
     quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-    seeds = [row["validation_accuracy"] for row in finals if row["validation_accuracy"] is not None]
     return {
         "trials": len(values),
         "steps": steps,
@@ -174,5 +226,5 @@ def sensitivity(trials: Sequence[dict[str, Any]], finals: Sequence[dict[str, Any
         "median": quartiles[1],
         "third_quartile": quartiles[2],
         "high": max(values),
-        "seed_spread": statistics.stdev(seeds) if len(seeds) > 1 else None,
+        "seed_spread": deviation(row["validation_accuracy"] for row in finals),
     }

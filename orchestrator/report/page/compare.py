@@ -1,4 +1,4 @@
-"""Several runs of one storage side by side: results, what differs in their recipes, schedules, cost."""
+"""Several runs of one storage side by side: results, differences of their recipes, schedules, cost."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.store import Store
 from orchestrator.errors import OptionError
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.markdown import method_rows
-from orchestrator.report.page.document import document
-from orchestrator.report.page.figures import methods as figures
-from orchestrator.report.page.markup import Html, paragraph, picture, table, tag, words
-from orchestrator.report.page.phrases import percent, schedule
-from orchestrator.report.reading import read
-from orchestrator.report.storage import PAGE
-
-Content = dict[str, Any]
+from orchestrator.report.content.schema import Report
+from orchestrator.report.content.statistics import MethodRow, method_rows
+from orchestrator.report.page.document import document, part
+from orchestrator.report.page.figures.methods import points_of_runs
+from orchestrator.report.storage import PAGE, read
+from orchestrator.report.words import hundredths, number
 
 
 def compare(store: Store, ids: Sequence[str]) -> str:
@@ -35,85 +32,45 @@ def compare(store: Store, ids: Sequence[str]) -> str:
     return address(store, "reports", name)
 
 
-def page_of_runs(contents: Sequence[Content]) -> str:
+def page_of_runs(contents: Sequence[Report]) -> str:
     """The page of two runs or more."""
     runs = [content["run"]["id"] for content in contents]
-    said = f"{len(runs)} runs: {', '.join(f'{number}. `{run}`' for number, run in enumerate(runs, 1))}."
-    header = tag("header", tag("h1", "Runs side by side"), tag("p", words(said)))
+    links = [{"text": f"{number}. {run}", "href": f"{run}/{PAGE}"} for number, run in enumerate(runs, 1)]
+    sections = {"methods": _methods, "settings": _settings, "schedule": _schedules, "cost": _costs}
     parts = [
-        ("methods", "Methods", _methods(contents)),
-        ("settings", "Settings", _settings(contents)),
-        ("schedule", "Schedule", _schedules(contents)),
-        ("cost", "Cost", _costs(contents)),
+        part(f"compare_{name}", name.capitalize(), {"links": links, **values(contents)}, anchor=name)
+        for name, values in sections.items()
     ]
-    return document(f"{len(runs)} runs side by side", header, parts)
+    return document("compare.html", f"{len(runs)} runs side by side", parts, runs=runs)
 
 
-def _headers(contents: Sequence[Content]) -> list[Html]:
-    """Each run's number and id, which leads to its own page."""
-    return [
-        tag("a", f"{number}. {content['run']['id']}", href=f"{content['run']['id']}/{PAGE}")
-        for number, content in enumerate(contents, 1)
-    ]
+def _methods(contents: Sequence[Report]) -> dict[str, Any]:
+    by_run = [{row["method"]: row for row in method_rows(content["methods"])} for content in contents]
+    names = dict.fromkeys(name for rows in by_run for name in rows)
+    return {
+        "rows": [[name, *(_result(rows.get(name)) for rows in by_run)] for name in names],
+        "datasets": sorted({content["recipe"]["dataset"]["name"] for content in contents}),
+        "students": sorted({content["networks"][-1]["name"] for content in contents}),
+        "points": points_of_runs([content["methods"] for content in contents]),
+    }
 
 
-def _methods(contents: Sequence[Content]) -> Html:
-    rows = [{row["method"]: row for row in method_rows(content["methods"])} for content in contents]
-    names = list(dict.fromkeys(name for of_run in rows for name in of_run))
-    tests = {content["recipe"]["dataset"]["name"] for content in contents}
-    students = {content["networks"][-1]["name"] for content in contents}
-
-    def cell(row: dict[str, Any] | None) -> str:
-        if row is None or row["test_mean"] is None:
-            return "-"
-        spread = "" if row["test_spread"] is None else f" ± {100 * row['test_spread']:.2f}"
-        return f"{100 * row['test_mean']:.2f}{spread} (n = {sum(value is not None for value in row['test'])})"
-
-    shown = table(
-        ["method", *_headers(contents)],
-        [[name, *(cell(of_run.get(name)) for of_run in rows)] for name in names],
-        "Test accuracy (%): mean over seeds ± sample standard deviation, and how many seeds.",
-        tuple(range(len(contents) + 1)),
-    )
-    parts: list[Any] = [tag("h2", "Methods"), shown]
-    if len(tests) > 1 or len(students) > 1:
-        parts.append(
-            paragraph(
-                "**These runs differ in their data or their student, so their accuracies are not the same measure**: "
-                f"data sets {', '.join(sorted(tests))}; students {', '.join(sorted(students))}."
-            )
-        )
-    else:
-        parts.append(
-            paragraph(
-                "Runs may differ in more than what you want to compare: see the settings below. Pairs of one seed are "
-                "compared within a run only, on its own page."
-            )
-        )
-    parts.append(
-        picture(
-            figures.points_of_runs([content["methods"] for content in contents]),
-            "Every student's test accuracy, a row a method and run, by the numbers above; a bar across is the mean. "
-            "Look whether a method's rows lie apart by more than its points do.",
-        )
-    )
-    return tag("section", *parts, id="methods")
+def _result(row: MethodRow | None) -> str:
+    if row is None or row["test_mean"] is None:
+        return "-"
+    spread = "" if row["test_spread"] is None else f" ± {hundredths(row['test_spread'])}"
+    return f"{hundredths(row['test_mean'])}{spread} (n = {sum(value is not None for value in row['test'])})"
 
 
-def _settings(contents: Sequence[Content]) -> Html:
+def _settings(contents: Sequence[Report]) -> dict[str, Any]:
     flat = [dict(_flattened(content["recipe"])) for content in contents]
-    fields = list(dict.fromkeys(field for of_run in flat for field in of_run))
-    differing = [field for field in fields if len({str(of_run.get(field)) for of_run in flat}) > 1]
-    if not differing:
-        return tag("section", tag("h2", "Settings"), paragraph("The recipes are the same."), id="settings")
-    shown = table(
-        ["field", *_headers(contents)],
-        [[field, *(_value(of_run.get(field, "-")) for of_run in flat)] for field in differing],
-        f"Fields of the recipes that differ: {len(differing)} of {len(fields)}.",
-        tuple(range(len(contents) + 1)),
-        long=True,
-    )
-    return tag("section", tag("h2", "Settings"), shown, id="settings")
+    fields = dict.fromkeys(field for of_run in flat for field in of_run)
+    rows = [
+        [field, *(_value(of_run.get(field, "-")) for of_run in flat)]
+        for field in fields
+        if len({str(of_run.get(field)) for of_run in flat}) > 1
+    ]
+    return {"rows": rows, "fields": len(fields)}
 
 
 def _flattened(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -136,36 +93,24 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _schedules(contents: Sequence[Content]) -> Html:
+def _schedules(contents: Sequence[Report]) -> dict[str, Any]:
     rows = []
     for content in contents:
-        best, found = content["search"]["best"], content["sensitivity"].get(REFERENCE)
-        said = (
-            schedule(best["config"]).replace("`", "") if best and "mode" in best["config"] else "nothing was searched"
-        )
-        middle = f"{percent(found['first_quartile'])} to {percent(found['third_quartile'])}" if found else "-"
-        accuracy = percent(best["validation_accuracy"]) if best else "-"
-        rows.append([content["run"]["id"], len(content["search"]["trials"]), accuracy, middle, said])
-    shown = table(
-        ["run", "trials", "best validation", "middle half of the trials", "best schedule"], rows,
-        f"What the search for {REFERENCE} found in each run.", (0, 4),
-    )  # fmt: skip
-    return tag("section", tag("h2", "Schedule"), shown, id="schedule")
+        found = content["sensitivity"].get(REFERENCE)
+        rows.append({"run": content["run"]["id"], **content["search"], "found": found})
+    return {"rows": rows}
 
 
-def _costs(contents: Sequence[Content]) -> Html:
-    kinds = list(dict.fromkeys(kind for content in contents for kind in content["cost"]["by_kind"]))
-
-    def seconds(value: float | None) -> str:
-        return "-" if value is None else f"{value:,.1f}"
-
-    rows = [[kind, *(seconds(content["cost"]["by_kind"].get(kind)) for content in contents)] for kind in kinds]
-    rows.append(["in all", *(seconds(content["cost"]["slot_seconds"]) for content in contents)])
-    student = [content["networks"][-1] for content in contents]
-    for field, said in (("parameters", "student's parameters"), ("multiply_adds", "student's multiply-adds")):
-        rows.append([said, *("-" if row[field] is None else f"{row[field]:,}" for row in student)])
-    shown = table(
-        ["slot-seconds", *_headers(contents)], rows,
-        "What each run's artifacts took. Runs share artifacts: what both need was made once and counts in both.",
-    )  # fmt: skip
-    return tag("section", tag("h2", "Cost"), shown, id="cost")
+def _costs(contents: Sequence[Report]) -> dict[str, Any]:
+    costs = [content["cost"] for content in contents]
+    students = [content["networks"][-1] for content in contents]
+    kinds = dict.fromkeys(kind for cost in costs for kind in cost["by_kind"])
+    rows = [[kind, *(number(cost["by_kind"].get(kind), 1) for cost in costs)] for kind in kinds]
+    return {
+        "rows": [
+            *rows,
+            ["in all", *(number(cost["slot_seconds"], 1) for cost in costs)],
+            ["student's parameters", *(number(student["parameters"]) for student in students)],
+            ["student's multiply-adds", *(number(student["multiply_adds"]) for student in students)],
+        ]
+    }

@@ -5,81 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.artifacts.store import Store
-from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.page.answers import answers
-from orchestrator.report.page.figures.trials import importances
-from orchestrator.report.page.markup import Html, join, single, tag
+from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.report.content.schema import Report
 from orchestrator.report.page.scored import scored
-from orchestrator.report.page.sections.experts import experts_section
-from orchestrator.report.page.sections.results import capacity_section, methods_section
-from orchestrator.report.page.sections.run import (
-    again_section,
-    cost_section,
-    headline,
-    status_section,
-    timeline_section,
-    warnings_section,
-)
-from orchestrator.report.page.sections.schedule import schedule_section, search_section, space_of
+from orchestrator.report.page.sections import SECTIONS
+from orchestrator.report.templates import fill
 
-NAMES = {
-    "status": "State", "warnings": "Warnings", "answers": "Answers", "methods": "Methods", "schedule": "Schedule",
-    "search": "Search", "experts": "Experts", "capacity": "Capacity", "timeline": "Timeline", "cost": "Cost",
-    "again": "Again",
-}  # fmt: skip
+PACKAGE = "orchestrator.report.page"
 
 
-def page_of(content: dict[str, Any], store: Store) -> str:
-    """The page of a run, whole or not; what can't be read of its artifacts is left out, with a word where it "
-    "matters."""
+class Part(NamedTuple):
+    """A section of a page: its anchor, its name in the navigation, its content, and its class in the style sheet."""
+
+    id: str
+    name: str
+    html: str
+    style: str | None = None
+
+
+def page_of(content: Report, store: Store) -> str:
+    """The page of a run, whole or not. Parts whose artifacts can't be read are left out, with a note where that
+    matters."""
     found = scored(content, store)
-    matters = importances(content["search"]["trials"], space_of(content, REFERENCE))
-    parts = {
-        "status": status_section(content),
-        "warnings": warnings_section(content),
-        "answers": answers(content, found, matters),
-        "methods": methods_section(content, store),
-        "schedule": schedule_section(content),
-        "search": search_section(content),
-        "experts": experts_section(content, store, found),
-        "capacity": capacity_section(content),
-        "timeline": timeline_section(content),
-        "cost": cost_section(content),
-        "again": again_section(content),
-    }
-    shown = [(name, part) for name, part in parts.items() if part]
+    parts = []
+    for name, section in SECTIONS.items():
+        values = section(content, store, found)
+        if values is not None:
+            parts.append(part(section.__name__, name, values))
     return document(
-        f"{content['run']['name']}: report", headline(content), [(name, NAMES[name], part) for name, part in shown],
-        live=content["run"]["live"],
+        "report.html", f"{content['run']['name']}: report", parts, live=content["run"]["live"], run=content["run"],
+        student=content["networks"][-1]["name"], dataset=content["recipe"]["dataset"]["name"],
+        ways=len({row["method"] for row in content["methods"]}), seeds=content["seeds"]["students"],
     )  # fmt: skip
 
 
-def document(title: str, header: Html, parts: Sequence[tuple[str, str, Html]], live: bool = False) -> str:
-    """A page with its style sheet, its script and plotly.js inside. ``parts`` are (id, name, section)."""
-    links = join(tag("li", tag("a", name, href=f"#{place}")) for place, name, _ in parts)
-    head = tag(
-        "head",
-        single("meta", charset="utf-8"),
-        single("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        single("meta", name="color-scheme", content="light dark"),
-        single("link", rel="icon", href="data:,"),  # or the browser asks the server for one
-        tag("title", title),
-        tag("style", Html(_asset("page.css"))),
-    )
-    body = tag(
-        "body",
-        tag("a", "To the content", href="#content", class_="skip"),
-        header,
-        tag("nav", tag("ul", links), aria_label="Parts of the page"),
-        tag("main", *(part for _, _, part in parts), id="content", tabindex="-1"),
-        tag("script", Html(_plotly())),
-        tag("script", Html(_asset("page.js"))),
-        data_live="yes" if live else None,
-    )
-    return f'<!DOCTYPE html>\n<html lang="en">{head}{body}</html>\n'
+def part(template: str, name: str, values: dict[str, Any], anchor: str | None = None) -> Part:
+    """A section from its template."""
+    known = {"METHODS": METHODS, "reference": REFERENCE, "baseline": BASELINE}
+    html = fill(PACKAGE, f"{template}.html", **known, **values)
+    return Part(anchor or template, name, html, values.get("style"))
+
+
+def document(template: str, title: str, parts: Sequence[Part], live: bool = False, **values: Any) -> str:
+    """A page with its style sheet, its script and plotly.js inside. ``values`` are those of the template's heading."""
+    return fill(
+        PACKAGE, template, title=title, parts=parts, live=live, style=_asset("page.css"), script=_asset("page.js"),
+        plotly=_plotly(), **values,
+    )  # fmt: skip
 
 
 def _asset(name: str) -> str:

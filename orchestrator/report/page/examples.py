@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import DatasetAbout
 from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Store
+from orchestrator.report.content.schema import Report
 from orchestrator.report.files import read
 from orchestrator.report.page.scored import Scored
 
@@ -32,13 +32,20 @@ class Example:
     rank: float
     difficulty: float
     severity: float | None
-    right: tuple[bool, ...] | None  # of each expert, smallest first
+    right: tuple[tuple[str, bool], ...] | None  # of each expert, smallest first
+
+    def __str__(self) -> str:
+        known = f", severity {self.severity:.2f}" if self.severity is not None else ""
+        said = f"label {self.label}, difficulty {self.difficulty:.3g}{known}"
+        if self.right is None:
+            return said
+        return f"{said}; right: {', '.join(name for name, is_right in self.right if is_right) or 'no expert'}"
 
 
 _kept: dict[str, str] = {}  # data URIs by image
 
 
-def examples(content: dict[str, Any], store: Store, found: Scored) -> list[Example] | str:
+def examples(content: Report, store: Store, found: Scored) -> list[Example] | str:
     """Examples, easiest first; or in words why there are none."""
     stage = next(row for row in content["stages"] if row["kind"] == "ingest")
     about = read(store, stage["id"], dataset.read_about)
@@ -65,7 +72,7 @@ def _example(found: Scored, number: int, source: str, class_names: Sequence[str]
     if found.judged is not None and found.right is not None:
         at = int(np.searchsorted(found.judged, number))
         if at < len(found.judged) and found.judged[at] == number:
-            right = tuple(bool(one) for one in found.right[:, at])
+            right = tuple(zip(found.experts, map(bool, found.right[:, at]), strict=True))
     return Example(
         source=source,
         label=class_names[label] if label < len(class_names) else str(label),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from curricula.difficulty import rank
 from curricula.selection import strata
 from orchestrator.artifacts import scores as files
 from orchestrator.artifacts.store import Store
+from orchestrator.report.content.schema import Report
 from orchestrator.report.files import read
 
 MOST_JUDGED = 50_000  # images whose logits are looked at; of more, so many evenly over the difficulty ranks
@@ -49,7 +49,7 @@ class Scored:
 _kept: dict[str, Scored] = {}
 
 
-def scored(content: dict[str, Any], store: Store) -> Scored | None:
+def scored(content: Report, store: Store) -> Scored | None:
     """What the run's score stage found; None without one, before it is done, or where its files can't be read."""
     scores = {
         row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None

@@ -1,23 +1,18 @@
-"""Pictures of who teaches what: difficulty by stratum, who is right, who taught."""
+"""Figures of experts and strata: difficulty, accuracy of each expert, shares taught."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.report.page.figures.style import QUIET, SHADE, TEXT, Figure, axis, expert_colours, figure
+from orchestrator.report.page.figures.style import QUIET, SHADE, TEXT, Figure, Trace, axis, expert_colours, figure
+from orchestrator.report.words import stratum_name
 
 BINS = 60
 WIDE = 100.0  # greatest by smallest difficulty from which on the axis is logarithmic
-
-
-def stratum_name(number: int, count: int) -> str:
-    """``1 (easiest)``, ``2``, ... ``3 (hardest)``."""
-    return f"{number + 1}" + (" (easiest)" if number == 0 else " (hardest)" if number == count - 1 else "")
 
 
 def difficulty_histogram(
@@ -70,7 +65,7 @@ def agreement(right: npt.NDArray[np.float64], experts: Sequence[str]) -> Figure:
 def taught(methods: Mapping[str, Sequence[Sequence[float]]], experts: Sequence[str]) -> Figure:
     """Which share of each stratum each expert taught: a row a method and stratum, in the experts' colours."""
     colours = expert_colours(experts)
-    data: list[dict[str, Any]] = []
+    data: list[Trace] = []
     # Two levels of categories: the method, and within it the stratum.
     names = [
         [method for method, shares in methods.items() for _ in shares],

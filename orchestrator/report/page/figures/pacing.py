@@ -9,17 +9,21 @@ import numpy as np
 
 from curricula import pacing
 from orchestrator import user_code
+from orchestrator.report.content.schema import Trial
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.page.figures.style import SCALE, TEXT, Figure, axis, figure, on_scale
+from orchestrator.report.page.figures.style import SCALE, TEXT, Figure, Trace, axis, figure, on_scale, scatter
+from orchestrator.report.words import settings
 
+Point = dict[str, Any]
+"""A point of the search, or a curriculum."""
 PACING = ("family", "a", "b", "increase", "step_length")
 STEPS = 101
 
 
-def curve(config: dict[str, Any]) -> tuple[list[float], list[float]] | None:
+def curve(config: Point) -> tuple[list[float], list[float]] | None:
     """Progress and the fraction in play of a point of the search, or of a curriculum.
 
-    None for a family of a person's own whose module is not here, where the report is made.
+    None for a user-defined family whose module can't be loaded here, where the report is made.
     """
     settings = config.get("pacing") or config
     progress = np.linspace(0, 1, STEPS)
@@ -36,63 +40,45 @@ def curve(config: dict[str, Any]) -> tuple[list[float], list[float]] | None:
     return progress.tolist(), [round(float(value), 4) for value in fraction]
 
 
-def pacing_curves(
-    trials: Sequence[dict[str, Any]], best: dict[str, Any] | None, final: dict[str, Any] | None, name: str
-) -> Figure | None:
+def pacing_curves(trials: Sequence[Trial], best: Trial | None, final: Point | None, name: str) -> Figure | None:
     """Every trial's fraction in play over progress, by colour its validation accuracy; best and ``final`` bold.
 
-    ``final`` is the curriculum that the final students had; ``name`` says which students.
+    ``final`` is the curriculum of the final students of method ``name``.
     """
     steps, found = at_first_rung(trials)
     values = [100 * value for _, value in found]
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
-    data: list[dict[str, Any]] = []
+    data: list[Trace] = []
+
+    def draw(point: Point, name: str, hover: str, line: dict[str, Any], legend: bool = True) -> None:
+        drawn = curve(point)
+        if drawn is not None:
+            data.append(scatter(name, *drawn, hover, legend=legend, mode="lines", line=line))
+
     for trial, value in sorted(found, key=lambda item: item[1]):
-        drawn = curve(trial["config"])
-        if drawn is None:
-            continue
-        x, y = drawn
         place = (100 * value - low) / (high - low) if high > low else 1.0
-        data.append(
-            {
-                "type": "scatter", "mode": "lines", "x": x, "y": y, "showlegend": False, "name": f"trial {trial['id']}",
-                "line": {"color": on_scale(place), "width": 1.8},
-                "hovertemplate": f"trial {trial['id']}: {_said(trial['config'])}<br>validation {100 * value:.2f} % "
-                f"after {steps} steps<br>progress %{{x:.2f}}: %{{y:.2f}} in play<extra></extra>",
-            }
+        draw(
+            trial["config"], f"trial {trial['id']}",
+            f"trial {trial['id']}: {settings(trial['config'])}<br>validation {100 * value:.2f} % "
+            f"after {steps} steps<br>progress %{{x:.2f}}: %{{y:.2f}} in play",
+            {"color": on_scale(place), "width": 1.8}, legend=False,
         )  # fmt: skip
-    drawn = curve(best["config"]) if best else None
-    if best and drawn:
-        x, y = drawn
-        data.append(
-            {
-                "type": "scatter", "mode": "lines", "x": x, "y": y, "name": f"best trial ({best['id']})",
-                "line": {"color": on_scale(1.0), "width": 6},
-                "hovertemplate": f"best trial: {_said(best['config'])}<extra></extra>",
-            }
-        )  # fmt: skip
-    drawn = curve(final) if final else None
-    if drawn:
-        x, y = drawn
-        data.append(
-            {
-                "type": "scatter", "mode": "lines", "x": x, "y": y, "name": f"final students of {name}",
-                "line": {"color": TEXT, "width": 2.5, "dash": "dash"},
-                "hovertemplate": "final students: %{y:.2f} in play at progress %{x:.2f}<extra></extra>",
-            }
-        )  # fmt: skip
+    if best:
+        hover = f"best trial: {settings(best['config'])}"
+        draw(best["config"], f"best trial ({best['id']})", hover, {"color": on_scale(1.0), "width": 6})
+    if final:
+        hover = "final students: %{y:.2f} in play at progress %{x:.2f}"
+        draw(final, f"final students of {name}", hover, {"color": TEXT, "width": 2.5, "dash": "dash"})
     if not data:
         return None
     if values:
         data.append(_colour_bar(low, high, f"validation %<br>at step {steps}"))
-    return figure(
-        data, 450, xaxis=axis("progress: share of training done", range=[0, 1]),
-        yaxis=axis("fraction in play", range=[0, 1.04]),
-    )  # fmt: skip
+    across = axis("progress: share of training done", range=[0, 1])
+    return figure(data, 450, xaxis=across, yaxis=axis("fraction in play", range=[0, 1.04]))
 
 
-def _colour_bar(low: float, high: float, title: str) -> dict[str, Any]:
-    """A trace of nothing that brings a colour bar."""
+def _colour_bar(low: float, high: float, title: str) -> Trace:
+    """An empty trace with a colour bar."""
     return {
         "type": "scatter", "mode": "markers", "x": [None], "y": [None], "showlegend": False, "hoverinfo": "skip",
         "marker": {
@@ -102,7 +88,3 @@ def _colour_bar(low: float, high: float, title: str) -> dict[str, Any]:
             },
         },
     }  # fmt: skip
-
-
-def _said(config: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in config.items())

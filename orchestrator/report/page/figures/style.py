@@ -1,7 +1,7 @@
 """Common parts of all figures: a colour for each expert, scales, axes and the layout's base.
 
-The colours of methods stand in ``orchestrator/methods.py``. Colours of text and lines are CSS variables of the page;
-its script puts in what they are in the light or the dark.
+The colours of methods stand in ``orchestrator/recipe/methods.py``. Colours of text and lines are CSS variables of the
+page; its script fills in their values for the light or the dark.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Figure = dict[str, Any]
+Trace = dict[str, Any]
 
 TEXT, QUIET, LINES = "var(--text)", "var(--quiet)", "var(--lines)"
 LOW, MIDDLE, HIGH = "#3b6fb6", "#8f86a3", "#e8700a"  # of a value between two ends; also told apart by lightness
@@ -56,7 +57,15 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return base | more
 
 
-def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
+def scatter(
+    name: str, x: Sequence[Any], y: Sequence[Any], hover: str, legend: bool = False, mode: str = "markers", **more: Any
+) -> Trace:
+    """A trace of points, with a text that is shown under the pointer."""
+    trace = {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, "hovertemplate": f"{hover}<extra></extra>"}
+    return trace | ({} if legend else {"showlegend": False}) | more
+
+
+def figure(data: list[Trace], height: int, **layout: Any) -> Figure:
     """A figure of so many pixels' height, as wide as its place."""
     base = {
         "height": height,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from orchestrator.pipeline.kinds import LOOKS, look_of
+from orchestrator.report.content.schema import StageRow
 from orchestrator.report.page.figures.style import TEXT, Figure, axis, figure
 
 PAUSE = 60.0  # seconds without any stage at work that are cut out of the axis
@@ -43,13 +43,13 @@ def lanes(spans: Sequence[tuple[str, float, float]]) -> list[int]:
     return chosen
 
 
-def timeline(stages: Sequence[dict[str, Any]]) -> tuple[Figure, list[tuple[float, float]]] | None:
-    """Every stage as a bar on its node, by kind; kept stages hatched. Gives the cuts too, see ``without_pauses``."""
+def timeline(stages: Sequence[StageRow]) -> tuple[Figure, list[tuple[float, float]]] | None:
+    """Every stage as a bar on its node, by kind; kept stages hatched. Returns the cuts too, see ``without_pauses``."""
     made = [stage for stage in stages if stage["start"] is not None]
     if not made:
         return None
-    spans, cuts = without_pauses([(stage["start"], stage["end"]) for stage in made])
-    place = lanes([(stage["node"], *span) for stage, span in zip(made, spans, strict=True)])
+    spans, cuts = without_pauses([(stage["start"] or 0.0, stage["end"] or 0.0) for stage in made])
+    place = lanes([(stage["node"] or "", *span) for stage, span in zip(made, spans, strict=True)])
     rows = [f"{stage['node']} · {lane + 1}" for stage, lane in zip(made, place, strict=True)]
     data = []
     looks = [look_of(stage["kind"], stage.get("part")) for stage in made]

@@ -1,4 +1,4 @@
-"""Optuna's own pictures of a search: its history, what mattered, and every trial's settings side by side."""
+"""Optuna's figures of a search: history, importances, and every trial's settings side by side."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.recipe.search_space import SETTINGS
+from orchestrator.report.content.schema import Trial
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
 ROUNDED = 5e-5  # proposals have four digits (search/proposals.py)
-FEWEST = 4  # trials that these pictures say something of
+FEWEST = 4  # trials, below which these figures show nothing
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
 # Field of the space -> setting.
 ALTERNATIVES = {field: setting.name for field, setting in SETTINGS.items() if not setting.is_number}
 
 
-def drawn_by_optuna(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, Figure]:
+def drawn_by_optuna(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, Figure]:
     """``history``, ``importances`` and ``parallel``, by Optuna, of the stored trials; none for too few of them.
 
     All trials are compared at the steps that each of them has reached. Importances are by PED-ANOVA, which needs no
@@ -34,8 +35,8 @@ def drawn_by_optuna(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> 
     }
 
 
-def importances(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, float]:
-    """How much each searched setting decides whether a trial is among the best, as shares of 1, greatest first."""
+def importances(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, float]:
+    """The importance of each searched setting for a trial to be among the best, as shares of 1, greatest first."""
     shown = drawn_by_optuna(trials, space).get("importances")
     if shown is None:
         return {}

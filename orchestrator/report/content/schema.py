@@ -1,0 +1,272 @@
+"""The schema of ``report.json``: every field with its type and meaning.
+
+The content is held as plain mappings, typed here for the type checker and for pydantic. The tables of docs/report.md
+and docs/report.schema.json are made from this module (``reference.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from orchestrator.pipeline.placement import Part
+from orchestrator.pipeline.stage_state import State
+from orchestrator.recipe.methods import REFERENCE
+
+Role = Literal["teacher", "ta", "ta of another topology", "student"]
+TrialStatus = Literal["finished", "stopped", "failed"]
+
+
+def means(text: str) -> Any:
+    """The meaning of a field."""
+    return Field(description=text)
+
+
+class RunFacts(TypedDict):
+    """The run as a whole."""
+
+    id: Annotated[str, means("also the name of its folder below `reports/`")]
+    name: Annotated[str, means("the recipe's name")]
+    written: Annotated[float, means("time of writing")]
+    complete: Annotated[bool, means("whether every stage has its artifact")]
+    expert_outputs: Annotated[str, means("which trainings read stored logits and which run the experts, and why")]
+    precision: Annotated[str, means("the measurement that chose the precision, or that the recipe did")]
+    live: Annotated[bool, means("whether it was going on at the time of writing")]
+    command: Annotated[str | None, means("makes it again; `null` where the recipe does not come with the program")]
+
+
+class StageRow(TypedDict):
+    """A stage. `start`, `end` and `node` are those of the work that made it, in this run or an earlier one. `state` is
+    `kept` for an artifact of an earlier run, `blocked` after a failure of another stage, `null` for unknown reasons."""
+
+    name: Annotated[str, means("its name in the plan")]
+    kind: Annotated[str, means("its kind")]
+    part: NotRequired[Annotated[Part | None, means("part of the network that it trains or tests; `null` for others")]]
+    id: Annotated[str, means("its identity, also the name of its folder below `artifacts/`")]
+    reused: Annotated[bool, means("whether its artifact existed before this run")]
+    start: Annotated[float | None, means("start of the work")]
+    end: Annotated[float | None, means("end of the work")]
+    node: Annotated[str | None, means("machine of the work")]
+    slot_seconds: Annotated[float | None, means("seconds of work, added up over its workers")]
+    state: Annotated[State | None, means("its state")]
+    status: Annotated[str, means("its progress in words; empty where it is done")]
+    since: Annotated[float | None, means("start of its state; `null` where it is done")]
+    error: Annotated[str | None, means("cause of its failure")]
+
+
+class NetworkRow(TypedDict):
+    """A network. The student's accuracies are means over the students taught by labels alone, `null` without them."""
+
+    name: Annotated[str, means("its name; of a TA trained for another topology with `@` and that topology")]
+    network: NotRequired[Annotated[str, means("its registered name, or `module:callable`")]]
+    role: Annotated[Role, means("its place in the ladder")]
+    parameters: Annotated[int | None, means("number of parameters")]
+    multiply_adds: Annotated[int | None, means("of one image's forward pass")]
+    validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
+    test_accuracy: Annotated[float | None, means("on test images")]
+
+
+class TaughtWith(TypedDict):
+    """Settings of a student's training, as the search or the recipe chose them. The first two have no effect for
+    students taught by labels alone."""
+
+    temperature: Annotated[float, means("temperature of distillation")]
+    kd_weight: Annotated[float, means("weight of distillation in the loss")]
+    curriculum: Annotated[dict[str, Any] | None, means("mode, selector and pacing; `null` without a curriculum")]
+
+
+class StudentRow(TypedDict):
+    """A final student."""
+
+    method: Annotated[str, means("its method")]
+    seed: Annotated[int, means("its seed")]
+    validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
+    test_accuracy: Annotated[float | None, means("measured once")]
+    steps: Annotated[int | None, means("steps of training")]
+    artifact: Annotated[str, means("`id` of its training, whose folder holds `weights.safetensors`")]
+    weights_sha256: Annotated[str | None, means("SHA-256 of that file")]
+    taught_with: Annotated[TaughtWith | None, means("settings of its training (below)")]
+    seconds: Annotated[float | None, means("of training")]
+
+
+class Trial(TypedDict):
+    """A trial. `rungs` has a pair for each training of its point, several with `search.scheduler: halving`. A failed
+    trial has `error`; any other has `identity`, `validation_loss`, `seconds` and `curve`."""
+
+    id: Annotated[int, means("its number, from 0")]
+    config: Annotated[dict[str, Any], means("the point that was tried")]
+    status: Annotated[TrialStatus, means("`stopped`: early")]
+    validation_accuracy: Annotated[float | None, means("after its last step")]
+    steps: Annotated[int, means("steps done")]
+    rungs: NotRequired[Annotated[list[tuple[int, float]], means("step and validation accuracy")]]
+    identity: NotRequired[Annotated[str, means("identity of its training")]]
+    validation_loss: NotRequired[Annotated[float, means("after its last step")]]
+    seconds: NotRequired[Annotated[float, means("of training")]]
+    curve: NotRequired[Annotated[list[tuple[int, float]], means("step and validation accuracy")]]
+    error: NotRequired[Annotated[str, means("cause of its failure")]]
+
+
+class Search(TypedDict):
+    """A search. `best` is, of the trials of the most steps, that of the highest validation accuracy, the lower loss
+    deciding between equals."""
+
+    trials: Annotated[list[Trial], means("every trial; while the search goes on, those so far (below)")]
+    best: Annotated[Trial | None, means("the best trial; `null` until the search is done")]
+
+
+class Comparison(TypedDict):
+    """Two methods, paired by seed. `spread`, `low` and `high` are `null` below two pairs, and the last two also where
+    all differences are the same: on few test images that comes by chance."""
+
+    reference: Annotated[str, means("the method that is compared")]
+    method: Annotated[str, means("the method that it is compared with")]
+    pairs: Annotated[int, means("number of seeds that both have")]
+    difference: Annotated[float | None, means("mean over the pairs of the test accuracy of `reference` less `method`")]
+    spread: Annotated[float | None, means("sample standard deviation of the differences")]
+    low: Annotated[float | None, means("lower end of the mean's 95 % interval")]
+    high: Annotated[float | None, means("upper end of the same interval")]
+
+
+class Sensitivity(TypedDict):
+    """Validation accuracy over the trials of a search, compared after the same steps."""
+
+    trials: Annotated[int, means("number of trials compared")]
+    steps: Annotated[int | None, means("steps after which they are compared")]
+    low: Annotated[float, means("the lowest")]
+    first_quartile: Annotated[float, means("the first quartile")]
+    median: Annotated[float, means("the median")]
+    third_quartile: Annotated[float, means("the third quartile")]
+    high: Annotated[float, means("the highest")]
+    seed_spread: Annotated[float | None, means("sample standard deviation over seeds of the method's final students")]
+
+
+class Difficulty(TypedDict, total=False):
+    """Findings of the score stage. Empty without a curriculum method, or before they are there. A correlation is `null`
+    where it is not defined, since the difficulty is constant."""
+
+    images: Annotated[int, means("number of training images")]
+    views: Annotated[int, means("number of views stored of each")]
+    difficulties: Annotated[list[str], means("difficulties computed")]
+    experts_right: Annotated[dict[str, float], means("accuracy of each expert on the training images")]
+    severity_correlation: Annotated[
+        dict[str, float | None], means("each difficulty's rank correlation with the known severity, where there is one")
+    ]
+    cost: Annotated[dict[str, float], means("of the score stage")]
+
+
+class Strata(TypedDict):
+    """Which expert taught which images, over all steps and seeds: for each curriculum method a row a stratum, easiest
+    first, with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
+
+    experts: Annotated[list[str], means("the experts, smallest first")]
+    methods: Annotated[dict[str, list[list[float]]], means("rows of shares by curriculum method")]
+
+
+class Wall(TypedDict):
+    """Time of all stages."""
+
+    work_seconds: Annotated[float, means("all stages' durations added up")]
+    busy_seconds: Annotated[float, means("time with at least one stage at work")]
+    overlap: Annotated[float, means("the first divided by the second")]
+
+
+class Spent(TypedDict):
+    """Seconds of trainings by activity: `data` (waiting for images), `compute` (on a GPU: queueing work), `validation`,
+    `checkpoint` and `report`."""
+
+    ladder: Annotated[dict[str, float], means("of networks of the ladder")]
+    students: Annotated[dict[str, float], means("of students")]
+
+
+class Makespan(TypedDict):
+    """The last execution against the least time possible. Work includes the start of processes and Ray Train's
+    controllers; Ray's services, Ray Train's lesser helpers and the driver are left out."""
+
+    makespan_seconds: Annotated[float, means("from Ray being up to the last stage's end")]
+    lower_bound_seconds: Annotated[float, means("the greater of the critical path and the work divided by the slots")]
+    ratio: Annotated[float | None, means("makespan divided by bound")]
+    work_seconds: Annotated[float, means("work of all stages made")]
+    slots: Annotated[float, means("single-worker trainings that the cluster has room for")]
+    critical_path_seconds: Annotated[float, means("duration of the longest chain of stages that wait for each other")]
+    critical_path: Annotated[list[str], means("the stages of that chain")]
+    stages: Annotated[int, means("number of stages made")]
+
+
+class Cost(TypedDict):
+    """Slot-seconds of all stages, in whichever run they were made. A slot is the room of one single-worker training."""
+
+    slot_seconds: Annotated[float, means("in all")]
+    by_kind: Annotated[dict[str, float], means("by kind of stage")]
+
+
+class Seeds(TypedDict):
+    """Seeds of the recipe."""
+
+    ladder: Annotated[int, means("of the experts")]
+    students: Annotated[list[int], means("of the final students")]
+    search: Annotated[int, means("of the search")]
+    dataset: Annotated[int, means("of the validation split and generated images")]
+
+
+class Size(TypedDict):
+    """Size of a network."""
+
+    parameters: Annotated[int, means("number of parameters")]
+    multiply_adds: Annotated[int, means("of one image's forward pass")]
+
+
+class Derived(TypedDict):
+    """The parts that follow from others."""
+
+    comparisons: Annotated[
+        list[Comparison], means(f"{REFERENCE}, or without it the method of the highest mean, with each other method")
+    ]
+    sensitivity: Annotated[dict[str, Sensitivity | None], means("by searched method; `null` before a trial has ended")]
+    cost: Annotated[Cost, means("slot-seconds of all stages")]
+
+
+class Report(Derived):
+    """Everything. Parts that are mappings, or lists of mappings, have a table below."""
+
+    version: Annotated[int, means("version of this layout, now 1")]
+    run: Annotated[RunFacts, means("the run as a whole")]
+    recipe: Annotated[
+        dict[str, Any], means("the recipe with all defaults and overrides; as YAML it makes the same run")
+    ]
+    stages: Annotated[list[StageRow], means("every stage, each after those it needs")]
+    warnings: Annotated[
+        list[str],
+        means(
+            "sentences on experts that are no better than guessing on the validation images (1 % of the binomial "
+            "distribution at 1 / classes), or below the student on labels"
+        ),
+    ]
+    networks: Annotated[list[NetworkRow], means("the experts, teacher first, then the student")]
+    methods: Annotated[list[StudentRow], means("every final student: one entry a method and seed, in recipe order")]
+    search: Annotated[Search, means(f"the search for {REFERENCE}; no trials and `null` without a search")]
+    searches: Annotated[dict[str, Search], means("the search of each searched method")]
+    coinciding: Annotated[
+        dict[str, str], means("methods whose students are those of an earlier method, with that method")
+    ]
+    difficulty: Annotated[Difficulty, means("findings of the score stage")]
+    experts_by_stratum: Annotated[Strata, means("which expert taught which images")]
+    wall: Annotated[Wall, means("time of all stages")]
+    spent: Annotated[Spent, means("time of all trainings by activity")]
+    schedule: Annotated[Makespan | None, means("of the last run that had something to do; `null` before any")]
+    versions: Annotated[
+        dict[str, str | list[str]],
+        means("of Python and of the packages that made the artifacts; lists where they differ"),
+    ]
+    seeds: Annotated[Seeds, means("seeds of the recipe")]
+    capacity: Annotated[list[Size], means("size of each network of the ladder, teacher first")]
+
+
+PARTS: dict[str, type] = {
+    "run": RunFacts, "a stage": StageRow, "a network": NetworkRow, "a method's student": StudentRow,
+    "taught_with": TaughtWith, "a search": Search, "a trial": Trial, "a comparison": Comparison,
+    "sensitivity": Sensitivity, "difficulty": Difficulty, "experts_by_stratum": Strata, "wall": Wall, "spent": Spent,
+    "schedule": Makespan, "cost": Cost, "seeds": Seeds, "a network's size": Size,
+}  # fmt: skip
+"""By the heading of the part's table in docs/report.md."""

@@ -1,0 +1,243 @@
+"""The sections of the page: the values of each; its text and tags are in the template of the same name.
+
+A section that has nothing to show returns None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trained import read_history
+from orchestrator.pipeline.stage_state import STATES
+from orchestrator.recipe.methods import METHODS, REFERENCE
+from orchestrator.report.content import reproduce
+from orchestrator.report.content.schema import Report, Trial
+from orchestrator.report.content.statistics import LEVEL, budget, excludes_zero, method_rows
+from orchestrator.report.files import read
+from orchestrator.report.page import answers as answering
+from orchestrator.report.page.examples import examples
+from orchestrator.report.page.figures import experts as expert_figures
+from orchestrator.report.page.figures import methods as method_figures
+from orchestrator.report.page.figures.pacing import pacing_curves
+from orchestrator.report.page.figures.style import expert_colours
+from orchestrator.report.page.figures.timeline import timeline as timeline_figure
+from orchestrator.report.page.figures.trials import drawn_by_optuna, importances
+from orchestrator.report.page.scored import Scored
+from orchestrator.report.words import MOST_VALUES, percent, stratum_name
+
+Values = dict[str, Any]
+Section = Callable[[Report, Store, Scored | None], Values | None]
+VERDICTS = {True: "larger than the seeds' spread explains", False: "within the seeds' spread", None: "not known"}
+WORDS = ("mode", "selector", "family")  # settings of the search that are no numbers
+
+
+def status(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Progress of a run that is not complete: stages at work, and failures with their cause."""
+    if content["run"]["complete"]:
+        return None
+    stages = content["stages"]
+    by_state = {state: [stage for stage in stages if stage["state"] == state] for state in (*STATES, None)}
+    return {
+        "run": content["run"],
+        "stages": stages,
+        "done": sum(stage["start"] is not None for stage in stages),
+        "counts": [f"{len(each)} {state or 'missing'}" for state, each in by_state.items() if each],
+        "running": by_state["running"],
+        "failed": by_state["failed"],
+        "style": "status failed" if by_state["failed"] else "status",
+    }
+
+
+def warnings(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Defects of the experts."""
+    return {"warnings": content["warnings"]} if content["warnings"] else None
+
+
+def answers(content: Report, store: Store, found: Scored | None) -> Values:
+    """The questions that a run is made to answer, each with its answer in words."""
+    matters = importances(content["search"]["trials"], space_of(content, REFERENCE))
+    return {"content": content, **answering.answers(content, found, matters)}
+
+
+def methods(content: Report, store: Store, found: Scored | None) -> Values:
+    """The result: points, differences, table, curves."""
+    students, comparisons = content["methods"], content["comparisons"]
+    known = any(row["difference"] is not None for row in comparisons)
+    return {
+        "points": method_figures.points(students),
+        "rows": [{**row, "trials": len(budget(content["searches"], row["method"]))} for row in method_rows(students)],
+        "seeds": content["seeds"]["students"],
+        "most_values": MOST_VALUES,
+        "coinciding": content["coinciding"],
+        "comparisons": [{**row, "verdict": VERDICTS[excludes_zero(row)]} for row in comparisons] if known else [],
+        "level": f"{LEVEL:.0%}",
+        "differences": method_figures.differences(comparisons),
+        "curves": method_figures.training_curves(_histories(content, store)),
+    }
+
+
+def _histories(content: Report, store: Store) -> dict[str, list[method_figures.History]]:
+    found: dict[str, list[method_figures.History]] = {}
+    for row in content["methods"]:
+        history = read(store, row["artifact"], read_history) if row["steps"] is not None else None
+        if history:
+            curve = [(line["step"], line["validation_accuracy"]) for line in history]
+            found.setdefault(row["method"], []).append(curve)
+    return found
+
+
+def schedule(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Pacing curves, and each method's settings."""
+    search = content["search"]
+    final, name = answering.final_curriculum(content) or (None, "")
+    if not final and not search["trials"]:
+        return None
+    taught = {row["method"]: row for row in reversed(content["methods"]) if row["taught_with"]}
+    methods = dict.fromkeys(row["method"] for row in content["methods"])
+    return {
+        "curves": pacing_curves(search["trials"], search["best"], final, name),
+        "taught": [taught[method] for method in methods if method in taught and METHODS[method].searched_as],
+    }
+
+
+def search(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Each search: its history, the settings that decide, every trial."""
+    searches = [
+        _search(content, method, search["trials"]) | {"done": search["best"] is not None}
+        for method, search in content["searches"].items()
+        if search["trials"]
+    ]
+    return {"searches": searches} if searches else None
+
+
+def _search(content: Report, method: str, trials: list[Trial]) -> Values:
+    settings = list(dict.fromkeys(name for trial in trials for name in trial["config"]))
+    drawn = drawn_by_optuna(trials, space_of(content, method))
+    return {
+        "method": method,
+        "found": content["sensitivity"][method],
+        "drawn": {name: drawn.get(name) for name in ("history", "importances", "parallel")},
+        "trials": sorted(trials, key=lambda trial: (-trial["steps"], -(trial["validation_accuracy"] or 0))),
+        "settings": settings,
+        "setting_values": lambda trial: [trial["config"].get(name, "-") for name in settings],
+        "text": (0, 3, *(place for place, name in enumerate(settings, 4) if name in WORDS), 4 + len(settings)),
+    }
+
+
+def space_of(content: Report, method: str) -> dict[str, Any]:
+    """The space of a method's search."""
+    space: dict[str, Any] = content["recipe"]["search"]["space"]
+    return space if METHODS[method].dealing else {name: space[name] for name in ("temperature", "kd_weight")}
+
+
+def experts(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Examples of each stratum, which expert is right where, which expert taught what."""
+    strata = content["experts_by_stratum"]
+    if found is None and not strata["methods"]:
+        return None
+    values: Values = {
+        "strata": strata,
+        "taught": expert_figures.taught(strata["methods"], strata["experts"]) if strata["methods"] else None,
+        "taught_rows": [
+            {"method": method, "stratum": stratum_name(place, len(shares)), "shares": [percent(it, 1) for it in row]}
+            for method, shares in strata["methods"].items()
+            for place, row in enumerate(shares)
+        ],
+        "controls": {method.dealing: method.name for method in METHODS.values() if method.control_of == REFERENCE},
+        "scored": found is not None,
+        "examples": None,
+    }
+    if found is None:
+        return values
+    right, scorer = found.right_by_stratum(), content["recipe"]["difficulty"]["scorer"]
+    known = content["difficulty"].get("severity_correlation") or {}
+    return values | {
+        "colours": expert_colours(found.experts),
+        "examples": _examples(content, store, found),
+        "agreement": None if right is None else expert_figures.agreement(right, found.experts),
+        "scorer": scorer,
+        "histogram": expert_figures.difficulty_histogram(found.difficulty, found.strata, found.experts, scorer),
+        "correlations": sorted(known.items(), key=lambda item: -(item[1] or 0)),
+    }
+
+
+def _examples(content: Report, store: Store, found: Scored) -> list[Values] | str:
+    """Each stratum's examples, and the expert that taught most of it; in words the reason why there are none."""
+    shown = examples(content, store, found)
+    if isinstance(shown, str):
+        return shown
+    strata, rows = content["experts_by_stratum"], []
+    shares = strata["methods"].get(REFERENCE)
+    for place, expert in enumerate(found.experts):
+        share, name = None, expert
+        if shares and any(shares[place]):
+            share, name = max(zip(shares[place], strata["experts"], strict=True))
+        rows.append({"share": share, "expert": name, "examples": [it for it in shown if it.stratum == place]})
+    return rows
+
+
+def capacity(content: Report, store: Store, found: Scored | None) -> Values:
+    """Size and accuracy of the networks."""
+    networks, strata = content["networks"], content["experts_by_stratum"]
+    drawn = method_figures.capacity(networks, content["methods"], strata["experts"])
+    return {"drawn": drawn, "networks": networks}
+
+
+def timeline(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Stages on nodes, and the same as a table."""
+    stages = content["stages"]
+    drawn = timeline_figure(stages)
+    if drawn is None:
+        return None
+    figure, cuts = drawn
+    return {
+        "figure": figure,
+        "cuts": cuts,
+        "stages": stages,
+        "reused": sum(stage["reused"] for stage in stages),
+        "first": min(stage["start"] for stage in stages if stage["start"] is not None),
+    }
+
+
+def cost(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Cost of the stages by kind, and of trainings by activity."""
+    by_kind, whole = content["cost"]["by_kind"], content["cost"]["slot_seconds"]
+    if not by_kind:
+        return None
+    priced = [stage["kind"] for stage in content["stages"] if stage["slot_seconds"] is not None]
+    kinds = [
+        {"kind": kind, "stages": priced.count(kind), "seconds": seconds}
+        for kind, seconds in sorted(by_kind.items(), key=lambda item: -item[1])
+    ]
+    spent = {"ladder": content["spent"]["ladder"], "students": content["spent"]["students"]}
+    activities = sorted({activity for seconds in spent.values() for activity in seconds})
+    rows = [
+        {
+            "networks": name,
+            "shares": [percent(each.get(activity, 0.0) / max(sum(each.values()), 1e-9), 1) for activity in activities],
+            "seconds": sum(each.values()),
+        }
+        for name, each in spent.items()
+        if each
+    ]
+    kinds.append({"kind": "in all", "stages": len(priced), "seconds": whole})
+    return {"kinds": kinds, "whole": max(whole, 1e-9), "activities": activities, "spent": rows}
+
+
+def again(content: Report, store: Store, found: Scored | None) -> Values:
+    """The command, the recipe, seeds and versions."""
+    return {
+        "run": content["run"],
+        "seeds": content["seeds"],
+        "versions": content["versions"],
+        "recipe": reproduce.as_yaml(content["recipe"]),
+    }
+
+
+SECTIONS: dict[str, Section] = {
+    "State": status, "Warnings": warnings, "Answers": answers, "Methods": methods, "Schedule": schedule,
+    "Search": search, "Experts": experts, "Capacity": capacity, "Timeline": timeline, "Cost": cost, "Again": again,
+}  # fmt: skip
+"""By name, in the order of the page."""

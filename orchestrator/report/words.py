@@ -1,0 +1,101 @@
+"""Numbers, settings and lists in words, for the page, report.md and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+from typing import Any
+
+from orchestrator.recipe.choices import Mode, Selector
+from orchestrator.report.content.schema import Comparison
+
+MOST_VALUES = 8  # of seeds, that a table shows each
+MODES: dict[Mode, str] = {
+    "static": "every image is in play and every expert teaches from the first step",
+    "reveal": "the easiest images come first, harder ones as the fraction rises",
+    "promote": "every image is in play; the smallest expert teaches first, larger ones as the fraction rises",
+    "both": "easy images and small experts come first, hard images and large experts as the fraction rises",
+}
+SELECTORS: dict[Selector, str] = {
+    "stratified": "each stratum of difficulty has its own expert",
+    "competent": "each image has the smallest expert that is right and sure enough",
+}
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share as per cent; the sign is never parted from its number."""
+    return "-" if share is None else f"{100 * share:.{digits}f}\u00a0%"
+
+
+def hundredths(share: float | None, digits: int = 2) -> str:
+    """A share as per cent without the sign, for columns headed by it and for differences in percentage points."""
+    return "-" if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: float | None) -> str:
+    """A difference of two accuracies, in percentage points, with its sign."""
+    return "-" if difference is None else f"{100 * difference:+.2f}".replace("-", "\u2212")
+
+
+def interval(comparison: Comparison) -> str:
+    """The interval of a difference, in points."""
+    return "-" if comparison["low"] is None else f"{points(comparison['low'])} to {points(comparison['high'])}"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A number with separators of thousands."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def seed_values(values: Sequence[float | None]) -> str:
+    """Each seed's accuracy as per cent; of more than ``MOST_VALUES`` the range and the number."""
+    if len(values) <= MOST_VALUES:
+        return ", ".join(map(hundredths, values))
+    known = [value for value in values if value is not None]
+    count = f"{len(known)} of {len(values)}" if len(known) < len(values) else str(len(values))
+    return f"{hundredths(min(known))} to {hundredths(max(known))} ({count} seeds)" if known else f"- ({count} seeds)"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if names else ""
+
+
+def counted(things: Sized | int, name: str) -> str:
+    """The number of things with their name in the singular or plural."""
+    count = things if isinstance(things, int) else len(things)
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def settings(values: dict[str, Any]) -> str:
+    """``name value`` of each setting, with commas between."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def stratum_name(place: int, count: int) -> str:
+    """``1 (easiest)``, ``2``, ... ``3 (hardest)``."""
+    return f"{place + 1}" + (" (easiest)" if place == 0 else " (hardest)" if place == count - 1 else "")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def curriculum(chosen: dict[str, Any]) -> str:
+    """A curriculum (or a point of the search) in words; names stand between backquotes."""
+    pacing = chosen.get("pacing") or chosen
+    mode, selector = chosen["mode"], chosen["selector"]
+    said = f"mode `{mode}` ({MODES[mode]}), selector `{selector}` ({SELECTORS[selector]})"
+    if mode == "static":
+        return f"{said}. Pacing has no part in it"
+    family = pacing["family"]
+    said += (
+        f", pacing `{family}` with a = {pacing['a']:g} (everything is in play after {percent(pacing['a'], 0)} of "
+        f"training) and b = {pacing['b']:g} ({percent(pacing['b'], 0)} at the start)"
+    )
+    if family == "fixed_exponential":
+        said += f", rising by {pacing['increase']:g} every {percent(pacing['step_length'], 0)} of training"
+    return said
