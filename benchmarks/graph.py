@@ -17,7 +17,7 @@ from benchmarks.train_path import job_of
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.specs import SearchSpec
-from orchestrator.recipe.choices import SpaceSpec
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 

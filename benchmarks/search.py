@@ -18,8 +18,9 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
-from orchestrator.recipe.choices import PacingSpec, SpaceSpec
+from orchestrator.recipe.choices import PacingSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search
 from orchestrator.stages.job import Job

@@ -24,8 +24,8 @@ from orchestrator.artifacts.trained import read_history
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
-from orchestrator.recipe.choices import SpaceSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search, train
 from orchestrator.stages.job import Job

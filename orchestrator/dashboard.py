@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts.store import StorageError, Store, short
+from orchestrator.errors import PortError
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
 from orchestrator.recipe.methods import REFERENCE
@@ -113,7 +114,7 @@ def _launch(folder: Path, port: int | None) -> str:
     """Start TensorBoard in this process; returns its address.
 
     Raises:
-        StorageError: when the port is taken.
+        PortError: when the port is taken.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, if installed, is loaded and logs
     from tensorboard import program
@@ -124,7 +125,7 @@ def _launch(folder: Path, port: int | None) -> str:
     try:
         return str(board.launch())
     except program.TensorBoardServerException as error:
-        raise StorageError(f"TensorBoard can't be started: {error}") from error
+        raise PortError(f"TensorBoard can't be started: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,16 +17,15 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.artifacts.full_disk import is_full_disk
-from orchestrator.artifacts.store import StorageError
+from orchestrator.errors import BAD_INPUT, UserError
 from orchestrator.interruption import INTERRUPTED, Interruption
 
-BAD_INPUT, FAILED, UNREAD = 2, 1, 141
+FAILED, UNREAD = 1, 141
 PACKAGES = ("ces-kd-orchestrator", "ray", "torch", "torchvision", "numpy", "pyarrow")
 
 
 def run_command(
     command: Callable[[Interruption], int],
-    refusals: tuple[type[Exception], ...] = (StorageError,),
     interrupted: str = "interrupted",
     verbose: bool = False,
 ) -> int:
@@ -36,7 +35,6 @@ def run_command(
 
     Args:
         command: called with the interruption that it is to check while it waits.
-        refusals: the exceptions for bad input, whose message is printed as it is.
         interrupted: the message after Ctrl-C or SIGTERM.
         verbose: print the traceback of every exception.
     """
@@ -45,7 +43,7 @@ def run_command(
             code = command(interruption)
             sys.stdout.flush()  # here, where an error of it is still handled
         return code
-    except refusals as error:
+    except UserError as error:
         if verbose and error.__cause__:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)

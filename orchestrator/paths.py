@@ -9,6 +9,8 @@ import os
 import re
 import unicodedata
 
+from orchestrator.errors import UserError
+
 LONGEST_PATH, LONGEST_NAME, LONGEST_URI = 4095, 255, 1024  # bytes: Linux's limits, and that of an object store's key
 ROOM = 512  # bytes for the paths of what is stored below a folder
 
@@ -18,7 +20,7 @@ _SLASH_MISSING = re.compile(  # ``name:rest`` is also the name of a file, so wit
 )
 
 
-class PathError(ValueError):
+class PathError(UserError):
     """Raised for a text that is not a usable path or URI; the message has what was found and what to give."""
 
 

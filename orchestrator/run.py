@@ -18,12 +18,13 @@ from orchestrator import report
 from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.full_disk import says_full_disk
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
-from orchestrator.datasets import DatasetError, DatasetInfo, check_present, describe
+from orchestrator.datasets import DatasetInfo, check_present, describe
+from orchestrator.errors import BAD_INPUT
 from orchestrator.execution.capacity import capacity_of, check_cluster
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
-from orchestrator.last_resort import BAD_INPUT, FAILED, run_command
+from orchestrator.last_resort import FAILED, run_command
 from orchestrator.pipeline import precision_choice
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.plan import plan
@@ -37,7 +38,7 @@ from orchestrator.progress.words import snapshot
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe import reference
 from orchestrator.recipe.methods import METHODS
-from orchestrator.recipe.schema import Recipe, RecipeError
+from orchestrator.recipe.schema import Recipe
 from orchestrator.report.content.makespan import schedule
 from orchestrator.tracking.settings import prepare, tracking_of
 
@@ -54,7 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     return run_command(
         run,
-        refusals=(RecipeError, DatasetError, StorageError),
         interrupted=f"interrupted; finished stages are cached, and the same command continues:\n  {command}",
         verbose="--verbose" in arguments,
     )

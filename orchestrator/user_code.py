@@ -14,10 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import UserError
+
 PATH = re.compile(r"\w[\w.]*:\w+")
 
 
-class UserCodeError(ValueError):
+class UserCodeError(UserError):
     """Raised when a ``module:callable`` can't be resolved; the message names it, and what to do."""
 
 

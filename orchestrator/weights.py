@@ -13,31 +13,26 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
+from orchestrator.last_resort import run_command
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.training.networks import fill
 from orchestrator.training.weights.checkpoints import read_checkpoint, weights_of
 from orchestrator.training.weights.files import Weights, WeightsError, check_is_file, write_safetensors
 from orchestrator.training.weights.fitting import check_finite, type_name
 
-DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+DONE = 0
 SUFFIX = ".safetensors"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 2 bad input, 130 interrupted."""
+    """Show or convert a file of weights; returns the exit code (see ``last_resort.run_command``)."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except WeightsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
-    return DONE
+    return run_command(
+        lambda interruption: _run(options), interrupted="interrupted; nothing was written", verbose=options.verbose
+    )
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     path = Path(options.file).expanduser()
     target = None if options.out is None else _target(options.out, path)
     checkpoint = read_checkpoint(path)
@@ -61,11 +56,12 @@ def _run(options: argparse.Namespace) -> None:
          "  classes: not named in the file")  # fmt: skip
     if target is None:
         _say("nothing is written without --out")
-        return
+        return DONE
     _write(target, weights)
     _say(f"written: {target}")
     if options.network is None:
         _say("not compared with a network: --network NAME --classes N does that, and so does the start of a run")
+    return DONE
 
 
 def _fitted(weights: Weights, path: Path, options: argparse.Namespace) -> Weights:
@@ -165,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--classes", type=int, metavar="N", help="with --network: the number of classes")
     add("--channels", type=int, default=3, metavar="N", help="with --network: channels of an image (default: 3)")
     add("--image-size", type=int, default=32, metavar="N", help="with --network: its edge in pixels (default: 32)")
+    add("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 
 

@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 
-from orchestrator import dashboard, run
+from orchestrator import dashboard, run, user_code, weights
 from orchestrator.artifacts.store import StorageError
+from orchestrator.datasets import DatasetError
+from orchestrator.errors import BAD_INPUT, OptionError, PortError, UserError
 from orchestrator.export import __main__ as export
-from orchestrator.last_resort import BAD_INPUT, FAILED, INTERRUPTED, run_command
+from orchestrator.export.selection import ExportError
+from orchestrator.last_resort import FAILED, INTERRUPTED, run_command
+from orchestrator.paths import PathError
+from orchestrator.recipe.schema import RecipeError
+from orchestrator.recipe.yaml_reading import YamlError
 from orchestrator.report import __main__ as report
+from orchestrator.training.weights.files import WeightsError
 
 FILE = re.compile(r"its details are in (\S+orchestrator-error-\S+\.txt)")
 
@@ -38,8 +45,25 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str], **options: A
     return code, capsys.readouterr().err
 
 
-def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(StorageError("no such bucket"), capsys) == (BAD_INPUT, "error: no such bucket\n")
+@pytest.mark.parametrize(
+    "kind",
+    [RecipeError, YamlError, DatasetError, StorageError, PathError, ExportError, WeightsError, OptionError, PortError],
+)
+def test_every_kind_of_bad_input_ends_with_its_message_and_exit_code_2(
+    kind: type[UserError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(kind("no such bucket"), capsys) == (2, "error: no such bucket\n")
+    assert BAD_INPUT == 2
+
+
+def test_user_defined_code_that_is_not_there_is_bad_input() -> None:
+    with pytest.raises(UserError, match="there is no module"):
+        user_code.load("nowhere:late")
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("odd")])
+def test_other_errors_are_not_taken_for_bad_input(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(error, capsys)[0] == FAILED
 
 
 def test_an_interruption_prints_that_finished_stages_are_cached(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +113,13 @@ def test_faults_of_the_machine_are_not_called_defects(
 
 @pytest.mark.parametrize(
     ("module", "inner", "arguments"),
-    [(run, "_run", []), (report, "_do", ["runs"]), (dashboard, "_serve", []), (export, "_export", [])],
+    [
+        (run, "_run", []),
+        (report, "_do", ["runs"]),
+        (dashboard, "_serve", []),
+        (export, "_export", []),
+        (weights, "_run", ["checkpoint.pth"]),
+    ],
 )
 def test_every_command_ends_here(
     module: Any, inner: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -1,1 +1,1 @@
-"""The store of what stages made, by content. No torch, no ray."""
+"""The content-addressed store, and the formats of the artifacts in it. Imports neither torch nor ray."""

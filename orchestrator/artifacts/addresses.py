@@ -1,4 +1,4 @@
-"""Where something in the storage lies, as a person opens it."""
+"""Addresses of files and folders in the storage, for messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.artifacts.store import Store
 
-_PLAIN = re.compile(r"[\w@+=:,./~-]+")  # a shell and a browser both take it as it stands
+_PLAIN = re.compile(r"[\w@+=:,./~-]+")  # needs no quoting in a shell or a browser
 _PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 
 
@@ -15,7 +15,7 @@ def address(store: Store, *parts: str) -> str:
     """Returns the address of something below the storage, to be pasted into a shell or a browser.
 
     On a mounted file system that is its path, or its ``file://`` URI where the path has a space or another character
-    that a shell takes apart. Elsewhere it is its URI, such as ``s3://bucket/runs/reports``, without the storage's
+    that a shell would need quoted. Elsewhere it is its URI, such as ``s3://bucket/runs/reports``, without the storage's
     password and options.
     """
     if store.local_root:

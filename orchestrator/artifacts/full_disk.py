@@ -1,4 +1,4 @@
-"""A disk, or a quota, that is full: how it shows in errors of other packages, and the message that says so."""
+"""Detection of a full disk or quota in the errors of other packages, and the message for it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CODES = (errno.ENOSPC, errno.EDQUOT)
-# Not every package keeps the error's number: safetensors has it in words, numpy says how much it could not write.
+# Not every package keeps the error's number: safetensors has it as text, numpy says how much it could not write.
 WORDS = re.compile(
     rf"no space left on (the )?device|disk quota exceeded|OutOfDisk|os error ({'|'.join(map(str, CODES))})\b"
     r"|\d+ requested and \d+ written",
     re.IGNORECASE,
 )
-ROOM = 1 << 20  # bytes; a disk with less than this free is called full
+ROOM = 1 << 20  # bytes; a disk with less free space counts as full
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that a disk or a quota is full."""
+    """Returns whether an error, or one of its causes, says that a disk or a quota is full."""
     return any(getattr(item, "errno", None) in CODES or says_full_disk(str(item)) for item in _causes(error))
 
 
 def says_full_disk(message: str) -> bool:
-    """Whether a message says that a disk or a quota is full."""
+    """Returns whether a message says that a disk or a quota is full."""
     return bool(WORDS.search(message))
 
 
 def full_disk_message(storage: str) -> str:
-    """The message for an ``is_full_disk`` error of work that writes to ``storage`` and to the temporary folder."""
+    """Returns the message for an ``is_full_disk`` error of work that writes to the storage and the temporary folder."""
     place = f"storage '{storage}' is full"
     temporary = tempfile.gettempdir()
     if not _is_full(storage.removeprefix("file://")) and _is_full(temporary):
@@ -42,19 +42,19 @@ def full_disk_message(storage: str) -> str:
 
 
 def reserve(path: Path) -> None:
-    """Allocate all blocks of a sparse file, so that a memory map of it can be written.
+    """Allocates all blocks of a sparse file, so that a memory map of it can be written.
 
-    A write to a map for which the disk has no block ends the process with SIGBUS, which nothing can catch.
+    A write to a map for which the disk has no block ends the process with SIGBUS, which can't be caught.
 
     Raises:
-        OSError: when there is no room.
+        OSError: when the disk has too little space.
     """
     with open(path, "r+b") as stream:
         os.posix_fallocate(stream.fileno(), 0, max(1, os.fstat(stream.fileno()).st_size))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it came from; Ray keeps what a worker raised in ``cause``."""
+    """Yields the error and all of its causes; Ray keeps the error of a worker in ``cause``."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """The one serial form that identities are computed from: sorted keys, no spaces, finite numbers only.
+    """Returns the serial form that identities are computed from: sorted keys, no spaces, finite numbers only.
 
     Raises:
         TypeError: naming the field whose value has no stable serial form, and what to do.

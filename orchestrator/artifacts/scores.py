@@ -20,7 +20,7 @@ import numpy.typing as npt
 from orchestrator.artifacts.full_disk import reserve
 from orchestrator.artifacts.reading import Array, Files
 
-VERSION = 3  # part of the stage's identity: raise it when the same spec comes to make other files
+VERSION = 4  # part of the stage's identity: raise it when the same spec comes to make other files
 ABOUT, DIFFICULTY = "score.json", "difficulty.parquet"
 FOLDS = "folds.npy"  # only while the artifact is made
 

@@ -1,11 +1,11 @@
-"""The content-addressed store: what a stage made, in a folder named by the identity of the stage that made it.
+"""The content-addressed store: each artifact in a folder named by the identity of the stage that made it.
 
 Layout below the storage URI (a local folder, NFS, or any URI that pyarrow opens: ``s3://``, ``gs://`` ...)::
 
     artifacts/<identity>/...            the files of one artifact
-    artifacts/<identity>/artifact.json  written last: without it there is no artifact
-    set-aside/<identity>-<time>/        an artifact whose checksums no longer match
-    checkpoints/<identity>/             training that has not ended yet
+    artifacts/<identity>/artifact.json  its record, written last: without it there is no artifact
+    set-aside/<identity>-<time>/        a damaged artifact, whose checksums no longer match
+    checkpoints/<identity>/             of a training that has not ended yet
     logs/                               TensorBoard files
     mlflow/, wandb/                     tracked runs, where the recipe asks for them
     reports/<run id>/                   one folder a run
@@ -26,11 +26,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from pyarrow import fs as pafs
 
 from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
+from orchestrator.errors import UserError
 from orchestrator.paths import PathError, folder_or_uri
 
 RECORD = "artifact.json"
@@ -39,20 +40,27 @@ CHUNK = 1 << 22
 
 
 def short(identity: str) -> str:
-    """The first digits of an identity, for names that a person reads."""
+    """Returns the first digits of an identity, for names of folders and curves."""
     return identity.rsplit("-", 1)[-1][:8]
 
 
-class StorageError(ValueError):
-    """The storage URI can't be opened or written."""
+class StorageError(UserError):
+    """The storage can't be opened, read or written, or does not hold what was asked for."""
+
+
+class FileRecord(TypedDict):
+    """SHA-256 of a file, in hexadecimal digits, and its size."""
+
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
 class Artifact:
     """The record of one finished stage, as ``artifact.json`` holds it.
 
-    ``start`` and ``end`` are unix seconds of the work that made it; ``files`` maps a file's name in the folder to its
-    SHA-256 and size in bytes; ``results`` is what the stage wants to say without its files being opened.
+    ``start`` and ``end`` are unix seconds of the work that made it; ``files`` has the checksum and size of each file by
+    its name in the folder; ``results`` are values of the stage that are read without opening its files.
     """
 
     identity: str
@@ -63,13 +71,13 @@ class Artifact:
     start: float
     end: float
     node: str
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, FileRecord] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
 
 class Store:
-    """Reads and commits artifacts below one storage URI. Cheap to make, so workers make their own from the URI."""
+    """Reads and commits artifacts below one storage URI. Cheap to create: every worker creates its own from the URI."""
 
     def __init__(self, uri: str) -> None:
         try:
@@ -98,7 +106,7 @@ class Store:
         return "/".join((place.rstrip("/"), *parts) if parts else (place,)) + mark + query
 
     def check_writable(self) -> None:
-        """Write and remove a small file, so that unreachable storage is known before anything trains.
+        """Writes and removes a small file, so that unreachable storage is reported before anything trains.
 
         Raises:
             StorageError: naming the URI and the cause.
@@ -109,13 +117,13 @@ class Store:
             try:
                 with self.filesystem.open_output_stream(probe) as stream:
                     stream.write(b"probe")
-            finally:  # a disk that is full takes the file's name and not its content
+            finally:  # a full disk still takes the file's name, without its content
                 if self.filesystem.get_file_info(probe).type == pafs.FileType.File:
                     self.filesystem.delete_file(probe)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Tells errors of writing to the storage as a StorageError: everything that writes does so within this."""
+        """Turns errors of writing to the storage into a StorageError; every write runs within this."""
         try:
             yield
         except StorageError:
@@ -129,17 +137,17 @@ class Store:
             ) from error
 
     def path(self, *parts: str) -> str:
-        """The path of something below the storage, for ``self.filesystem``."""
+        """Returns the path of something below the storage, for ``self.filesystem``."""
         return "/".join((self.root, *parts))
 
     def folder(self, identity: str) -> str:
-        """The folder of an artifact, for ``self.filesystem``."""
+        """Returns the folder of an artifact, for ``self.filesystem``."""
         return self.path("artifacts", identity)
 
     # -- small files ---------------------------------------------------------------------------------------------
 
     def read_text(self, *parts: str) -> str | None:
-        """A small text file's content, or None where there is none."""
+        """Returns the content of a small text file, None where there is none."""
         try:
             with self.filesystem.open_input_stream(self.path(*parts)) as stream:
                 return stream.read().decode(errors="replace")
@@ -152,7 +160,7 @@ class Store:
             ) from error
 
     def write_text(self, text: str, *parts: str) -> None:
-        """Write a small text file whole: a reader sees the old content or the new, never half of it."""
+        """Writes a small text file atomically: a reader sees the old content or the new, never a part."""
         self._write_whole(text.encode(), *parts)
 
     def _write_whole(self, content: bytes, *parts: str) -> None:
@@ -176,7 +184,7 @@ class Store:
     # -- artifacts -----------------------------------------------------------------------------------------------
 
     def find(self, identity: str) -> Artifact | None:
-        """The artifact's record, or None where the stage has not finished yet or the record is damaged."""
+        """Returns the artifact's record, None where the stage has not finished yet or the record is damaged."""
         text = self.read_text("artifacts", identity, RECORD)
         if text is None:
             return None
@@ -188,17 +196,17 @@ class Store:
             return None
 
     def is_committed(self, identity: str) -> bool:
-        """Whether there is a record, damaged or not."""
+        """Returns whether there is a record, damaged or not."""
         return bool(self.filesystem.get_file_info(f"{self.folder(identity)}/{RECORD}").type == pafs.FileType.File)
 
     def damaged_files(self, artifact: Artifact) -> list[str]:
-        """Names of the artifact's files that are missing or differ from their record.
+        """Returns the names of the artifact's files that are missing or differ from their record.
 
-        Checksums are computed wherever the bytes are on a mounted file system; on an object store the size is compared
-        here and the checksum when the file is fetched.
+        Checksums are compared on a mounted file system; on an object store sizes are, and checksums when the files are
+        fetched.
         """
 
-        def check(item: tuple[str, dict[str, Any]]) -> str | None:
+        def check(item: tuple[str, FileRecord]) -> str | None:
             name, expected = item
             path = f"{self.folder(artifact.identity)}/{name}"
             info = self.filesystem.get_file_info(path)
@@ -212,7 +220,7 @@ class Store:
             return [name for name in pool.map(check, artifact.files.items()) if name]
 
     def set_aside(self, identity: str) -> str:
-        """Move a damaged artifact out of the way and say where it lies now."""
+        """Moves a damaged artifact out of the way; returns its new path."""
         target = self.path("set-aside", f"{identity}-{int(time.time())}")
         folder, filesystem = self.folder(identity), self.filesystem
         with self._writing():
@@ -226,7 +234,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder to build an artifact in: on the storage itself where it is mounted, so that a commit is a rename."""
+        """A temporary folder to build an artifact in: inside a mounted storage, so that a commit is a rename."""
         parent = None
         with self._writing():
             if self.local_root:
@@ -239,7 +247,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
-        """Move the files of ``scratch`` into the artifact's folder, then write its record as the very last thing.
+        """Moves the files of ``scratch`` into the artifact's folder, then writes its record as the very last thing.
 
         An earlier record is removed first, so that a crash in between never leaves a record that does not match its
         files.
@@ -271,7 +279,7 @@ class Store:
             shutil.copyfileobj(content, stream, CHUNK)
 
     def fetch(self, artifact: Artifact) -> Path:
-        """A local folder with the artifact's files: the folder itself, or a checked copy on this node.
+        """Returns a local folder with the artifact's files: the folder itself, or a checked copy on this node.
 
         Raises:
             StorageError: when a fetched file does not match its checksum, twice; the artifact is set aside then.
@@ -298,7 +306,7 @@ class Store:
         return cache
 
     def _download(self, source: str, target: Path) -> str:
-        """Copy a file of the storage here; gives the SHA-256 of what has come."""
+        """Copies a file of the storage to this node; returns the SHA-256 of the copy."""
         with self.filesystem.open_input_stream(source) as stream, open(target, "wb") as out:
             shutil.copyfileobj(stream, out, CHUNK)
         return file_sha256(target)
@@ -306,11 +314,11 @@ class Store:
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def write_checkpoint(self, identity: str, content: bytes) -> None:
-        """Replace the one checkpoint of an unfinished training."""
+        """Replaces the one checkpoint of an unfinished training."""
         self._write_whole(content, "checkpoints", identity, CHECKPOINT)
 
     def read_checkpoint(self, identity: str) -> bytes | None:
-        """The last checkpoint's bytes, or None."""
+        """Returns the last checkpoint of an unfinished training, None where there is none."""
         try:
             with self.filesystem.open_input_stream(self.path("checkpoints", identity, CHECKPOINT)) as stream:
                 return stream.read()
@@ -318,7 +326,7 @@ class Store:
             return None
 
     def drop_checkpoint(self, identity: str) -> None:
-        """Remove what is left of an unfinished training; nothing happens where there is none."""
+        """Removes the files of an unfinished training, if there are any."""
         if self.filesystem.get_file_info(self.path("checkpoints", identity)).type == pafs.FileType.Directory:
             self.filesystem.delete_dir(self.path("checkpoints", identity))
 

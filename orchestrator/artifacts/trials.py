@@ -16,10 +16,12 @@ from orchestrator.artifacts.reading import Files
 from orchestrator.artifacts.store import Store
 
 # Part of the identities of searches and of trials: raise one when the same spec comes to make other records.
-VERSION = 2
-TRIAL_VERSION = 2
+VERSION = 3
+TRIAL_VERSION = 3
 SEARCH = "search.json"
 FOLDER = "trials"
+
+Record = dict[str, Any]  # of a trial: its number, config, status, measured values and curve
 
 
 def write(folder: Path, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> None:
@@ -38,10 +40,10 @@ def store_trial(store: Store, identity: str, record: Mapping[str, Any]) -> None:
     store.write_text(json.dumps(record), FOLDER, f"{identity}.json")
 
 
-def find_trial(store: Store, identity: str) -> dict[str, Any] | None:
+def find_trial(store: Store, identity: str) -> Record | None:
     """Returns the record of a finished trial, None where there is none."""
     text = store.read_text(FOLDER, f"{identity}.json")
-    record: dict[str, Any] | None = json.loads(text) if text else None
+    record: Record | None = json.loads(text) if text else None
     return record
 
 
@@ -50,8 +52,8 @@ def store_progress(store: Store, search: str, trials: Sequence[Mapping[str, Any]
     store.write_text(json.dumps(trials), FOLDER, f"{search}.json")
 
 
-def find_progress(store: Store, search: str) -> list[dict[str, Any]]:
+def find_progress(store: Store, search: str) -> list[Record]:
     """Returns the trials of a search so far."""
     text = store.read_text(FOLDER, f"{search}.json")
-    trials: list[dict[str, Any]] = json.loads(text) if text else []
+    trials: list[Record] = json.loads(text) if text else []
     return trials

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.datasets.randomness import Purpose
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.severity import corrupt
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation, draw_by_class, validation_count
+from orchestrator.randomness import Purpose
 
 IMAGES, TEST_IMAGES, CLASSES, EDGE = 5000, 1000, 10, 28
 CLASS_NAMES = tuple(str(digit) for digit in range(CLASSES))

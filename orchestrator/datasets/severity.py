@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
+from orchestrator.randomness import Purpose, generator
 
 ROTATION = 50.0  # degrees
 SCALE = 0.3

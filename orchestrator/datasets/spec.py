@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.errors import UserError
 from orchestrator.paths import local_path
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -24,7 +25,7 @@ DEFAULT_IMAGE_SIZE = 224
 """Edge in pixels of ``image_folder`` photos as the networks see them: ImageNet's usual crop."""
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """Raised when the data can't be used; the message names the field or file, what was found, and what to do."""
 
 

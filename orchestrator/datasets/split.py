@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
 from orchestrator.datasets.spec import TRAIN, VALIDATION, DatasetError
+from orchestrator.randomness import Purpose, generator
 
 
 def validation_count(images: int, classes: int, validation: int | float) -> int:

@@ -6,10 +6,10 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.randomness import Purpose, generator
 from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetInfo, DatasetRecipe, SyntheticRecipe
 from orchestrator.datasets.split import cut_validation, validation_count
+from orchestrator.randomness import Purpose, generator
 
 COARSE = 4  # prototypes are random on this grid and smooth in between
 

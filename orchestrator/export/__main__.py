@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.artifacts.store import StorageError, Store
+from orchestrator.artifacts.store import Store
+from orchestrator.errors import OptionError
 from orchestrator.export.options import chosen_formats
-from orchestrator.export.selection import ExportError, default_folder, find_expert, find_student, open_run
+from orchestrator.export.selection import default_folder, find_expert, find_student, open_run
 from orchestrator.last_resort import FAILED, run_command
 from orchestrator.paths import PathError, local_path
 
@@ -21,7 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     return run_command(
         lambda interruption: _export(options),
-        refusals=(ExportError, StorageError),
         interrupted="interrupted; nothing was exported",
         verbose=options.verbose,
     )
@@ -31,7 +31,7 @@ def _export(options: argparse.Namespace) -> int:
     formats = chosen_formats(options.format, options.quantize)
     out, dataset_root = _path("--out", options.out), _path("--dataset-root", options.dataset_root)
     if options.expert is not None and (options.method or options.seed is not None):
-        raise ExportError("--expert names a network of the ladder; leave out --method and --seed, which name a student")
+        raise OptionError("--expert names a network of the ladder; leave out --method and --seed, which name a student")
     run = open_run(Store(options.storage), options.run)
     chosen = (
         find_expert(run, options.expert)
@@ -62,7 +62,7 @@ def _path(option: str, given: str | None) -> str | None:
     try:
         return None if given is None else local_path(given)
     except PathError as error:
-        raise ExportError(f"{option}: {error}") from None
+        raise OptionError(f"{option}: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

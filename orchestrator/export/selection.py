@@ -13,6 +13,7 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import DatasetAbout
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.errors import UserError
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.messages import nearest
 from orchestrator.recipe.methods import METHODS
@@ -20,7 +21,7 @@ from orchestrator.report.markdown import percent
 from orchestrator.report.reading import read
 
 
-class ExportError(ValueError):
+class ExportError(UserError):
     """What was asked for can't be exported; the message says what was found and what to do."""
 
 

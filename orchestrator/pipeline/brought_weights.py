@@ -1,4 +1,4 @@
-"""The file of weights that a recipe names for an expert, as its identity. Imports neither torch nor ray."""
+"""Hash of the file of weights that a recipe names for an expert. Imports neither torch nor ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage graph. Stages are data; what they do stands in ``stages/``. Imports neither torch nor ray.
+"""The stage graph. Stages are data; the functions that run them are in ``stages/``. Imports neither torch nor ray.
 
 A stage's identity is a hash of its kind, the kind's format version, its scientific spec and its inputs' identities. So
 two recipes that have a network in common share its artifact, and a change rebuilds what follows from it and no more.
@@ -43,7 +43,7 @@ class Stage:
 
     @cached_property
     def identity(self) -> str:
-        """``<kind>-<20 hexadecimal digits>``: also the name of the artifact's folder."""
+        """Identity, ``<kind>-<20 hexadecimal digits>``; also the name of the artifact's folder."""
         inputs = {role: stage.identity for role, stage in self.inputs}
         return _identity(self.kind, KINDS[self.kind].format, self.spec.model_dump(mode="json"), inputs)
 
@@ -61,7 +61,7 @@ def _identity(kind: str, version: int, spec: dict[str, Any], inputs: dict[str, s
 
 @dataclass(frozen=True)
 class Failure:
-    """A stage that gave no artifact: its own error, or the name of the stage that it waited for."""
+    """A stage without an artifact: ``error`` is its own, ``blocked_by`` names the failed stage that it needs."""
 
     stage: str
     error: str | None = None
@@ -70,7 +70,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Expert:
-    """A network of a ladder with the name that guidance calls it by."""
+    """An expert of a ladder, with the label that guidance names it by."""
 
     label: str
     network: NetworkSpec
@@ -79,7 +79,7 @@ class Expert:
 
 @dataclass(frozen=True)
 class Final:
-    """A final student: which method, which seed, and the stages that trained and tested it."""
+    """A final student: method, seed, and the stages that train and test it."""
 
     method: str
     seed: int
@@ -89,7 +89,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every stage of a run, each after what it needs, and what the report wants to know of them."""
+    """All stages of a run, each after what it needs, grouped by their parts in it."""
 
     recipe: Recipe
     stages: tuple[Stage, ...]
@@ -104,9 +104,9 @@ class Plan:
 
     @property
     def coinciding(self) -> dict[str, str]:
-        """Methods whose students are those of an earlier method, with that method: trained once, named twice.
+        """Methods whose students are those of an earlier method, with that method; they are trained once.
 
-        So it is where a ladder is too short for them to differ.
+        Methods coincide where a ladder is too short for them to differ.
         """
         first: dict[tuple[str, ...], str] = {}
         found = {}
@@ -119,18 +119,18 @@ class Plan:
 
     @property
     def run_id(self) -> str:
-        """``<recipe name>-<10 hexadecimal digits>``; the same recipe on the same data has the same."""
+        """Id of the run, ``<recipe name>-<10 hexadecimal digits>``; the same recipe on the same data has the same."""
         finals = [[final.method, final.seed, final.train.identity] for final in self.finals]
         text = canonical_json({"stages": {stage.name: stage.identity for stage in self.stages}, "finals": finals})
         return f"{self.recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def longest_chain(stages: Iterable[Stage], seconds: Mapping[str, float]) -> tuple[float, list[str]]:
-    """The longest chain of stages that wait for each other: its seconds, and its stages' names.
+    """Returns the seconds of the longest chain of stages that wait for each other, and its stages' names.
 
     Args:
         stages: each after what it needs.
-        seconds: what each takes, by identity; stages that are not in it take no part.
+        seconds: duration of each stage, by identity; stages without one are left out.
     """
     reach: dict[str, tuple[float, list[str]]] = {}  # the longest chain that ends in a stage
     for stage in stages:

@@ -187,7 +187,7 @@ class LadderPlanner:
         return self._score(Facts() if own else Facts(topology=topology), experts, ladder if own else [])
 
     def _score_with(self, expert: Expert, topology: Topology) -> Stage:
-        """The score that holds an expert's logits, for a student, or a TA, of a topology's ladder."""
+        """Returns the score with an expert's logits, for a student or a TA of a topology's ladder."""
         if self._scored_alone(expert):
             return self._score_alone(expert)
         return self.score_of(self.recipe.ladder.topology if expert.label in self._own_labels() else topology)
@@ -196,9 +196,10 @@ class LadderPlanner:
         return self._score(Facts(expert=expert.label), [expert], [])
 
     def _scored_alone(self, expert: Expert) -> bool:
-        """Whether an expert has a score of its own, so that a TA waits for its teachers alone.
+        """Returns whether an expert is scored alone.
 
-        And so that no TA is made again when a difficulty changes. The smallest expert teaches none.
+        It is where TAs read scores, so that a TA waits for its teachers alone, and is not trained again when a
+        difficulty changes. The smallest expert teaches no TA.
         """
         return self.source.tas == "cached" and expert.network != self.network(self.recipe.ladder.networks[-2].name)
 
@@ -206,7 +207,7 @@ class LadderPlanner:
         return {expert.label for expert in self.experts(self.recipe.ladder.topology)}
 
     def _score(self, facts: Facts, experts: list[Expert], ladder: list[Expert]) -> Stage:
-        """A score of ``experts``, and of the difficulties by all of ``ladder``, each with the smallest first."""
+        """Returns the score of ``experts``, with difficulties by all of ``ladder``; both have the smallest first."""
         recipe = self.recipe
         folds = 0
         if ladder:
@@ -235,7 +236,7 @@ class LadderPlanner:
         return self.add(Stage("score", name, spec, tuple(inputs), placement, facts))
 
     def _fold(self, fold: int, folds: int) -> Stage:
-        """The smallest expert's network, trained on labels without one fold: for the held-out loss."""
+        """Returns the training of the smallest expert's network on labels without one fold, for the held-out loss."""
         entry = self.recipe.ladder.networks[-2]
         spec = self.training(entry, GuidanceSpec(kind="labels")).model_copy(update={"fold": fold, "folds": folds})
         name, inputs = f"fold/{fold + 1}-of-{folds}", ((DATA, self.ingest),)

@@ -1,4 +1,4 @@
-"""Where experts' outputs come from: computed once, stored and read, or computed beside what they teach.
+"""Source of experts' logits: cached (computed once, stored and read) or online (computed beside the student).
 
 Chosen by counting expert forwards; see ``docs/choices.md``. Imports neither torch nor ray.
 """
@@ -18,7 +18,7 @@ Kind = Literal["online", "cached"]
 
 @dataclass(frozen=True)
 class Source:
-    """The source for students and, apart, for TAs; ``reason`` says why it is that of the students."""
+    """The source for students and, separately, for TAs; ``reason`` explains that of the students."""
 
     students: Kind
     tas: Kind
@@ -30,7 +30,7 @@ class Source:
 
 
 def choose(recipe: Recipe, images: int) -> Source:
-    """The recipe's own source, or the one that takes fewer expert forwards.
+    """Returns the source that the recipe names, or for ``auto`` the one with fewer expert forwards.
 
     Cached: every view of every training image once by every expert. Online: one forward (``dense``: one an expert) for
     every image of every step of every student and trial, and of the TAs that might read as well.
@@ -53,10 +53,10 @@ def choose(recipe: Recipe, images: int) -> Source:
 
 
 def _tas_may_read(recipe: Recipe, images: int) -> bool:
-    """Whether TAs may read stored outputs too.
+    """Returns whether TAs may read cached logits too.
 
-    They may where none of them takes more passes than there are views, so that each pass has a new view all the same.
-    TAs that train for longer see new views in all their passes, with their experts beside them.
+    They may if none of them takes more passes than there are views, so that each pass still has a new view. TAs that
+    train for longer have their experts online, with a new view in every pass.
     """
     batches = math.ceil(images / min(recipe.training.batch_size, images))
     passes = [math.ceil(_steps(recipe, entry) / batches) for entry in recipe.ladder.networks[1:-1] if not entry.weights]
@@ -64,7 +64,7 @@ def _tas_may_read(recipe: Recipe, images: int) -> bool:
 
 
 def _student_steps(recipe: Recipe) -> int:
-    """Steps of all students and trials, times the experts that teach each image."""
+    """Returns the steps of all students and trials, times the experts that teach each image."""
     steps = _steps(recipe, recipe.ladder.networks[-1])
     trials = recipe.search.trials * (recipe.search.steps or steps)
     total = sum(_experts_of_an_image(recipe, method) * len(recipe.seeds) * steps for method in recipe.methods)
@@ -79,7 +79,7 @@ def _experts_of_an_image(recipe: Recipe, name: str) -> int:
 
 
 def _ta_steps(recipe: Recipe) -> int:
-    """Steps of the TAs of every topology that is asked for, times the experts that teach each."""
+    """Returns the steps of the TAs of every topology of the recipe, times the experts that teach each."""
     networks, own, total = recipe.ladder.networks[:-1], recipe.ladder.topology, 0
     for topology in {own, *(METHODS[method].topology or own for method in recipe.methods)}:
         for number, entry in enumerate(networks):

@@ -1,4 +1,4 @@
-"""The precision that ``training.precision: auto`` stands for, chosen once in a storage and kept there.
+"""The precision that ``training.precision: auto`` stands for, measured once for a storage and stored there.
 
 The choice is measured (``training/precision.py``), so it can differ from one machine to another. It is stored apart for
 CPUs and GPUs, and every later run in the storage takes it over: all stages of a run, a run that goes on elsewhere, and

@@ -18,10 +18,11 @@ from orchestrator.recipe.choices import (
     Precision,
     Scorer,
     Selector,
-    SpaceSpec,
     Spec,
 )
-from orchestrator.recipe.methods import Dealing
+from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
+from orchestrator.recipe.methods import Dealing, GuidanceKind
+from orchestrator.recipe.search_space import SETTINGS, Place, SpaceSpec, Value, values_of
 
 
 class CodedSpec(Spec):
@@ -61,9 +62,9 @@ class CurriculumSpec(CodedSpec):
 
 
 class GuidanceSpec(Spec):
-    """What a network is taught by. ``experts`` are names, smallest first; empty for ``labels``."""
+    """The distillation target of a network. ``experts`` are names, smallest first; empty for ``labels``."""
 
-    kind: Literal["labels", "single", "dense", "selected"]
+    kind: GuidanceKind
     experts: tuple[str, ...] = ()
     temperature: float = 4.0
     kd_weight: float = 0.9
@@ -72,7 +73,8 @@ class GuidanceSpec(Spec):
 
     @model_validator(mode="after")
     def _experts_fit(self) -> GuidanceSpec:
-        if (self.kind == "labels") != (not self.experts):
+        builtin = self.kind in ("labels", "single", "dense", "selected")
+        if builtin and (self.kind == "labels") != (not self.experts):
             raise ValueError(f"guidance {self.kind} with {len(self.experts)} experts")
         if self.kind == "single" and len(self.experts) != 1:
             raise ValueError("guidance single needs exactly one expert")
@@ -146,7 +148,7 @@ class SearchSpec(Spec):
     trials: int
     round_size: int
     sampler: Literal["tpe", "random"]
-    scheduler: Literal["none", "halving", "asha"]
+    scheduler: SchedulerName
     rungs: tuple[float, ...]
     warm_start: tuple[str, ...]
     seed: int
@@ -155,7 +157,7 @@ class SearchSpec(Spec):
     def rung_steps(self) -> tuple[int, ...]:
         """Steps of the trainings of each rung, the shortest first; the last is the whole student's."""
         steps = self.student.steps
-        shares = self.rungs if self.scheduler == "halving" else ()
+        shares = self.rungs if SCHEDULERS[self.scheduler].has_rungs else ()
         return (*(max(1, round(share * steps)) for share in shares), steps)
 
     @property
@@ -174,21 +176,37 @@ class EvaluateSpec(Spec):
 
 
 def apply_choice(student: TrainSpec, choice: dict[str, Any]) -> TrainSpec:
-    """The student's training under one point of the search space.
+    """Returns the student's training under one point of the search space.
 
-    ``choice`` holds any of ``temperature``, ``kd_weight``, ``mode``, ``selector`` and the fields of the pacing
-    (``family``, ``a``, ``b``, ``increase``, ``step_length``). The curriculum's control, where there is one, stays.
+    ``choice`` holds values by setting (``recipe/search_space.py``). A curriculum's control stays as it is.
     """
-    guidance = student.guidance.model_copy(
-        update={key: choice[key] for key in ("temperature", "kd_weight") if key in choice}
-    )
+    guidance = student.guidance.model_copy(update=values_of(choice, "guidance"))
     curriculum = student.curriculum
     if curriculum is not None:
-        pacing = {key: choice[key] for key in PacingSpec.model_fields if key in choice}
+        chosen, pacing = values_of(choice, "curriculum"), values_of(choice, "curriculum.pacing")
         if pacing:
-            curriculum = curriculum.model_copy(update={"pacing": PacingSpec(**pacing)})
-        curriculum = curriculum.model_copy(update={key: choice[key] for key in ("mode", "selector") if key in choice})
+            chosen["pacing"] = PacingSpec(**pacing)
+        curriculum = curriculum.model_copy(update=chosen)
         named = (curriculum.scorer, curriculum.pacing.family)
         code = {name: digest for name, digest in curriculum.code.items() if name in named}
         curriculum = curriculum.model_copy(update={"code": code})
     return student.model_copy(update={"guidance": guidance, "curriculum": curriculum, "searched": False})
+
+
+def searched_parts(training: TrainSpec) -> dict[Place, Spec]:
+    """Returns the parts of a training that hold settings of the search space, as far as it has them."""
+    parts: dict[Place, Spec] = {}
+    if training.guidance.experts:
+        parts["guidance"] = training.guidance
+    if training.curriculum is not None:
+        parts |= {"curriculum": training.curriculum, "curriculum.pacing": training.curriculum.pacing}
+    return parts
+
+
+def settings_of(training: TrainSpec) -> dict[str, Value]:
+    """Returns the point of the search space that a training is at: values by setting, of those that have an effect."""
+    parts, found = searched_parts(training), dict[str, Value]()
+    for setting in SETTINGS.values():
+        if setting.place in parts and setting.when(found):
+            found[setting.name] = getattr(parts[setting.place], setting.name)
+    return found

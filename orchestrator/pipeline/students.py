@@ -9,8 +9,10 @@ from orchestrator import user_code
 from orchestrator.pipeline.graph import Final, Stage
 from orchestrator.pipeline.inputs import DATA, SEARCH
 from orchestrator.pipeline.ladder import LadderPlanner, role_of
+from orchestrator.pipeline.logit_source import Kind
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, SearchSpec, TrainSpec
+from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.methods import METHODS, REFERENCE, Dealing, Method
 from orchestrator.recipe.schema import CurriculumRecipe
 
@@ -38,16 +40,20 @@ class StudentPlanner:
         return method.searched_as in self.recipe.searched_methods
 
     def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
-        """A student's training by one method, and its inputs; before any search has chosen its settings."""
+        """Returns a student's training by one method, and its inputs, with settings as before any search."""
         recipe = self.recipe
         spec = self.ladder.training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
         if method.experts == "none":
-            return spec, ((DATA, self.ladder.ingest),)
+            alone = GuidanceSpec(kind=method.guidance or "labels")
+            return spec.model_copy(update={"guidance": alone}), ((DATA, self.ladder.ingest),)
         topology = method.topology or recipe.ladder.topology
         teachers = method.choose(self.ladder.experts(topology))
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
-        guidance = self.ladder.guidance(teachers, self.ladder.source.students, drop)
+        source: Kind = "online" if method.reads_networks else self.ladder.source.students
+        guidance = self.ladder.guidance(teachers, source, drop)
+        if method.guidance:
+            guidance = guidance.model_copy(update={"kind": method.guidance})
         dealing = self._dealing(method)
         if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})
@@ -71,16 +77,17 @@ class StudentPlanner:
                 }
             )
         spec = spec.model_copy(update={"guidance": guidance})
-        inputs = dict(self.ladder.taught_by(teachers, self.ladder.source.students, topology))
+        inputs = dict(self.ladder.taught_by(teachers, source, topology))
         if dealing:
             main = self.ladder.score_of(topology)
             inputs[role_of(main)] = main
         return spec, ((DATA, self.ladder.ingest), *inputs.items())
 
     def _dealing(self, method: Method) -> Dealing | None:
-        """How the method deals experts to images, as far as it shows; None where it is ``single`` guidance.
+        """Returns how the method deals experts to images; None without a curriculum.
 
-        With one expert all dealings are one, and a curriculum that has all images in play from the start is none.
+        With one expert all dealings are the same, and a curriculum with all images in play from the start is
+        ``single`` guidance.
         """
         if method.dealing and len(self.recipe.ladder.networks) == 2:
             plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
@@ -99,7 +106,7 @@ class StudentPlanner:
                 round_size=search.round_size,
                 sampler=search.sampler,
                 scheduler=search.scheduler,
-                rungs=search.rungs if search.scheduler == "halving" else (),
+                rungs=search.rungs if SCHEDULERS[search.scheduler].has_rungs else (),
                 warm_start=search.warm_start,
                 seed=search.seed,
             )

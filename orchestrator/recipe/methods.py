@@ -35,6 +35,10 @@ class Method:
         topology: topology of the TAs among the experts; None for the recipe's own.
         dealing: how a curriculum deals the experts to images (``none``: by difficulty); None without a curriculum.
         drops_experts: whether experts are dropped at random (``distillation.stochastic_drop``).
+        guidance: kind of guidance, a class of ``training/guidance/kinds``; by default ``labels``, ``single`` or
+            ``dense`` by the number of experts, and ``selected`` with a curriculum.
+        reads_networks: whether the student is taught by more of an expert than its logits, which alone are stored; then
+            experts run beside the student whatever ``distillation.source`` says.
         control_of: for a control, the method whose settings it uses.
         source: its publication.
     """
@@ -46,6 +50,8 @@ class Method:
     topology: Topology | None = None
     dealing: Dealing | None = None
     drops_experts: bool = False
+    guidance: str | None = None
+    reads_networks: bool = False
     control_of: str | None = None
     source: str = ""
 
@@ -95,7 +101,11 @@ METHODS = {method.name: method for method in _ROWS}
 BASELINE = "labels"  # training without experts
 REFERENCE = "ces_kd"  # the method that the others are compared with
 
+GUIDANCE = ("labels", "single", "dense", "selected", *(method.guidance for method in _ROWS if method.guidance))
+
 if TYPE_CHECKING:
     MethodName = str
+    GuidanceKind = str
 else:
     MethodName = Literal[tuple(METHODS)]
+    GuidanceKind = Literal[GUIDANCE]

@@ -9,14 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.datasets.spec import DatasetRecipe
+from orchestrator.errors import UserError
 from orchestrator.paths import checked_uri, folder_name, local_path
-from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector, SpaceSpec
+from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
+from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import METHODS, MethodName
+from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+_WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """Raised when a recipe can't be used; the message names the field, what was found and what to do."""
 
 
@@ -131,7 +135,7 @@ class Search(Section):
         None,
         strict=False,
         description="methods that get a search each, with the same trials; by default all of the recipe's that an "
-        "expert teaches. With a curriculum: all of the space; others: temperature and kd_weight alone",
+        f"expert teaches. With a curriculum: all of the space; others: {' and '.join(_WITHOUT_CURRICULUM)} alone",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
@@ -142,10 +146,9 @@ class Search(Section):
     round_size: int = Field(
         4, gt=0, description="points proposed at once; the sampler learns from whole rounds, so that the search repeats"
     )
-    scheduler: Literal["none", "halving", "asha"] = Field(
+    scheduler: SchedulerName = Field(
         "none",
-        description="early stopping; halving: short complete trainings first, then longer ones for the best; "
-        "asha: asynchronous, so its choice can differ between two runs",
+        description="early stopping" + "".join(f"; {it.name}: {it.words}" for it in SCHEDULERS.values() if it.words),
     )
     rungs: tuple[float, ...] = Field(
         (0.25,),

@@ -17,6 +17,8 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from orchestrator.errors import UserError
+
 LARGEST, DEEPEST, MOST_VALUES = 1 << 18, 50, 10_000  # bytes, levels, values with those that anchors repeat
 LONGEST_NUMBER = 400  # characters; Python reads no whole number of thousands of digits
 
@@ -57,7 +59,7 @@ _UNCLEAR_WORDS = (
 )
 
 
-class YamlError(ValueError):
+class YamlError(UserError):
     """Raised for a text that can't be read; the message has the place, what was found and what to do."""
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from orchestrator.artifacts.addresses import address
-from orchestrator.artifacts.store import StorageError, Store
+from orchestrator.artifacts.store import Store
+from orchestrator.errors import OptionError
 from orchestrator.last_resort import run_command
 from orchestrator.report import serve, storage
 
@@ -22,7 +23,7 @@ def _do(options: argparse.Namespace) -> int:
     store = Store(options.storage)
     if options.compare:
         if options.run:
-            raise StorageError(f"run '{options.run}' stands before --compare; give every run after it")
+            raise OptionError(f"run '{options.run}' stands before --compare; give every run after it")
         from orchestrator.report.page.compare import compare
 
         page = compare(store, options.compare)

@@ -18,8 +18,8 @@ from typing import Any
 
 import optuna
 
-from orchestrator.pipeline.specs import SearchSpec, TrainSpec, apply_choice
-from orchestrator.recipe.choices import Range, SpaceSpec
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec, apply_choice, searched_parts
+from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec
 
 METRIC = "validation_accuracy"
 Record = dict[str, Any]
@@ -34,32 +34,20 @@ class Attempt:
 
 
 def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], dict[str, Any]]:
-    """Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
+    """Returns Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
+    parts = searched_parts(student)
 
-    def one_of(trial: optuna.trial.BaseTrial, name: str, values: tuple[str, ...]) -> str:
-        return values[0] if len(values) == 1 else str(trial.suggest_categorical(name, list(values)))
-
-    def within(trial: optuna.trial.BaseTrial, name: str, limits: Range) -> float:
+    def value(trial: optuna.trial.BaseTrial, name: str, among: Range | tuple[str, ...]) -> str | float:
+        if isinstance(among, tuple):
+            return among[0] if len(among) == 1 else str(trial.suggest_categorical(name, list(among)))
         # Four digits: a point can be typed in again as it is printed.
-        return limits.low if limits.low == limits.high else round(trial.suggest_float(name, limits.low, limits.high), 4)
+        return among.low if among.low == among.high else round(trial.suggest_float(name, among.low, among.high), 4)
 
     def point(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
-        choice: dict[str, Any] = {
-            "temperature": within(trial, "temperature", space.temperature),
-            "kd_weight": within(trial, "kd_weight", space.kd_weight),
-        }
-        if student.curriculum is None:
-            return choice
-        choice["mode"] = one_of(trial, "mode", space.modes)
-        choice["selector"] = one_of(trial, "selector", space.selectors)
-        if choice["mode"] == "static":  # everything is in play from the start: pacing changes nothing
-            return choice
-        choice["family"] = one_of(trial, "family", space.families)
-        choice["a"] = within(trial, "a", space.a)
-        choice["b"] = within(trial, "b", space.b)
-        if choice["family"] == "fixed_exponential":
-            choice["increase"] = within(trial, "increase", space.increase)
-            choice["step_length"] = within(trial, "step_length", space.step_length)
+        choice: dict[str, Any] = {}
+        for field, setting in SETTINGS.items():
+            if setting.place in parts and setting.when(choice):
+                choice[setting.name] = value(trial, setting.name, getattr(space, field))
         return choice
 
     return point

@@ -25,6 +25,7 @@ from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
+from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
 from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
 from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults, with_place
 from orchestrator.stages.observers import StageObserver
@@ -33,8 +34,6 @@ from orchestrator.stages.train import results_of, single_device, train_here
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.pace import Timing
 from orchestrator.training.world import World
-
-ASHA_GRACE = 0.25  # share of a trial's steps that every trial may run
 
 
 def run(job: Job) -> Artifact:
@@ -107,8 +106,8 @@ class Trials(Searcher):
     def identity(self, training: TrainSpec) -> str:
         """The identity of a trial."""
         inputs = {role: artifact.identity for role, artifact in self.job.inputs.items()}
-        # What halving compares are whole trainings, the same as without early stopping.
-        return trial_identity(training, inputs, "asha" if self.spec.scheduler == "asha" else "none")
+        # A training that may be stopped midway is not the one that is trained to its end.
+        return trial_identity(training, inputs, self.spec.scheduler if stopping(self.spec) else "none")
 
     def _find(self, training: TrainSpec) -> Record | None:
         return files.find_trial(self.store, self.identity(training))
@@ -249,16 +248,27 @@ def _trial(config: dict[str, Any], job: Job) -> None:
     Store(job.storage).drop_checkpoint(config["identity"])
 
 
+def stopping(spec: SearchSpec) -> TuneScheduler | None:
+    """Returns the scheduler that stops trials midway; None where trainings are whole."""
+    return SCHEDULERS[spec.scheduler].tune
+
+
+def tune_scheduler(spec: SearchSpec) -> ray.tune.schedulers.TrialScheduler | None:
+    """Returns ``stopping`` as Ray Tune's object."""
+    found = stopping(spec)
+    if found is None:
+        return None
+    scheduler: ray.tune.schedulers.TrialScheduler = getattr(ray.tune.schedulers, found.name)(
+        time_attr="step", **found.arguments(spec.student.steps)
+    )
+    return scheduler
+
+
 def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
     placement = job.placement
     ask = {"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {})
     # Else Tune adds TensorBoard files of its own to those of the trials' logbooks.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    scheduler = None
-    if spec.scheduler == "asha":
-        scheduler = ray.tune.schedulers.ASHAScheduler(
-            time_attr="step", max_t=spec.student.steps, grace_period=max(1, int(ASHA_GRACE * spec.student.steps))
-        )
     trainable = ray.tune.with_parameters(_trial, job=job)
     # Tune keeps trainables by this name in the whole Ray job and overwrites: two searches at once must not share it.
     trainable.__name__ = f"trial-{job.identity}"
@@ -268,7 +278,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
             metric=METRIC,
             mode="max",
             search_alg=trials,
-            scheduler=scheduler,
+            scheduler=tune_scheduler(spec),
             num_samples=sum(trials.proposals.places),
             reuse_actors=True,
             trial_name_creator=lambda trial: f"trial-{trial.config['name']}",

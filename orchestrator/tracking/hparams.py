@@ -10,19 +10,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
+from orchestrator.recipe.search_space import SETTINGS, described
 from orchestrator.tracking.names import ACCURACY, LOSS, Value
 
-# By name: what it means, and whether it is a number.
+# By name: the column's meaning, and whether it is a number.
 COLUMNS = {
-    "family": ("pacing family", False),
-    "a": ("pacing: share of training after which everything is in play", True),
-    "b": ("pacing: fraction in play at the start", True),
-    "increase": ("fixed_exponential: factor of each rise", True),
-    "step_length": ("fixed_exponential: share of training between two rises", True),
-    "mode": ("curriculum mode", False),
-    "selector": ("expert selector", False),
-    "kd_weight": ("weight (lambda) of distillation in the loss", True),
-    "temperature": ("temperature of distillation", True),
+    **{setting.name: (described(field), setting.is_number) for field, setting in SETTINGS.items()},
     "steps": ("steps of the training", True),
     "kind": ("trial of a search, or final student", False),
     "method": ("how the student is taught", False),

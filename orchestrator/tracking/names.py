@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.pipeline.placement import Facts
-from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.pipeline.specs import TrainSpec, settings_of
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.training.telemetry import EXPERT
 
 Value = str | int | float
@@ -59,19 +60,7 @@ def hyperparameters(facts: Facts, spec: TrainSpec) -> dict[str, Value]:
     A plot of several columns leaves out trainings without a value in one of them. So without pacing its columns hold
     the values that amount to none: a = 0, b = 1.
     """
-    guidance, curriculum = spec.guidance, spec.curriculum
     found: dict[str, Value] = {"kind": facts.part or "none", "method": facts.method or "none", "seed": spec.seed}
-    found |= {"steps": spec.steps, "kd_weight": 0.0, "mode": "none", "selector": "none"}
-    found |= {"family": "none", "a": 0.0, "b": 1.0}
-    if guidance.kind != "labels":
-        found |= {"temperature": guidance.temperature, "kd_weight": guidance.kd_weight}
-    if curriculum is None:
-        return found
-    found |= {"mode": curriculum.mode, "selector": curriculum.selector}
-    if curriculum.mode == "static":
-        return found
-    pacing = curriculum.pacing
-    found |= {"family": pacing.family, "a": pacing.a, "b": pacing.b}
-    if pacing.family == "fixed_exponential":
-        found |= {"increase": pacing.increase, "step_length": pacing.step_length}
-    return found
+    found |= {"steps": spec.steps}
+    found |= {setting.name: setting.absent for setting in SETTINGS.values() if setting.absent is not None}
+    return found | settings_of(spec)

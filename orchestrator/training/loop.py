@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from curricula.difficulty import LearnedStepRecorder
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.randomness import Purpose, torch_seed
 from orchestrator.training import optim
 from orchestrator.training.clock import Clock
 from orchestrator.training.data.batches import Batch, BatchPlan
@@ -41,6 +42,7 @@ from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
 PASSES_OF_A_STEP = 3  # forward and backward, in forward passes
+MOST_WORKERS = 1 << 20  # of one training, so that each has streams of its own
 
 
 class TrainingDivergedError(RuntimeError):
@@ -227,7 +229,7 @@ class _Loop:
 
     def _seed_dropout(self, step: int) -> None:
         """Make what a network draws while it trains (dropout) a function of the step as well."""
-        seed = ((self.spec.seed * 1_000_003 + step) * 1024 + self.world.rank) % 2**63
+        seed = torch_seed(self.spec.seed, Purpose.DROPOUT, step * MOST_WORKERS + self.world.rank)
         # Not torch.manual_seed: on a machine without a GPU it keeps a stack trace of every call.
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":

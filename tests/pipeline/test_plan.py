@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.datasets import describe
 from orchestrator.pipeline.graph import Plan
+from orchestrator.pipeline.plan import plan
 from orchestrator.pipeline.specs import GuidanceSpec, ScoreSpec, SearchSpec, TrainSpec
-from tests.examples import identities, planned, stage
+from orchestrator.recipe.methods import METHODS, Method
+from tests.examples import identities, planned, stage, tiny
 
 
 def training(chosen: Plan, name: str) -> TrainSpec:
@@ -57,6 +60,28 @@ def test_a_network_s_steps_and_learning_rate_apply_to_it_only() -> None:
 
 
 # -- methods -----------------------------------------------------------------------------------------------------
+
+
+def planned_with(row: Method, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A plan of the cached source with a method that the program does not have."""
+    monkeypatch.setitem(METHODS, row.name, row)
+    asked = tiny("distillation.source=cached", "search.trials=0").model_copy(update={"methods": ("kd", row.name)})
+    return plan(asked, describe(asked.dataset))
+
+
+def test_a_method_may_have_a_kind_of_guidance_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Method("other", "teacher", "the teacher", METHODS["kd"].look, guidance="other")
+    chosen = planned_with(row, monkeypatch)
+    assert guidance(chosen, "student/other/seed-0") == ("other", ("plain_cnn_8",))
+    assert training(chosen, "student/other/seed-0").guidance.source == "cached"
+
+
+def test_a_method_that_reads_experts_networks_has_them_beside_the_student(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Method("other", "teacher", "the teacher", METHODS["kd"].look, guidance="other", reads_networks=True)
+    chosen = planned_with(row, monkeypatch)
+    assert training(chosen, "student/other/seed-0").guidance.source == "online"
+    assert {role for role, _ in stage(chosen, "student/other/seed-0").inputs} == {"data", "expert:plain_cnn_8"}
+    assert training(chosen, "student/kd/seed-0").guidance.source == "cached"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator import report
+from orchestrator.artifacts.store import Store
+from orchestrator.errors import PortError
 from orchestrator.report.__main__ import main
-from orchestrator.report.serve import HOST
+from orchestrator.report.serve import HOST, open_server
 from tests.examples import ROOT
 from tests.report.examples import page, read, run_of, words
 from tests.report.written import SIZES
@@ -131,3 +134,13 @@ def test_a_port_that_is_taken_is_an_error(tmp_path: Path, capsys: pytest.Capture
         assert "can't be opened" in capsys.readouterr().err
     finally:
         taken.server_close()
+
+
+def test_a_taken_port_is_refused_naming_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page(run_of(tmp_path))
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main([str(tmp_path), "--serve", str(port)]) == 2
+        with pytest.raises(PortError):
+            open_server(Store(str(tmp_path)), port)
+    assert f"error: --serve {port}: the port can't be opened" in capsys.readouterr().err

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
-from orchestrator.recipe.choices import OptimizerSpec, PacingSpec, SpaceSpec
+from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
+from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
 
 STEPS = 400
@@ -141,7 +142,8 @@ class TestHalving:
 class TestPointsThatAreProposedTwice:
     """As the sampler does where much is fixed: without pacing to choose, static is one point."""
 
-    SPACE = SpaceSpec.from_plain({"modes": ["static"], "temperature": 4.0, "kd_weight": 0.9})  # two points: selectors
+    FIXED = {field: getattr(SpaceSpec(), field).low for field, it in SETTINGS.items() if it.is_number}  # noqa: RUF012
+    SPACE = SpaceSpec.from_plain({"modes": ["static"], **FIXED})  # two points: selectors
 
     def test_each_is_trained_once_even_when_both_come_in_one_round(self) -> None:
         proposals, ran = played(search(space=self.SPACE), at_once=4)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.dashboard import curves, link
+from orchestrator.dashboard import HOST, curves, link, main
 
 
 def report(*trials: dict[str, Any]) -> dict[str, Any]:
@@ -59,3 +60,11 @@ def test_links_are_added_while_a_run_goes_on(logs: Path, tmp_path: Path) -> None
     link({"a/b": logs / "student"}, tmp_path / "shown")
     link({"a/b": logs / "student", "c": logs}, tmp_path / "shown")
     assert (tmp_path / "shown/a/b/kd").is_dir() and (tmp_path / "shown/c/student").is_dir()
+
+
+def test_a_taken_port_is_refused_with_what_tensorboard_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").mkdir()
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--all", "--storage", str(tmp_path), "--port", str(port)]) == 2
+    assert f"error: TensorBoard can't be started: TensorBoard could not bind to port {port}" in capsys.readouterr().err

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.artifacts.addresses import address
-from orchestrator.artifacts.store import StorageError, Store
+from orchestrator.artifacts.store import Store
+from orchestrator.errors import OptionError
 from orchestrator.recipe.methods import REFERENCE
 from orchestrator.report.markdown import method_rows
 from orchestrator.report.page.document import document
@@ -27,7 +28,7 @@ def compare(store: Store, ids: Sequence[str]) -> str:
     """
     ids = list(dict.fromkeys(ids))
     if len(ids) < 2:
-        raise StorageError(f"--compare: found one run, {', '.join(ids)}; give two different ones or more")
+        raise OptionError(f"--compare: found one run, {', '.join(ids)}; give two different ones or more")
     contents = [read(store, run) for run in ids]
     name = f"compare-{'-'.join(ids)}.html"
     store.write_text(page_of_runs(contents), "reports", name)

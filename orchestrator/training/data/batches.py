@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.randomness import Purpose, generator
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -81,6 +83,6 @@ class BatchPlan:
     def _pass_order(self, number: int, size: int) -> IntArray:
         known = self._order  # read once: the thread that prepares steps may be at another pass
         if known is None or known[0] != number:
-            generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
-            known = self._order = (number, generator.permutation(size))
+            stream = generator(self.seed, Purpose.BATCH_ORDER, number)
+            known = self._order = (number, stream.permutation(size))
         return known[1]

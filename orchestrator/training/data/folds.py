@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.randomness import Purpose, generator
 from orchestrator.training.data.images import TrainingData
 
 
@@ -18,5 +19,4 @@ def training_images(spec: TrainSpec, data: TrainingData) -> npt.NDArray[np.int64
 
 def folds_of(images: int, folds: int, seed: int) -> npt.NDArray[np.int64]:
     """The fold of each of ``images`` training images, (N,), sizes differing by one at most."""
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, folds], np.uint64)))
-    return generator.permutation(images) % folds
+    return generator(seed, Purpose.FOLDS, folds).permutation(images) % folds

@@ -9,30 +9,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator import randomness
+from orchestrator.randomness import Purpose
+
 CLEAN = -1
-MIX_1, MIX_2, STEP = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0x9E3779B97F4A7C15)
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    values = (values ^ (values >> np.uint64(30))) * MIX_1
-    values = (values ^ (values >> np.uint64(27))) * MIX_2
-    return values ^ (values >> np.uint64(31))
-
-
 def uniforms(seed: int, images: IntArray, view: int, count: int) -> FloatArray:
-    """Numbers in [0, 1), shape (len(images), count), a function of (seed, image, view, column) alone.
-
-    The mixing function is SplitMix64's (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA
-    2014), used as a hash of the counter.
-    """
-    with np.errstate(over="ignore"):
-        stream = _mix(np.array([seed], np.uint64) * STEP + np.uint64(view + 1))
-        rows = _mix(stream ^ _mix(images.astype(np.uint64) + STEP))
-        cells = _mix(rows[:, None] + np.arange(1, count + 1, dtype=np.uint64)[None, :] * STEP)
-    return (cells >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    """Returns numbers in [0, 1), (len(images), count), a function of (seed, image, view, column) alone."""
+    return randomness.uniforms(seed, Purpose.VIEW, view, images, count)
 
 
 def view_of_pass(pass_number: int, views: int) -> int:

@@ -14,6 +14,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from orchestrator.errors import UserError
+
 CLASS_NAMES = "class_names"  # of a file's metadata: a JSON list of text, in the order of the logits
 Kind = Literal[
     "safetensors", "checkpoint", "torchscript", "exported", "numpy", "zip", "pickle", "cut", "lfs", "index", "html",
@@ -53,7 +55,7 @@ _STARTS: tuple[tuple[bytes, Kind], ...] = (
 _MOST_HEADER = 100_000_000  # bytes, as the safetensors library has it
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError):
     """Weights can't be used: the message says of which file, what was found and what to do."""
 
 

@@ -41,7 +41,7 @@ def reference(augmentation: str, channels: int, image: int, view: int) -> npt.ND
     height, width, _ = array.shape
     up, left = height // 8, width // 8
     padded = np.pad(array, ((up, up), (left, left), (0, 0)), mode="reflect")
-    y, x, mirror = uniforms(SEED, np.array([image]), view, 3)[0]
+    y, x, mirror = uniforms(SEED, np.array([image]), max(view, 0), 3)[0]
     top, first = math.floor(y * (2 * up + 1)), math.floor(x * (2 * left + 1))
     if augmentation == "none" or view == CLEAN:
         top, first = up, left

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
-ROUNDED = 5e-5  # proposals have four digits (stages/proposals.py)
+ROUNDED = 5e-5  # proposals have four digits (search/proposals.py)
 FEWEST = 4  # trials that these pictures say something of
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
-ALTERNATIVES = {"families": "family", "modes": "mode", "selectors": "selector"}  # field of the space -> setting
+# Field of the space -> setting.
+ALTERNATIVES = {field: setting.name for field, setting in SETTINGS.items() if not setting.is_number}
 
 
 def drawn_by_optuna(trials: Sequence[dict[str, Any]], space: dict[str, Any]) -> dict[str, Figure]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from orchestrator.randomness import Purpose, generator
 from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.teaching import Teaching, register
 
@@ -26,7 +26,6 @@ class Dense(Teaching):
         count, drop = len(self.guidance.experts), self.guidance.stochastic_drop
         if drop == 0:
             return list(range(count))
-        generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        draw = generator.random(count)
+        draw = generator(self.seed, Purpose.EXPERT_DROP, step).random(count)
         kept = [expert for expert in range(count) if draw[expert] >= drop]
         return kept or [int(draw.argmax())]

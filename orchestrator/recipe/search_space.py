@@ -1,0 +1,157 @@
+"""The search space, one row for each field that a search may choose. Imports neither torch nor ray.
+
+A row is a field of ``SpaceSpec`` with its ``Setting``: the default range or alternatives, bounds, the condition under
+which it is asked, its place in a training's spec, its column in dashboards. Schema, sampler, specs, dashboards and
+report read the table, so a new field is a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Interval
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from orchestrator.recipe.choices import FAMILIES, Family, Mode, Selector, Spec
+
+Value = str | float
+Choice = Mapping[str, Any]  # a point of the space, or the part of it that is chosen so far: values by setting
+# Part of a training's spec that holds a setting. Settings are asked in this order, for pacing depends on the mode.
+Place = Literal["guidance", "curriculum", "curriculum.pacing"]
+
+
+def _always(choice: Choice) -> bool:
+    return True
+
+
+def _paced(choice: Choice) -> bool:
+    """Pacing has an effect in every mode but ``static``, where everything is in play from the start."""
+    return bool(choice["mode"] != "static")
+
+
+def _stepwise(choice: Choice) -> bool:
+    return _paced(choice) and bool(choice["family"] == "fixed_exponential")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of a point of the search space.
+
+    Attributes:
+        name: its name in trials, reports and dashboards, and of its field in ``place``.
+        place: the part of a training's spec that holds it; it is asked only where the training has this part.
+        bounds: limits of a number; None for a setting that is a word.
+        when: whether it is asked, by the settings before it.
+        absent: value in dashboards where it is not asked; None for no value.
+        meaning: one line of words for dashboards; by default the description of the recipe's field.
+    """
+
+    name: str
+    place: Place
+    bounds: Interval | None = None
+    when: Callable[[Choice], bool] = _always
+    absent: Value | None = None
+    meaning: str = ""
+
+    @property
+    def is_number(self) -> bool:
+        return self.bounds is not None
+
+
+class Range(Spec):
+    """A closed range that is searched uniformly; equal ends fix the value."""
+
+    low: float
+    high: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return {"low": float(value), "high": float(value)}
+        if isinstance(value, (list, tuple)) and len(value) == 2:
+            return {"low": value[0], "high": value[1]}
+        if not isinstance(value, (dict, Range)):
+            raise ValueError("give a number, or two: [low, high]")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class SpaceSpec(Spec):
+    """What the search may choose: lists are alternatives, ranges are searched uniformly, one value fixes it."""
+
+    families: Annotated[
+        tuple[Family, ...], Setting("family", "curriculum.pacing", None, _paced, "none", "pacing family")
+    ] = Field(FAMILIES, strict=False, min_length=1, description="pacing families")
+    a: Annotated[Range, Setting("a", "curriculum.pacing", Interval(ge=0, le=1), _paced, absent=0.0)] = Field(
+        Range(low=0.1, high=1.0), description="share of training after which everything is in play"
+    )
+    b: Annotated[Range, Setting("b", "curriculum.pacing", Interval(gt=0, le=1), _paced, absent=1.0)] = Field(
+        Range(low=0.1, high=0.8), description="fraction in play at the start"
+    )
+    increase: Annotated[Range, Setting("increase", "curriculum.pacing", Interval(gt=1), _stepwise)] = Field(
+        Range(low=1.2, high=3.0), description="fixed_exponential only: factor of each rise"
+    )
+    step_length: Annotated[Range, Setting("step_length", "curriculum.pacing", Interval(gt=0, le=1), _stepwise)] = Field(
+        Range(low=0.05, high=0.3), description="fixed_exponential only: share of training between two rises"
+    )
+    modes: Annotated[tuple[Mode, ...], Setting("mode", "curriculum", absent="none", meaning="curriculum mode")] = Field(
+        ("static", "reveal", "promote", "both"), strict=False, min_length=1, description="curriculum modes"
+    )
+    selectors: Annotated[
+        tuple[Selector, ...], Setting("selector", "curriculum", absent="none", meaning="expert selector")
+    ] = Field(("stratified", "competent"), strict=False, min_length=1, description="expert selectors")
+    temperature: Annotated[Range, Setting("temperature", "guidance", Interval(gt=0))] = Field(
+        Range(low=2.0, high=8.0), description="temperature of distillation"
+    )
+    kd_weight: Annotated[Range, Setting("kd_weight", "guidance", Interval(ge=0, le=1), absent=0.0)] = Field(
+        Range(low=0.05, high=1.0), description="weight (lambda) of distillation in the loss"
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _within_bounds(cls, found: Any, field: ValidationInfo) -> Any:
+        # Else a trial would be the first to meet a value that its spec refuses.
+        bounds = SETTINGS[str(field.field_name)].bounds
+        if bounds is not None:
+            _check(found, bounds)
+        return found
+
+
+def _check(found: Range, bounds: Interval) -> None:
+    lowest = [found.low > bounds.gt] if bounds.gt is not None else []  # type: ignore[operator]
+    lowest += [found.low >= bounds.ge] if bounds.ge is not None else []  # type: ignore[operator]
+    if all(lowest) and (bounds.le is None or found.high <= bounds.le):  # type: ignore[operator]
+        return
+    lower = f"above {bounds.gt:g}" if bounds.gt is not None else f"at least {bounds.ge:g}"
+    upper = "" if bounds.le is None else f" and at most {bounds.le:g}"
+    raise ValueError(f"found [{found.low:g}, {found.high:g}]; every value must be {lower}{upper}")
+
+
+def _rows() -> dict[str, Setting]:
+    rows = {
+        field: next(item for item in info.metadata if isinstance(item, Setting))
+        for field, info in SpaceSpec.model_fields.items()
+    }
+    return dict(sorted(rows.items(), key=lambda row: get_args(Place).index(row[1].place)))
+
+
+SETTINGS = _rows()  # by field of the space, in the order in which they are asked
+
+
+def described(field: str) -> str:
+    """Returns one line of words on a field's setting."""
+    return SETTINGS[field].meaning or str(SpaceSpec.model_fields[field].description)
+
+
+def values_of(choice: Choice, place: Place) -> dict[str, Any]:
+    """Returns the values of a point that belong to a part of the spec, by their names there."""
+    names = [setting.name for setting in SETTINGS.values() if setting.place == place]
+    return {name: choice[name] for name in names if name in choice}

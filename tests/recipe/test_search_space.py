@@ -1,0 +1,102 @@
+"""The table of search fields: what schema, specs and dashboards derive from each row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from curricula import difficulty, pacing
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, TrainSpec, apply_choice, settings_of
+from orchestrator.recipe.choices import FAMILIES, SCORERS, PacingSpec, Spec
+from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec, described
+from orchestrator.tracking.hparams import COLUMNS
+from tests.search.test_proposals import student
+
+FIELDS = pytest.mark.parametrize("field", SETTINGS)
+NUMBERS = pytest.mark.parametrize("field", [field for field, setting in SETTINGS.items() if setting.is_number])
+POINT: dict[str, Any] = {
+    "temperature": 3.0, "kd_weight": 0.25, "mode": "both", "selector": "competent", "family": "fixed_exponential",
+    "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3,
+}  # fmt: skip
+
+
+def labels() -> TrainSpec:
+    return student().model_copy(update={"guidance": GuidanceSpec(kind="labels"), "curriculum": None})
+
+
+def test_settings_are_asked_in_an_order_that_decides_which_points_are_proposed() -> None:
+    assert [setting.name for setting in SETTINGS.values() if setting.name in POINT] == list(POINT)
+
+
+@FIELDS
+def test_a_field_s_default_is_within_its_own_bounds(field: str) -> None:
+    assert SpaceSpec.from_plain({field: SpaceSpec().model_dump(mode="json")[field]}) == SpaceSpec()
+
+
+@NUMBERS
+def test_a_range_that_reaches_beyond_its_bounds_is_refused(field: str) -> None:
+    bounds = SETTINGS[field].bounds
+    assert bounds is not None
+    default: Range = getattr(SpaceSpec(), field)
+    lowest = bounds.gt if bounds.gt is not None else bounds.ge
+    assert isinstance(lowest, (int, float))
+    wrong = [lowest] if bounds.gt is not None else [math.nextafter(lowest, -math.inf)]
+    for low in wrong:
+        with pytest.raises(ValueError, match="every value must be"):
+            SpaceSpec.from_plain({field: [low, default.high]})
+    if bounds.le is not None:
+        assert isinstance(bounds.le, (int, float))
+        SpaceSpec.from_plain({field: [default.low, bounds.le]})
+        with pytest.raises(ValueError, match="every value must be"):
+            SpaceSpec.from_plain({field: [default.low, math.nextafter(bounds.le, math.inf)]})
+
+
+@FIELDS
+def test_a_field_has_a_column_in_dashboards(field: str) -> None:
+    setting = SETTINGS[field]
+    assert COLUMNS[setting.name] == (described(field), setting.is_number)
+
+
+@FIELDS
+def test_the_value_that_stands_for_none_is_of_the_column_s_type(field: str) -> None:
+    setting = SETTINGS[field]
+    assert setting.absent is None or isinstance(setting.absent, float) == setting.is_number
+
+
+def test_a_training_is_at_the_point_that_was_applied_to_it() -> None:
+    found = settings_of(apply_choice(student(), POINT))
+    assert {name: found[name] for name in POINT} == POINT
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"mode": "static"}, ["temperature", "kd_weight", "mode", "selector"]),
+        ({"family": "log"}, [name for name in POINT if name not in ("increase", "step_length")]),
+    ],
+    ids=str,
+)
+def test_settings_without_effect_are_no_part_of_a_point(changes: dict[str, str], names: list[str]) -> None:
+    found = settings_of(apply_choice(student(), POINT | changes))
+    assert [name for name in POINT if name in found] == names
+
+
+def test_a_training_without_experts_is_at_no_point() -> None:
+    assert settings_of(labels()) == {}
+
+
+@FIELDS
+def test_a_setting_is_a_field_of_the_part_of_the_spec_that_it_names(field: str) -> None:
+    parts: dict[str, type[Spec]] = {
+        "guidance": GuidanceSpec,
+        "curriculum": CurriculumSpec,
+        "curriculum.pacing": PacingSpec,
+    }
+    assert SETTINGS[field].name in parts[SETTINGS[field].place].model_fields
+
+
+def test_families_and_scorers_of_the_recipe_are_those_of_the_curricula() -> None:
+    assert sorted(FAMILIES) == pacing.names()
+    assert tuple(difficulty.DIFFICULTIES) == SCORERS
