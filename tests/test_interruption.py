@@ -75,7 +75,7 @@ BLOCKED = """
 import ctypes, signal, sys
 from orchestrator import interruption
 interruption.REACTION_SECONDS = interruption.CLEAN_UP_SECONDS = 0.3
-with interruption.Interruption("what is finished is kept"):
+with interruption.Interruption("finished stages are cached"):
     mutex = ctypes.create_string_buffer(128)
     ctypes.CDLL(None).pthread_mutex_lock(mutex)
     try:
@@ -97,4 +97,4 @@ def test_a_stop_ends_a_program_that_waits_outside_python(stop: signal.Signals, w
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(stop)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == INTERRUPTED and "what is finished is kept" in said and "Traceback" not in said
+    assert process.returncode == INTERRUPTED and "finished stages are cached" in said and "Traceback" not in said

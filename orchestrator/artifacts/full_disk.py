@@ -37,7 +37,7 @@ def full_disk_message(storage: str) -> str:
         place = f"the temporary folder {temporary} is full"
     return (
         f"{place}: no space left on the device, or the quota is used up. Make room there, or give another place "
-        "(--storage, TMPDIR); the same command then goes on, what is finished is kept"
+        "(--storage, TMPDIR); finished stages are cached, and the same command continues"
     )
 
 

@@ -61,7 +61,7 @@ def write(form: Format, run: Run, chosen: Chosen, path: Path) -> None:
                 write_torch_export(network, example, path, describe(run, chosen))
             else:
                 write_onnx(network, example, path, describe(run, chosen))
-    except Exception as error:  # tracing runs a person's own code on stand-ins: it may raise anything
+    except Exception as error:  # tracing runs user-defined code on proxies: it may raise anything
         raise ExportFailedError(
             f"{chosen.name} can't be written as a graph for {form} ({reason_of(error)}); "
             "--format safetensors takes any network"

@@ -26,7 +26,7 @@ from orchestrator.recipe.search_space import SETTINGS, Place, SpaceSpec, Value, 
 
 
 class CodedSpec(Spec):
-    """A spec that may name callables of a person's own. ``code`` has the SHA-256 of the file behind each, by its name.
+    """A spec that may name user-defined callables. ``code`` has the SHA-256 of each one's file, by its name.
 
     Without any it is left out of the plain form, so that what comes with the program keeps its identity.
     """
@@ -124,7 +124,7 @@ class ScoreSpec(CodedSpec):
     """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
 
     With ``ladder``, smallest first, also the difficulties, by the logits of all of these experts: those that are not
-    among ``experts`` were scored before. ``code`` names the difficulties of a person's own that are computed beside
+    among ``experts`` were scored before. ``code`` names the user-defined difficulties that are computed beside
     the registered ones.
     """
 
@@ -162,7 +162,7 @@ class SearchSpec(Spec):
 
     @property
     def rung_places(self) -> tuple[int, ...]:
-        """How many points reach each rung: every rung costs about as many steps as the first, and has one at least."""
+        """Returns the number of points of each rung: about as many steps as the first, and at least one point."""
         first = self.rung_steps[0]
         return tuple(max(1, math.ceil(self.trials * first / steps)) for steps in self.rung_steps)
 

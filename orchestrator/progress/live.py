@@ -70,7 +70,7 @@ class Live:
         if best is not None:
             accuracy, config = best
             lines.append(Text(f"best trial so far: validation {accuracy:.1%} with {settings(config)}"))
-        lines.append(Text("Ctrl-C stops; what is finished is kept", style="dim"))
+        lines.append(Text("Ctrl-C stops; finished stages are cached", style="dim"))
         for line in lines:
             line.truncate(self.console.width, overflow="ellipsis")
         return Group(*lines)
@@ -88,7 +88,7 @@ class Live:
                 grouped += self._group(run, look, entries, len(nodes) > 1)
         room = self.console.height - OTHER_LINES - len(grouped)
         rows: list[Row] = []
-        for states, words in ((("kept",), "kept from before"), (("done",), "done"), (("waiting",), "waiting")):
+        for states, words in ((("kept",), "cached"), (("done",), "done"), (("waiting",), "waiting")):
             # A small window keeps what runs and what failed; the rest is told by its number.
             if len(stages) <= room:
                 break
@@ -106,7 +106,7 @@ class Live:
         there = count["done"] + count["kept"]
         words = [f"{there} of {len(mine)} done"]
         if count["kept"]:
-            words.append(f"{count['kept']} of them kept from before")
+            words.append(f"{count['kept']} of them cached")
         if count["failed"] + count["blocked"]:
             words.append(f"{count['failed'] + count['blocked']} can't be done")
         state: State = "done" if there == len(mine) else "running" if count["running"] else "waiting"
@@ -123,7 +123,7 @@ class Live:
 
     def _words(self, run: RunState, entry: StageEntry, several_nodes: bool) -> str:
         if entry.state == "kept":
-            return "kept from before"
+            return "cached"
         if entry.state == "waiting":
             names = waits_for(run, entry)
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""

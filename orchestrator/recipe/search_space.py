@@ -85,7 +85,7 @@ class Range(Spec):
 
 
 class SpaceSpec(Spec):
-    """What the search may choose: lists are alternatives, ranges are searched uniformly, one value fixes it."""
+    """Search space: lists are alternatives, ranges are searched uniformly, one value fixes a field."""
 
     families: Annotated[
         tuple[Family, ...], Setting("family", "curriculum.pacing", None, _paced, "none", "pacing family")

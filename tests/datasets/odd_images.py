@@ -78,7 +78,7 @@ UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda it: it[::-1, ::-1].swapaxes(0, 1),
     8: lambda it: np.rot90(it),
 }
-"""What EXIF says of each orientation, row and column first."""
+"""EXIF's meaning of each orientation, row and column first."""
 
 
 def scaled(values: Pixels, white: float) -> NDArray[np.uint8]:

@@ -82,7 +82,9 @@ def test_accuracies_are_those_of_the_report(case: str, exported: Exports) -> Non
     ):
         assert rows[name] == [hundredths(row["validation_accuracy"]), hundredths(row["test_accuracy"])]
     values = [[row["validation_accuracy"] or 0.0 for row in seeds], [row["test_accuracy"] or 0.0 for row in seeds]]
-    assert rows[f"`{chosen.method}`, mean of {len(seeds)} seed{'s' * (len(seeds) != 1)}"] == [hundredths(statistics.fmean(it)) for it in values]
+    assert rows[f"`{chosen.method}`, mean of {len(seeds)} seed{'s' * (len(seeds) != 1)}"] == [
+        hundredths(statistics.fmean(it)) for it in values
+    ]
     spread = [hundredths(statistics.stdev(it)) if len(it) > 1 else "-" for it in values]
     assert rows["sample standard deviation over seeds"] == spread
 

@@ -54,7 +54,7 @@ def test_a_file_that_does_not_open_elsewhere_is_named_with_the_reason(tmp_path: 
 
 
 def run_of(network: str, folder: Path) -> Run:
-    """A run whose student is a network of one's own."""
+    """A run whose student is a user-defined network."""
     store = Store(str(folder / "runs"))
     wanted = runs.recipe(
         ["plain_cnn_4", f"tests.export.networks:{network}"], runs.generated(1, 16), methods=["labels"], seeds=[0]

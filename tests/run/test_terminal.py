@@ -20,7 +20,7 @@ def test_on_a_terminal_the_stages_are_one_view_that_is_drawn_in_place_and_fits(
     assert len(frames) > 3, "drawn once only"
     lines = [line.strip("\r") for line in frames[-1].split("| method")[0].splitlines()]
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith("✔ train/plain_cnn_8") and "kept from before" in line for line in lines)
+    assert any(line.startswith("✔ train/plain_cnn_8") and "cached" in line for line in lines)
     assert any(line.startswith("✔ search") and "best validation" in line for line in lines)
     assert any(line.startswith("✔ final students") and "8 of 8 done" in line for line in lines)
     assert "trials " in terminal.text

@@ -15,7 +15,7 @@ from orchestrator.recipe.messages import plain
 def command(resolved: dict[str, Any]) -> str | None:
     """The command that makes this recipe out of one that comes with the program; None where none of them has its name.
 
-    A user-defined recipe may have been a file anywhere, so it is shown whole instead (``as_yaml``).
+    A user's recipe may have been any file, so its content is included instead (``as_yaml``).
     """
     name = resolved["name"]
     if name not in recipes.names():

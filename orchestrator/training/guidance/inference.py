@@ -27,7 +27,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     """
     try:
         graph = fx.symbolic_trace(network)
-    except Exception:  # tracing runs a person's own code on stand-ins: it may raise anything
+    except Exception:  # tracing runs user-defined code on proxies: it may raise anything
         return network
     modules = dict(graph.named_modules())
     calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")

@@ -23,7 +23,7 @@ STEPS = 101
 def curve(config: Point) -> tuple[list[float], list[float]] | None:
     """Progress and the fraction in play of a point of the search, or of a curriculum.
 
-    None for a user-defined family whose module can't be loaded here, where the report is made.
+    None for a user-defined family whose module is not on the machine that writes the report.
     """
     settings = config.get("pacing") or config
     progress = np.linspace(0, 1, STEPS)
