@@ -1,1 +1,1 @@
-"""What a search tries next."""
+"""Proposals of a search for hyper-parameters."""

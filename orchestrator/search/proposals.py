@@ -1,11 +1,11 @@
-"""What a search tries next: a function of its spec and of what has come of earlier trials, never of who ended first.
+"""Proposals of a search: a function of its spec and of earlier trials' results, never of the order in which they end.
 
 Points are proposed in rounds: the sampler learns from a whole round, in the order of its proposals, before it proposes
-the next one. A trial is stored by the identity of what it trained, so a search that is run again, resumed, or
-lengthened takes stored trials as they are, and needs no other state.
+the next one. A trial is stored by the identity of its training, so a search that is repeated, resumed or lengthened
+takes stored trials as they are, and needs no other state.
 
-Halving (Jamieson and Talwalkar, AISTATS 2016) compares points by short trials first and gives the best of them longer
-ones. Here a short trial is a whole training of fewer steps, not the beginning of a long one: pacing and learning rate
+Halving (Jamieson and Talwalkar, AISTATS 2016) compares points by short trials first, and the best go on to longer ones.
+Here a short trial is a whole training of fewer steps, not the beginning of a long one: pacing and learning rate
 are functions of progress, so a schedule that opens late is seen open, and is not left out for being slow.
 """
 
@@ -54,11 +54,11 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
 
 
 class Proposals:
-    """The points of a search and what came of them.
+    """Points of a search and their results.
 
     Args:
         spec: the search.
-        find: what is stored of a training, or None.
+        find: returns the stored record of a training, or None.
         earlier: trials of earlier searches over the same artifacts, for the sampler to learn from.
     """
 
@@ -83,11 +83,11 @@ class Proposals:
             self._learn(record)
 
     def training(self, attempt: Attempt) -> TrainSpec:
-        """What an attempt trains."""
+        """Returns the training of an attempt."""
         return apply_choice(self.spec.student, self.points[attempt.number]).model_copy(update={"steps": attempt.steps})
 
     def next(self) -> Attempt | None:
-        """The next training that is not stored; None while others must end first, or when all is done."""
+        """Returns the next training that is not stored; None while others must end first, or when all is done."""
         while not self.waiting and not self.running and self._add_batch():
             pass
         if not self.waiting:
@@ -98,17 +98,17 @@ class Proposals:
 
     @property
     def done(self) -> bool:
-        """Whether every training has ended; asks for no more."""
+        """Whether every training has ended."""
         return not self.waiting and not self.running and not self._more()
 
     def settle(self, attempt: Attempt, record: Record) -> None:
-        """Take what came of an attempt."""
+        """Record the result of an attempt."""
         self.running.discard(attempt)
         for same in (attempt, *self.twins.pop(attempt, ())):
             self.found[same] = record | {"id": same.number}
 
     def trials(self) -> list[Record]:
-        """What came of every point, in the order of proposal: its longest training, and what it had at each rung."""
+        """Returns a record of every point, as proposed: its longest training, and its accuracy at each rung."""
         trials = []
         for number, config in enumerate(self.points):
             records = [self.found[attempt] for attempt in sorted(self._of(number), key=lambda item: item.steps)]
@@ -175,7 +175,7 @@ class Proposals:
     def _of(self, number: int) -> list[Attempt]:
         return [attempt for attempt in self.found if attempt.number == number]
 
-    # -- what the sampler learns ---------------------------------------------------------------------------------
+    # -- the sampler -------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
         """Tell the sampler the last round's results: those of the first rung, where all points can be compared."""
@@ -215,7 +215,7 @@ def _sampler(spec: SearchSpec) -> optuna.samplers.BaseSampler:
 
 
 def best_of(trials: Sequence[Record]) -> Record | None:
-    """The trial of the highest validation accuracy among those that were trained longest."""
+    """Returns the trial of the highest validation accuracy among those that were trained longest."""
 
     def rank(trial: Record) -> tuple[float, ...]:
         return trial["steps"], trial[METRIC], -trial["validation_loss"], -trial["id"]

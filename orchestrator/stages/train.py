@@ -110,7 +110,7 @@ def _commit(
     with job.store.scratch() as scratch:
         about = dataset.read_about(FolderFiles(job.folders()["data"]))
         write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
-        files.write(scratch, trained.history, trained.taught, trained.learned_step)
+        files.write(scratch, trained.history, trained.assignment_counts, trained.learned_step)
         results = results_of(trained) | {
             "weights_sha256": hashlib.sha256((scratch / WEIGHTS).read_bytes()).hexdigest(),
             "workers": world.size,

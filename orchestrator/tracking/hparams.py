@@ -21,7 +21,7 @@ COLUMNS = {
     "method": ("how the student is taught", False),
     "seed": ("seed of the training", True),
 }
-# TensorBoard shows five columns until a person ticks others, those that differ first. These five have a value for every
+# TensorBoard shows five columns at first, those that differ. These five have a value for every
 # training; a training without a value in a column that is shown is left out of the plots.
 SHOWN = ("family", "a", "b", "mode", "kd_weight")
 
@@ -58,7 +58,7 @@ def session_start(values: dict[str, Value], when: float) -> Summary:
 
 
 def session_end(well: bool, when: float) -> Summary:
-    """How and when the training ended."""
+    """Returns the summary of the end of a training."""
     status = api_pb2.STATUS_SUCCESS if well else api_pb2.STATUS_FAILURE
     return _summary(
         "session_end_info", HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=when))

@@ -1,4 +1,4 @@
-"""Where a training's rows go: TensorBoard files always, a tracking server where the recipe asks for one."""
+"""Destinations of a training's rows: TensorBoard files, and a tracking server where the recipe asks for one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from orchestrator.tracking.training import TrackedTraining
 
 
 class Logbook:
-    """Takes the rows of one training; a ``with`` block tells it how the training ended.
+    """Writer of one training's rows; a context manager that records how the training ended.
 
     A tracking server that fails, or a place that takes no more files, costs its own rows and no more: the training
     goes on, and the progress lines say so.
 
     Args:
         job: the training.
-        spec: what it trains.
-        folder: where its curves go, below ``logs`` of the storage; by default named by the stage and its identity.
+        spec: its spec.
+        folder: folder of its curves, below ``logs`` of the storage; by default named by the stage and its identity.
     """
 
     def __init__(self, job: TrackedTraining, spec: TrainSpec, folder: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Where trainings are tracked beside TensorBoard: MLflow or Weights & Biases. Never changes a result.
+"""Tracking of trainings beside TensorBoard: MLflow or Weights & Biases. Never changes a result.
 
 Imports neither torch nor ray, and a tracking library only where one is asked for.
 """
@@ -33,7 +33,7 @@ class Tracking:
 
 
 def tracking_of(recipe: Recipe, store: Store) -> Tracking | None:
-    """What the recipe asks for; None for no tracking.
+    """Returns the tracking that a recipe asks for; None for none.
 
     Raises:
         RecipeError: when MLflow's database can have no place in the storage.
@@ -59,7 +59,7 @@ def tracking_of(recipe: Recipe, store: Store) -> Tracking | None:
 
 
 def prepare(tracking: Tracking) -> str:
-    """Make what all runs share, once and before any of them; gives a line that says where they will be.
+    """Create what all runs share, once and before any of them; returns a line that says where they will be.
 
     Raises:
         RecipeError: when the server or database can't be used.
@@ -109,7 +109,7 @@ def _prepare_wandb(tracking: Tracking) -> str:
 
 
 def quiet_clients() -> None:
-    """Settings of the clients, unless a person has set them: no reports home, and no long wait for a lost server."""
+    """Set the clients' defaults in the environment: no usage reports, and no long wait for a lost server."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

@@ -1,4 +1,4 @@
-"""The seconds of a training, and what its process did in them."""
+"""Time of a training, split by activity of its process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Doing = Literal["data", "compute", "validation", "checkpoint", "report"]
 
 
 class Clock:
-    """Counts from ``start``, and goes on counting after a resume.
+    """Seconds since ``start``, together with those before a resume.
 
-    On a GPU, whose work is queued, computing is waited for where a result is first asked for: at a validation.
+    A GPU's work is queued, so the wait for it counts where a result is first read: at a validation.
     """
 
     def __init__(self) -> None:
@@ -20,16 +20,16 @@ class Clock:
         self.start()
 
     def start(self) -> None:
-        """The training begins, or goes on, now."""
+        """Start, or resume, now."""
         self.started = self.marked = time.monotonic()
         self.begin_stretch()
 
     def begin_stretch(self) -> None:
-        """A stretch of steps begins now; it ends at the next validation."""
+        """Start a stretch of steps; it ends at the next validation."""
         self.stretch_from, self.data_before = time.monotonic(), self.spent["data"]
 
     def stretch(self) -> tuple[float, float]:
-        """Seconds of the stretch so far, and the share of them that was spent waiting for data."""
+        """Returns seconds of the stretch so far, and the share of them that was spent waiting for data."""
         seconds = max(time.monotonic() - self.stretch_from, 1e-9)
         return seconds, (self.spent["data"] - self.data_before) / seconds
 
@@ -40,14 +40,14 @@ class Clock:
         self.marked = now
 
     def seconds(self) -> float:
-        """Seconds of the training so far."""
+        """Returns seconds of the training so far."""
         return self.before + time.monotonic() - self.started
 
     def state(self) -> dict[str, object]:
-        """What a checkpoint keeps."""
+        """Returns plain values for a checkpoint."""
         return {"seconds": self.seconds(), "spent": self.spent}
 
     def restore(self, seconds: float, spent: dict[str, float]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Resume from the values of a checkpoint."""
         self.before, self.spent = seconds, dict(spent)
         self.begin_stretch()

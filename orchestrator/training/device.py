@@ -1,4 +1,4 @@
-"""Arrays on their way to the device."""
+"""Transfer of arrays to the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def to_device(array: npt.NDArray[np.generic[Any]], device: torch.device) -> Tensor:
-    """The array as a tensor there; on the CPU it shares the array's memory.
+    """Returns the array as a tensor on the device; on the CPU it shares the array's memory.
 
     A GPU is not waited for: a copy out of pinned memory is queued behind the work that it has, where one out of
     ordinary memory would begin only when that is done.

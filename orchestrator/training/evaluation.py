@@ -27,7 +27,7 @@ class NotFiniteError(ValueError):
 def evaluate(
     network: nn.Module, data: TrainingData, images: npt.NDArray[np.int64], bf16: bool, world: World | None = None
 ) -> tuple[float, float]:
-    """Accuracy in [0, 1] and mean cross-entropy over ``images``; with several workers each computes its part."""
+    """Returns accuracy in [0, 1] and mean cross-entropy over ``images``; each worker computes its part."""
     world = world or World()
     mine = world.part(images)
     device = data.labels.device
@@ -51,10 +51,10 @@ def evaluate(
 def evaluate_finite(
     name: str, network: nn.Module, data: TrainingData, images: npt.NDArray[np.int64], bf16: bool
 ) -> tuple[float, float]:
-    """``evaluate``, for the network of a name.
+    """Returns the result of ``evaluate`` for a named network.
 
     Raises:
-        NotFiniteError: when a logit is NaN or infinite, of which no accuracy is to be told.
+        NotFiniteError: when a logit is NaN or infinite.
     """
     accuracy, loss = evaluate(network, data, images, bf16)
     if not math.isfinite(loss):
@@ -63,7 +63,7 @@ def evaluate_finite(
 
 
 def not_finite(name: str, where: str = "") -> str:
-    """The sentence on a network whose logits are not finite, and what to look at."""
+    """Returns the error message on a network whose logits are not finite."""
     return (
         f"the logits of {name} are not finite{where}: look at its weights, and whether they were made for images that "
         "are normalised as these are; take other weights, or leave it out of the ladder"

@@ -35,9 +35,9 @@ from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.pace import Pace, Timing
 from orchestrator.training.precision import autocast
-from orchestrator.training.running_metrics import Sums
+from orchestrator.training.running_metrics import RunningMetrics
 from orchestrator.training.state import TrainingState
-from orchestrator.training.telemetry import measured
+from orchestrator.training.telemetry import telemetry
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
@@ -50,31 +50,38 @@ class TrainingDivergedError(RuntimeError):
 
 
 class Observer(Protocol):
-    """Who listens to a training and keeps its checkpoints."""
+    """Receiver of a training's progress, and keeper of its checkpoints."""
 
     def load(self) -> bytes | None:
-        """The checkpoint to go on from."""
+        """Returns the checkpoint to resume from; None for a new training."""
         ...
 
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
-        """After each validation, on every worker: a line of the history and what is ``measured``; a checkpoint.
+        """Called after each validation, on every worker.
 
-        Gives whether a checkpoint was written.
+        Args:
+            row: the history's row, with the telemetry beside it.
+            state: makes the bytes of a checkpoint.
+
+        Returns whether a checkpoint was written.
         """
         ...
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
-        """About once a second, on the main worker."""
+        """Called about once a second, on the main worker."""
         ...
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives.
+    """Result of a training.
 
-    ``weights`` are those kept (best on validation, or last); ``history`` has a row per validation; ``taught`` counts
-    images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded. ``spent`` splits
-    ``seconds`` by what the process did in them (``clock.py``).
+    Attributes:
+        weights: those kept (best on validation, or last).
+        history: a row per validation.
+        spent: ``seconds`` split by the activity of the process (``clock.py``).
+        assignment_counts: images by (stratum of difficulty, expert).
+        learned_step: (N,), where it was recorded.
     """
 
     weights: dict[str, Tensor]
@@ -85,7 +92,7 @@ class Trained:
     seconds: float
     spent: dict[str, float]
     bf16: bool
-    taught: npt.NDArray[np.int64]
+    assignment_counts: npt.NDArray[np.int64]
     learned_step: npt.NDArray[np.int64] | None
 
 
@@ -136,15 +143,15 @@ class _Loop:
         self.pace = Pace(spec.steps, images, self.interval, len(data.validation) / images / PASSES_OF_A_STEP)
         self.learned = LearnedStepRecorder(len(self.images)) if spec.record_learned_step else None
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
-        self.taught = np.zeros_like(teaching.assignment_counts)
-        self.sums = Sums(device)
+        self.assignment_counts = np.zeros_like(teaching.assignment_counts)
+        self.sums = RunningMetrics(device)
         self._resume()
         self.model, self.loss = world.wrap(self.network), world.wrap(self.teaching)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def _state(self) -> TrainingState:
-        arrays = {"taught": torch.from_numpy(self.taught), "right": self.right}
+        arrays = {"taught": torch.from_numpy(self.assignment_counts), "right": self.right}
         if self.learned is not None:
             arrays["learned"] = torch.from_numpy(self.learned.state())
         return TrainingState(
@@ -174,7 +181,7 @@ class _Loop:
         self.best = {name: value.to(self.device) for name, value in state.best.items()}
         self.history, self.best_row = state.progress["history"], state.progress["best"]
         self.clock.restore(**state.progress["clock"])
-        self.taught = state.arrays["taught"].numpy().copy()
+        self.assignment_counts = state.arrays["taught"].numpy().copy()
         self.right = state.arrays["right"].to(self.device)
         if self.learned is not None:
             self.learned = LearnedStepRecorder.from_state(state.arrays["learned"].numpy())
@@ -251,19 +258,19 @@ class _Loop:
         self.world.max_(shared)
         self.right = torch.where(shared >= 0, shared, self.right)
 
-    def _share_taught(self) -> npt.NDArray[np.int64]:
+    def _share_assignment_counts(self) -> npt.NDArray[np.int64]:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
-        taught = to_device(self.teaching.assignment_counts, self.device)
-        self.world.sum_(taught)
-        counted = taught.cpu().numpy().copy()  # it may be the very memory that is cleared
-        self.taught += counted
+        counts = to_device(self.teaching.assignment_counts, self.device)
+        self.world.sum_(counts)
+        counted = counts.cpu().numpy().copy()  # it may be the very memory that is cleared
+        self.assignment_counts += counted
         self.teaching.assignment_counts[:] = 0
         return counted
 
     def _validate(self) -> None:
         self.world.share_buffers(self.network)
         self.world.share_buffers(self.teaching)
-        taught = self._share_taught()
+        counts = self._share_assignment_counts()
         if self.learned is not None:
             self._share_right()
         sums = self.sums.read(self.world)
@@ -296,7 +303,7 @@ class _Loop:
             self.best_row = row
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.clock.spend("validation")
-        also = measured(self.best_row or row, self.spec.guidance.experts, taught, sums.images, *stretch)
+        also = telemetry(self.best_row or row, self.spec.guidance.experts, counts, sums.images, *stretch)
         written = self.observer.evaluated(row | also, lambda: self._state().to_bytes())
         self.clock.spend("checkpoint" if written else "report")
         if written:
@@ -341,6 +348,6 @@ class _Loop:
             seconds=self.clock.seconds(),
             spent=self.clock.spent,
             bf16=self.bf16,
-            taught=self.taught,
+            assignment_counts=self.assignment_counts,
             learned_step=self.learned.learned_step() if self.learned is not None else None,
         )

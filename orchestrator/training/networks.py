@@ -27,13 +27,13 @@ class Opened:
 
 
 def new_network(spec: NetworkSpec, seed: int) -> nn.Module:
-    """A network whose first weights are a function of the seed."""
+    """Returns a network whose initial weights are a function of the seed."""
     torch.manual_seed(seed)
     return registry.create(spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size)
 
 
 def open_network(spec: NetworkSpec, path: Path) -> Opened:
-    """A network with the weights of a safetensors file.
+    """Returns a network with the weights of a safetensors file.
 
     Raises:
         WeightsError: naming file and network, when the weights can't be read, do not fit or are not finite.
@@ -42,12 +42,12 @@ def open_network(spec: NetworkSpec, path: Path) -> Opened:
 
 
 def load_network(spec: NetworkSpec, path: Path) -> nn.Module:
-    """``open_network`` for the network alone."""
+    """Returns the network of ``open_network`` alone."""
     return open_network(spec, path).network
 
 
 def fill(spec: NetworkSpec, weights: Weights, path: Path) -> Opened:
-    """A new network with the weights that were read from ``path``.
+    """Returns a new network with the weights that were read from ``path``.
 
     Raises:
         WeightsError: as ``open_network``.

@@ -1,7 +1,7 @@
-"""The pace of work that goes on step by step, and when it ends.
+"""Pace of stepwise work, and the time that is left.
 
 Steps count over the last minute, validations apart over the whole of the work: a second that held a validation, or the
-kernels' choice at the first steps, says little about the rest.
+kernels' choice at the first steps, does not represent the rest.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ class Timing:
 
 
 class Pace:
-    """Is told what has been reached, at points in time of any clock that only goes forward.
+    """Estimate from the steps reached, at points in time of a monotonic clock.
 
     Args:
-        steps: in all.
-        images: of a step.
-        interval: steps between validations; there is one more at the end. 0: none at all.
-        validation_steps: how many steps a validation is taken to be worth until the first has been seen; it counts as
-            one validation then.
+        steps: number of steps in all.
+        images: images a step.
+        interval: steps between validations, with one more at the end; 0 for no validations.
+        validation_steps: assumed cost of a validation in steps; it weighs as one validation among those measured.
     """
 
     def __init__(self, steps: int, images: int = 1, interval: int = 0, validation_steps: float = 0.0) -> None:
@@ -47,13 +46,13 @@ class Pace:
         self.validations, self.validation_seconds = 0, 0.0
 
     def reached(self, step: int, now: float) -> None:
-        """A step has been reached by nothing but steps since the last call."""
+        """Record a step that was reached since the last call by steps alone."""
         if self.now is not None:
             self._add(step - self.step, now - self.now)
         self.step, self.now = step, now
 
     def validated(self, now: float) -> None:
-        """What was done since the last call was a validation, with its checkpoint and reports."""
+        """Record a validation, with its checkpoint and reports, since the last call."""
         if self.now is not None:
             self.validations += 1
             self.validation_seconds += now - self.now
@@ -69,7 +68,7 @@ class Pace:
         return Timing(self.images / each, whole - past, whole)
 
     def _validations(self, step: int) -> int:
-        """Returns how many there are up to a step."""
+        """Returns the number of validations up to a step."""
         if not self.interval:
             return 0
         return math.ceil(step / self.interval) if step == self.steps else step // self.interval

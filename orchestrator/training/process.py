@@ -1,4 +1,4 @@
-"""A process that computes with torch: its threads, and what becomes of memory that torch frees."""
+"""Set-up of a process that computes with torch: number of threads, and memory allocation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OWN_CHOICE = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABL
 
 
 def set_up_process(threads: int) -> None:
-    """Make this process ready to train or to run networks.
+    """Prepare this process to train or to run networks.
 
     The number of threads is fixed, since sums are taken in another order with another number.
     """
@@ -28,7 +28,7 @@ def keep_freed_memory() -> None:
 
     A step on a CPU frees and asks again for the same tensors of some MB. By default glibc hands such sizes back to the
     system, which clears every page of them again: about a sixth of the time of a small network's fp32 step
-    (``benchmarks/results.md``, memory). Whoever has set glibc's own variables has chosen otherwise.
+    (``benchmarks/results.md``, memory). Does nothing where glibc's variables for this are set.
     """
     if sys.platform != "linux" or any(name in os.environ for name in _OWN_CHOICE):
         return

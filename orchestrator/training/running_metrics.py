@@ -1,4 +1,4 @@
-"""What a training adds up from step to step: on the device, so that no step waits for it, and read at a validation."""
+"""Sums over the steps between two validations, kept on the device so that no step waits for it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _NEVER = 2**53  # no step: a whole number that float64 holds
 
 
 @dataclass(frozen=True)
-class Summed:
-    """The steps since the last validation, over all workers.
+class StepMetrics:
+    """Metrics of the steps since the last validation, over all workers.
 
     ``images`` were shown; ``loss`` is their mean training loss, ``accuracy`` the share of them that was right.
     ``diverged_at`` is the first step whose loss was not finite, if there was one.
@@ -26,7 +26,7 @@ class Summed:
     diverged_at: int | None
 
 
-class Sums:
+class RunningMetrics:
     """The sums of one worker; ``read`` clears them."""
 
     def __init__(self, device: torch.device) -> None:
@@ -47,8 +47,8 @@ class Sums:
         self.images += len(losses)
         self.bad_step = torch.where(torch.isfinite(total), self.bad_step, self.bad_step.clamp(max=step))
 
-    def read(self, world: World) -> Summed:
-        """The sums over all workers; waits for the device, and begins anew."""
+    def read(self, world: World) -> StepMetrics:
+        """Returns the sums over all workers and clears them; waits for the device."""
         images_here = torch.tensor(self.images, dtype=torch.float64, device=self.device)
         sums = torch.stack([self.loss, self.right.double(), images_here])
         world.sum_(sums)
@@ -57,4 +57,4 @@ class Sums:
         loss, right, images = sums.tolist()
         bad_step = -int(first_bad.item())
         self._clear()
-        return Summed(images, loss / images, right / images, None if bad_step == _NEVER else bad_step)
+        return StepMetrics(images, loss / images, right / images, None if bad_step == _NEVER else bad_step)

@@ -1,4 +1,4 @@
-"""The workers that train one network together, each with its part of every batch."""
+"""Data-parallel workers of one training, each with its part of every batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class World:
-    """One worker's place among ``size`` workers; torch's process group is set up by whoever starts the workers."""
+    """One worker's place among ``size`` workers; torch's process group must be set up before."""
 
     rank: int = 0
     size: int = 1
 
     def part(self, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """This worker's part: parts are disjoint, cover everything, and differ by one item at most."""
+        """Returns this worker's part: parts are disjoint, cover everything, and differ by one item at most."""
         count = len(items)
         return items[self.rank * count // self.size : (self.rank + 1) * count // self.size]
 
@@ -42,7 +42,7 @@ class World:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
 
     def any(self, mine: bool, device: torch.device) -> bool:
-        """Whether something holds for any of the workers, as all of them learn."""
+        """Returns, on every worker, whether the flag holds on any of them."""
         flag = torch.tensor(int(mine), device=device)
         self.max_(flag)
         return bool(flag.item())
@@ -54,5 +54,5 @@ class World:
                 dist.broadcast(buffer, 0)
 
     def main(self) -> bool:
-        """Whether this is the worker that writes and reports."""
+        """Returns whether this is the worker that writes and reports."""
         return self.rank == 0

@@ -208,5 +208,5 @@ def assert_same_training(found: Trained, wanted: Trained) -> None:
     assert (found.kept_step, found.validation_accuracy, found.validation_loss) == (
         wanted.kept_step, wanted.validation_accuracy, wanted.validation_loss
     )  # fmt: skip
-    np.testing.assert_array_equal(found.taught, wanted.taught)
+    np.testing.assert_array_equal(found.assignment_counts, wanted.assignment_counts)
     np.testing.assert_array_equal(found.learned_step, wanted.learned_step)

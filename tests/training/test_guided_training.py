@@ -83,24 +83,24 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 
 def test_each_stratum_has_its_expert_and_every_image_shown_is_counted() -> None:
     found = learn(training(guidance=teaching("selected"), curriculum=pacing("static"), steps=STEPS))
-    assert found.taught.sum() == SHOWN
-    assert (np.diag(found.taught) > 0).all()
-    np.testing.assert_array_equal(found.taught, np.diag(np.diag(found.taught)))
+    assert found.assignment_counts.sum() == SHOWN
+    assert (np.diag(found.assignment_counts) > 0).all()
+    np.testing.assert_array_equal(found.assignment_counts, np.diag(np.diag(found.assignment_counts)))
 
 
 def test_while_experts_open_none_teaches_a_stratum_below_its_own() -> None:
     found = learn(training(guidance=teaching("selected"), curriculum=pacing("promote", a=1.0, b=0.1), steps=STEPS))
-    assert found.taught.sum() == SHOWN
-    assert (found.taught[np.triu_indices(3, 1)] == 0).all()
-    assert found.taught[2, 0] > 0
-    assert found.taught[2, 2] > 0
+    assert found.assignment_counts.sum() == SHOWN
+    assert (found.assignment_counts[np.triu_indices(3, 1)] == 0).all()
+    assert found.assignment_counts[2, 0] > 0
+    assert found.assignment_counts[2, 2] > 0
 
 
 def test_hidden_images_are_not_counted() -> None:
     found = learn(training(guidance=teaching("selected"), curriculum=pacing("reveal", "step", 1.0, 0.5), steps=STEPS))
     easiest = 48  # of 95, so a pass has two batches of 24
-    assert found.taught.sum() == STEPS * easiest / 2
-    assert found.taught[2].sum() == 0
+    assert found.assignment_counts.sum() == STEPS * easiest / 2
+    assert found.assignment_counts[2].sum() == 0
 
 
 def test_steps_that_are_taught_at_once_make_the_training_of_steps_taught_one_by_one(
@@ -111,7 +111,7 @@ def test_steps_that_are_taught_at_once_make_the_training_of_steps_taught_one_by_
     at_once, at_once_rows = learn(spec, kept := Keeper()), kept.rows
     monkeypatch.setattr(Selected, "steps_at_once", 1)
     one_by_one = learn(spec, kept := Keeper())
-    np.testing.assert_array_equal(at_once.taught, one_by_one.taught)
+    np.testing.assert_array_equal(at_once.assignment_counts, one_by_one.assignment_counts)
     for found, wanted in zip(at_once_rows, kept.rows, strict=True):
         assert taught_by(found) == taught_by(wanted)
         assert found["training_loss"] == pytest.approx(wanted["training_loss"], rel=1e-4)
@@ -128,7 +128,7 @@ def taught_by(row: dict[str, Any]) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", ["labels", "single", "dense"])
 def test_without_selection_nothing_is_counted(kind: str) -> None:
-    assert learn(training(guidance=teaching(kind), steps=2)).taught.sum() == 0
+    assert learn(training(guidance=teaching(kind), steps=2)).assignment_counts.sum() == 0
 
 
 def test_an_expert_teaches_its_student_to_agree_with_it() -> None:

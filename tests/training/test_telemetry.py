@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.training.telemetry import EXPERT, measured
+from orchestrator.training.telemetry import EXPERT, telemetry
 from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
 
 SELECTED: dict[str, Any] = {"guidance": teaching("selected"), "curriculum": pacing("promote")}
@@ -26,13 +26,13 @@ def test_the_history_holds_none_of_it() -> None:
 
 
 def test_experts_share_the_images_since_the_last_validation() -> None:
-    found = measured(KEPT, ["small", "large"], np.array([[6, 0], [1, 3]]), images=10, seconds=2.0, waiting=0.25)
+    found = telemetry(KEPT, ["small", "large"], np.array([[6, 0], [1, 3]]), images=10, seconds=2.0, waiting=0.25)
     assert shares(found) == {"experts/small": 0.7, "experts/large": 0.3}
     assert (found["images_per_second"], found["waiting_for_data"]) == (5.0, 0.25)
 
 
 def test_a_training_without_a_curriculum_has_no_shares() -> None:
-    assert shares(measured(KEPT, ["only"], np.zeros((1, 1), np.int64), 10, 1.0, 0.0)) == {}
+    assert shares(telemetry(KEPT, ["only"], np.zeros((1, 1), np.int64), 10, 1.0, 0.0)) == {}
 
 
 def test_the_largest_experts_come_in_last_under_promote() -> None:

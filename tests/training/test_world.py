@@ -74,7 +74,7 @@ def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str
         torch.testing.assert_close(found.weights[name], weights, rtol=1e-4, atol=1e-5)
     for row, wanted in zip(without_times(found.history), without_times(alone.history), strict=True):
         assert row == pytest.approx(wanted, rel=1e-4)
-    np.testing.assert_array_equal(found.taught, alone.taught)
+    np.testing.assert_array_equal(found.assignment_counts, alone.assignment_counts)
     np.testing.assert_array_equal(found.learned_step, alone.learned_step)
 
 

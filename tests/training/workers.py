@@ -80,7 +80,7 @@ def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
         key: value for key, value in asdict(trained).items() if key != "weights" and not isinstance(value, np.ndarray)
     }
     tensors = {f"weights/{name}": value for name, value in trained.weights.items()}
-    tensors["taught"] = torch.from_numpy(trained.taught)
+    tensors["taught"] = torch.from_numpy(trained.assignment_counts)
     if trained.learned_step is not None:
         tensors["learned_step"] = torch.from_numpy(trained.learned_step)
     safetensors.torch.save_file(tensors, folder / f"{case}-{rank}.safetensors")
@@ -93,6 +93,9 @@ def read(folder: Path, case: str, rank: int) -> Trained:
     learned = tensors.pop("learned_step", None)
     return Trained(
         **json.loads((folder / f"{case}-{rank}.json").read_text())
-        | {"taught": tensors.pop("taught").numpy(), "learned_step": None if learned is None else learned.numpy()},
+        | {
+            "assignment_counts": tensors.pop("taught").numpy(),
+            "learned_step": None if learned is None else learned.numpy(),
+        },
         weights={name.removeprefix("weights/"): value for name, value in tensors.items()},
     )

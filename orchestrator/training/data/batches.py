@@ -33,11 +33,11 @@ class BatchPlan:
     """All batches of a training.
 
     Args:
-        images: how many there are in all.
+        images: number of images in all.
         batch_size: the largest batch.
-        steps: how many batches to plan.
+        steps: number of batches to plan.
         seed: of the order within each pass.
-        active: progress in [0, 1] -> how many images, of the easiest first, are in play; None: all, always.
+        active: progress in [0, 1] -> number of images, of the easiest first, are in play; None: all, always.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class BatchPlan:
 
     @property
     def passes(self) -> int:
-        """How many passes the steps make, the last one possibly cut short."""
+        """Number of passes of the training, the last one possibly cut short."""
         return len(self._starts)
 
     def at(self, step: int) -> Batch:

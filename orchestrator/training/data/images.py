@@ -25,7 +25,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Images(Protocol):
-    """Where views come from. ``prefetch``: whether making them is slow enough to be worth a thread beside training."""
+    """Source of views. ``prefetch``: whether making them is slow enough to be worth a thread beside training."""
 
     prefetch: bool
 

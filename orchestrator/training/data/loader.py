@@ -1,4 +1,4 @@
-"""What the loop trains on next: consecutive steps that are prepared and taught at once."""
+"""Batches of the training loop: groups of consecutive steps that are prepared and taught at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class StepGroup:
-    """Consecutive steps of one pass: what they show together, and how many images each shows to this worker."""
+    """Consecutive steps of one pass: the images of all of them, and the number of each step's on this worker."""
 
     batches: list[Batch]
     shown: Shown
@@ -31,14 +31,14 @@ class StepGroup:
 class Loader:
     """Groups of steps, as functions of their first step alone.
 
-    A group has ``at_once`` steps, but never goes beyond its pass or a validation, every ``interval`` steps: so what is
-    counted at a validation was taught before it, and a training that resumes there makes the same groups again.
+    A group has ``at_once`` steps, but never goes beyond its pass or a validation, every ``interval`` steps. So counts
+    at a validation are of the steps before it, and a training that resumes there makes the same groups.
 
     Args:
-        images: where the views of the data set's images come from.
+        images: source of the views of the data set's images.
         trained_on: the data set's numbers of the training images, (N,).
         order: the training images in the order of the plan, (N,).
-        views: how many views of an image there are, 0 for a new one in every pass.
+        views: number of views of an image, 0 for a new one in every pass.
     """
 
     images: Images
@@ -51,7 +51,7 @@ class Loader:
     world: World
 
     def groups(self, step: int) -> Iterator[StepGroup]:
-        """All groups from a step on."""
+        """Yields all groups from a step on."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             ahead: Future[StepGroup] | None = None
             while step < self.plan.steps:
@@ -63,7 +63,7 @@ class Loader:
                 yield group
 
     def group(self, step: int) -> StepGroup:
-        """The group that begins with a step."""
+        """Returns the group that begins with a step."""
         validation = step - step % self.interval + self.interval
         until = min(step + self.at_once, self.plan.pass_end(step), validation, self.plan.steps)
         batches = [self.plan.at(number) for number in range(step, until)]
@@ -74,5 +74,5 @@ class Loader:
         return StepGroup(batches, Shown(numbers, view, pixels), [len(part) for part in parts])
 
     def numbers(self, batch: Batch) -> IntArray:
-        """The training image numbers of this worker's part of a batch."""
+        """Returns the training image numbers of this worker's part of a batch."""
         return self.order[self.world.part(batch.positions)]

@@ -34,7 +34,7 @@ def crop_indices(
     """Rows (B, height) and columns (B, width) of a random crop of the image padded by an eighth, maybe mirrored.
 
     The padding reflects the image at its edge, so that a crop is a gather from the image itself (He et al. 2016 pad
-    with zeros; an eighth is their 4 pixels at 32). CLEAN gives the image as it is.
+    with zeros; an eighth is their 4 pixels at 32). CLEAN is the image as it is.
     """
     rows = np.broadcast_to(np.arange(height, dtype=np.int64), (len(images), height))
     columns = np.broadcast_to(np.arange(width, dtype=np.int64), (len(images), width))

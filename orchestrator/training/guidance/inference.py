@@ -14,16 +14,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def ready_to_teach(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on the device, to be run under ``torch.inference_mode()``; the one given is not to be used again."""
+    """Returns the network on the device, to be run under ``torch.inference_mode()``; it takes over the argument."""
     folded = fold_batch_norm(network.eval().requires_grad_(False))
     return folded.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """The network, in evaluation mode, without the batch norms that follow a convolution directly.
+    """Returns the network, in evaluation mode, without the batch norms that follow a convolution directly.
 
-    A network whose forward pass can't be written down as a graph (one that branches on its input, say) is given back
-    as it is.
+    A network whose forward pass can't be traced to a graph (one that branches on its input, say) is returned as it is.
     """
     try:
         graph = fx.symbolic_trace(network)

@@ -1,4 +1,4 @@
-"""Checkpoints as torch.save writes them: read without running code from them, and the state dicts that are in them."""
+"""State dicts in checkpoints that torch.save wrote, read without running code from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HARMLESS: list[Any] = [
 
 @dataclass(frozen=True)
 class StateDict:
-    """Tensors by name, found at ``key`` (dotted, ``.`` for the whole file), and the names of what else lay there."""
+    """Tensors by name, found at ``key`` (dotted, ``.`` for the whole file), and the names of other entries there."""
 
     key: str
     tensors: dict[str, Tensor]
@@ -45,13 +45,13 @@ class StateDict:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: its state dicts, the one to take first, and the names of the classes where it has them."""
+    """Content of a file: state dicts, the preferred one first, and the names of the classes where it has them."""
 
     state_dicts: tuple[StateDict, ...]
     class_names: tuple[str, ...] | None
 
     def choose(self, key: str | None) -> StateDict:
-        """The state dict of a key; the first without one.
+        """Returns the state dict of a key; without one, the first.
 
         Raises:
             WeightsError: for a key that is not there, with those that are.
@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The state dicts of a checkpoint of PyTorch, or the tensors of a safetensors file as one.
+    """Returns the state dicts of a checkpoint of PyTorch, or the tensors of a safetensors file as one.
 
     Raises:
         WeightsError: when the file is neither, holds no state dict, or can't be read without running code from it.
@@ -151,7 +151,7 @@ def _class_names(content: Any) -> tuple[str, ...] | None:
 
 
 def weights_of(found: StateDict, class_names: tuple[str, ...] | None) -> Weights:
-    """A state dict as weights, every tensor in memory of its own.
+    """Returns a state dict as weights, every tensor in its own memory.
 
     Raises:
         WeightsError: for a tensor that is quantised or sparse.

@@ -1,4 +1,4 @@
-"""Files of weights: safetensors, with the names of the classes, and the other files that people have instead of it."""
+"""Files of weights: safetensors with the names of the classes, and recognition of other files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Weights:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file is, by its first bytes. Raises OSError where it can't be read."""
+    """Returns the kind of a file, by its first bytes. Raises OSError where it can't be read."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(512)
@@ -103,10 +103,10 @@ def _kind_of_archive(path: Path) -> Kind:
 
 
 def read_safetensors(path: Path) -> Weights:
-    """The tensors of a safetensors file, on the CPU.
+    """Returns the tensors of a safetensors file, on the CPU.
 
     Raises:
-        WeightsError: for any other file, saying what it is instead.
+        WeightsError: for any other file, naming its kind.
     """
     check_is_file(path)
     try:
@@ -137,14 +137,14 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], class_names: Se
 
 
 def conversion(path: Path) -> str:
-    """The command that makes a safetensors file of a checkpoint."""
+    """Returns the command that converts a checkpoint to safetensors."""
     target = path.with_suffix(".safetensors")
     target = path.with_name(f"{path.stem}-converted.safetensors") if target == path else target
     return f"python -m orchestrator.weights {shlex.quote(str(path))} --out {shlex.quote(str(target))}"
 
 
 def instead(path: Path) -> str:
-    """What a file without usable weights is, and what to do."""
+    """Returns the kind of a file without usable weights in words, and what to do."""
     kind = kind_of(path)
     if kind == "checkpoint":
         return f"it is a PyTorch checkpoint; convert it with: {conversion(path)}"
@@ -161,7 +161,7 @@ def _instead(path: Path, error: Exception) -> str:
 
 
 def _names_in(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The names of the classes; None where they are not there, or not written as this program writes them."""
+    """Returns the names of the classes; None where they are not there, or not written as this program writes them."""
     try:
         names = json.loads(metadata.get(CLASS_NAMES, "null"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tensors into a network: all of them or none, with every change that it took said in words."""
+"""Loading of tensors into a network: all of them or none, with a note on every change made to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3  # names that are listed as examples
 def fit(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Put tensors into a network that has the same names and shapes, once a prefix that all names share is stripped.
 
-    Returns what was changed for that, one note each.
+    Returns one note for each change.
 
     Raises:
         WeightsError: when they do not fit, in counts and examples; for values that are not finite or no weights.
@@ -69,13 +69,13 @@ def check_finite(tensors: Mapping[str, Tensor], what: str = "NaN or infinite") -
 
 
 def type_name(kind: torch.dtype) -> str:
-    """fp16, bf16, fp32, fp64, or torch's own word."""
+    """Returns fp16, bf16, fp32, fp64, or torch's name."""
     word = str(kind).removeprefix("torch.")
     return {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64"}.get(word, word)
 
 
 def _prefix(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """The prefix, of whole words as in ``module._orig_mod.``, without which the most names are the network's."""
+    """Returns the prefix, whole words as in ``module._orig_mod.``, without which the most names are the network's."""
     names, best, prefix = list(tensors), "", ""
     most = len(wanted.keys() & set(names))
     while names:
@@ -91,7 +91,7 @@ def _prefix(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
 
 
 def _differences(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """What keeps tensors from fitting, empty where nothing does."""
+    """Returns the differences in names and shapes in words; empty where tensors fit."""
     missing = [name for name in wanted if name not in tensors and not name.endswith(OPTIONAL)]
     unexpected = [name for name in tensors if name not in wanted]
     shapes = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
@@ -119,7 +119,7 @@ def _examples(names: Sequence[str], noun: str = "name") -> str:
 
 
 def _converted(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Iterable[str]]:
-    """Tensors in the network's types, and notes on what that changed."""
+    """Returns tensors in the network's types, and notes on the conversions."""
     changed: Counter[tuple[str, str]] = Counter()
     converted = {}
     for name, value in tensors.items():
