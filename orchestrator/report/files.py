@@ -1,6 +1,6 @@
-"""Reads files of artifacts for the report. What is not there, or is too large to fetch for a picture, is None.
+"""Files of artifacts, read for the report. A file that is missing, or too large to fetch for a figure, is None.
 
-Artifacts never change, so what was read is kept for the next time that the report is written.
+Artifacts never change, so their content stays in memory for the next time that the report is written.
 """
 
 from __future__ import annotations
@@ -9,29 +9,31 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from orchestrator.artifacts.store import Store
 
+Found = TypeVar("Found")
 MOST_FETCHED = 256 << 20  # bytes of one file that are read from storage that is not mounted
 
-_kept: dict[tuple[str, str, str], Any] = {}
+_read_before: dict[Any, Any] = {}
+
+
+def once(key: Any, read: Callable[[], Found]) -> Found:
+    """Returns ``read()``, from memory once it has returned something under this key."""
+    if _read_before.get(key) is None:
+        _read_before[key] = read()
+    found: Found = _read_before[key]
+    return found
 
 
 def _once(store: Store, identity: str, name: str, read: Callable[[], Any]) -> Any:
-    """What ``read`` gives, kept from the first time that it gives something."""
-    key = (store.uri, identity, name)
-    if key not in _kept:
-        try:
-            found = read()
-        except (OSError, ValueError, EOFError):  # gone, or damaged: the next run makes it again
-            return None
-        if found is None:
-            return None
-        _kept[key] = found
-    return _kept[key]
+    try:
+        return once((store.uri, identity, name), read)
+    except (OSError, ValueError, EOFError):  # gone, or damaged: the next run makes it again
+        return None
 
 
 def read_bytes(store: Store, identity: str, name: str) -> bytes | None:
