@@ -1,4 +1,4 @@
-"""Whether an exported file does what the network does, found out where this project can't be imported."""
+"""Agreement of an exported file with the network, measured in a process that can't import this project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import safetensors.torch
 
 from orchestrator.export import standalone
-from orchestrator.export.deployable import Deployable, IntArray, RunImages, as_runner, original, trained_network
+from orchestrator.export.deployable import Deployable, IntArray, RunImages, as_runner, trained_network
 from orchestrator.export.formats import ExportFailedError
 from orchestrator.export.options import Format
 from orchestrator.export.reasons import reason_in
@@ -23,7 +23,7 @@ from orchestrator.training.networks import new_network
 TOLERANCE = 1e-4  # of the largest logit: fp32 sums taken in another order
 BATCH_SIZES = (1, 1, 2, 5, 8, 16, 31)
 OURS = ("orchestrator", "models", "curricula")
-# What a file must do without: this project, and what the model card does not ask for.
+# Packages that a file must do without: this project's, and those that the model card does not ask for.
 REFUSED: dict[Format, tuple[str, ...]] = {
     "torch-export": (*OURS, "torchvision"),
     "onnx": (*OURS, "torchvision", "torch"),
@@ -32,7 +32,7 @@ REFUSED: dict[Format, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a file's logits were from the network's, over all images: ``largest`` and ``allowed`` are absolute."""
+    """Differences of a file's logits from the network's, over all images: ``largest`` and ``allowed`` are absolute."""
 
     images: int
     batch_sizes: tuple[int, ...]
@@ -53,8 +53,8 @@ def check(form: Format, run: Run, chosen: Chosen, path: Path, images: RunImages)
         ExportFailedError: when it can't be opened, or a logit differs by more than is allowed.
     """
     batches = _batches(images.plain.validation)
-    network = trained_network(run, chosen)
-    expected = [original(network, images, batch) for batch in batches]
+    network = as_runner(trained_network(run, chosen))
+    expected = [network(images.prepared(batch)) for batch in batches]
     pixels = [images.pixels(batch) for batch in batches]
     if form == "safetensors":
         about = run.about_data
@@ -87,7 +87,7 @@ def agreement(name: str, found: list[FloatArray], expected: list[FloatArray]) ->
     shapes = [batch.shape for batch in found]
     wanted = [batch.shape for batch in expected]
     if shapes != wanted:
-        raise ExportFailedError(f"{name}: gives logits of shapes {shapes}, the network {wanted}")
+        raise ExportFailedError(f"{name}: returns logits of shapes {shapes}, the network {wanted}")
     mine, its = np.concatenate(found), np.concatenate(expected)
     allowed = TOLERANCE * float(np.abs(its).max())
     result = Agreement(len(its), tuple(shape[0] for shape in wanted), float(np.abs(mine - its).max()), allowed)

@@ -49,7 +49,11 @@ class RunImages:
 
     def pixels(self, images: IntArray) -> FloatArray:
         """(N, channels, height, width) in [0, 1], without augmentation."""
-        return _clean(self.plain.images, images).numpy()
+        return _clean(self.plain.images, images)
+
+    def prepared(self, images: IntArray) -> FloatArray:
+        """The same images as the run prepared them for its networks."""
+        return _clean(self.normalised.images, images)
 
 
 def open_images(run: Run, root: str | None = None) -> RunImages:
@@ -99,13 +103,6 @@ def deployable(run: Run, chosen: Chosen) -> Deployable:
     return Deployable(fold_batch_norm(trained_network(run, chosen)), about.mean, about.std).eval()
 
 
-def original(network: nn.Module, images: RunImages, chosen: IntArray) -> FloatArray:
-    """The logits that the run itself would have got, in fp32: its own images, its own network. (N, classes)"""
-    with torch.inference_mode():
-        logits: FloatArray = network(_clean(images.normalised.images, chosen)).numpy()
-    return logits
-
-
 def as_runner(network: nn.Module) -> Runner:
     """A PyTorch network with numpy in and out."""
 
@@ -117,5 +114,6 @@ def as_runner(network: nn.Module) -> Runner:
     return run
 
 
-def _clean(images: Images, chosen: IntArray) -> Tensor:
-    return images.views(chosen, [CLEAN])[0].contiguous()
+def _clean(images: Images, chosen: IntArray) -> FloatArray:
+    found: FloatArray = images.views(chosen, [CLEAN])[0].contiguous().numpy()
+    return found

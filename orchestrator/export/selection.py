@@ -1,9 +1,9 @@
-"""Which network is exported: a run's report, the student or expert that is meant, and its artifacts. No torch here."""
+"""Selection of the network to export: a run's report, the student or expert asked for, its artifacts. No torch here."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from orchestrator.report.words import counted, hundredths
 
 
 class ExportError(UserError):
-    """What was asked for can't be exported; the message says what was found and what to do."""
+    """The network can't be exported as asked; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A trained network of a run. ``why`` says, as a clause, how it came to be chosen; ``row`` is its report entry.
+    """A trained network of a run. ``why`` is the reason for its choice, as a clause; ``row`` is its report entry.
 
     ``method`` and ``seed`` are None for an expert.
     """
@@ -84,47 +84,53 @@ def find_student(run: Run, method: str | None = None, seed: int | None = None) -
     Raises:
         ExportError: when there is no such method or seed, it is not finished, or its artifact is missing or damaged.
     """
-    planned = run.report["methods"]
-    rows = [row for row in planned if row["validation_accuracy"] is not None]
-    unfinished = [row for row in planned if row["validation_accuracy"] is None]
-    missing = _students_words(unfinished, planned)
-    methods, known = _methods(rows), _methods(planned)
-    if not methods:
+    planned: dict[str, dict[int, StudentRow]] = {}
+    for row in run.report["methods"]:
+        planned.setdefault(row["method"], {})[row["seed"]] = row
+    done = {
+        name: {seed: accuracy for seed, row in rows.items() if (accuracy := row["validation_accuracy"]) is not None}
+        for name, rows in planned.items()
+    }
+    finished = [name for name, accuracies in done.items() if accuracies]
+    missing = _missing(planned, done)
+    if not finished:
         raise ExportError(
             f"run '{run.id}' has no finished student (missing: {missing}); the same run command finishes it"
         )
     reasons = []
     if method is None:
-        means = {name: statistics.fmean(_validation(rows, name)) for name in methods}
+        means = {name: statistics.fmean(done[name].values()) for name in finished}
         method = max(means, key=lambda name: means[name])
-        reasons.append(f"best mean validation accuracy of {counted(methods, 'method')}, {hundredths(means[method])} %")
-    elif method not in known:
-        raise ExportError(f"method '{method}' is not in run '{run.id}'{nearest(method, known)}; {_there_are(known)}")
-    elif method not in methods:
-        raise ExportError(
-            f"method '{method}' of run '{run.id}' is not finished; the same run command finishes it. "
-            f"Finished: {', '.join(methods)}; missing: {missing}"
-        )
-    seeds = _seeds(rows, method)
+        reasons.append(f"best mean validation accuracy of {counted(finished, 'method')}, {hundredths(means[method])} %")
+    elif method not in planned:
+        raise ExportError(f"method '{method}' is not in run '{run.id}'{nearest(method, [*planned])}; {_are(planned)}")
+    elif method not in finished:
+        raise _unfinished(f"method '{method}'", run, f"{', '.join(finished)}; missing: {missing}")
+    accuracies = done[method]
     if seed is None:
-        best = max(_validation(rows, method))
-        seed = seeds[_validation(rows, method).index(best)]
-        reasons.append(f"the best of its {counted(seeds, 'seed')} on validation, {hundredths(best)} %")
-    elif seed not in _seeds(planned, method):
-        raise ExportError(
-            f"seed {seed} is not among method '{method}' of run '{run.id}'; {_there_are(_seeds(planned, method))}"
-        )
-    elif seed not in seeds:
-        raise ExportError(
-            f"seed {seed} of method '{method}' of run '{run.id}' is not finished; the same run command finishes it. "
-            f"Finished: {', '.join(map(str, seeds))}"
-        )
+        seed = max(accuracies, key=lambda seed: accuracies[seed])
+        best = hundredths(accuracies[seed])
+        reasons.append(f"the best of its {counted(accuracies, 'seed')} on validation, {best} %")
+    elif seed not in planned[method]:
+        raise ExportError(f"seed {seed} is not among method '{method}' of run '{run.id}'; {_are(planned[method])}")
+    elif seed not in accuracies:
+        raise _unfinished(f"seed {seed} of method '{method}'", run, ", ".join(map(str, accuracies)))
     if reasons and missing:
         reasons.append(f"not finished, so not compared: {missing}")
-    row = next(row for row in rows if (row["method"], row["seed"]) == (method, seed))
+    row = planned[method][seed]
     artifact = _artifact(run, row["artifact"], f"student {method}, seed {seed}")
     network = NetworkSpec.from_plain(artifact.spec["network"])
     return Chosen(network.name, network, artifact, row, "; ".join(reasons) or "as asked for", method, seed)
+
+
+def _missing(planned: Mapping[str, Iterable[int]], done: Mapping[str, Mapping[int, float]]) -> str:
+    """Students that are not finished, by method; the seeds are named where others of the method are."""
+    words = []
+    for method, seeds in planned.items():
+        absent = [str(seed) for seed in seeds if seed not in done[method]]
+        some = f" ({'seed' if len(absent) == 1 else 'seeds'} {', '.join(absent)})" if done[method] else ""
+        words += [method + some] if absent else []
+    return ", ".join(words)
 
 
 def find_expert(run: Run, name: str) -> Chosen:
@@ -135,49 +141,22 @@ def find_expert(run: Run, name: str) -> Chosen:
     """
     rows = {row["name"]: row for row in run.report["networks"] if row["role"] != "student"}
     if name not in rows:
-        raise ExportError(
-            f"expert '{name}' is not in run '{run.id}'{nearest(name, list(rows))}; {_there_are(list(rows))}"
-        )
+        raise ExportError(f"expert '{name}' is not in run '{run.id}'{nearest(name, list(rows))}; {_are(rows)}")
     stages = {row: _stage(run, f"train/{row}", f"pretrained/{row}") for row in rows}
     if stages[name]["end"] is None and run.store.find(stages[name]["id"]) is None:
         teacher = name == run.report["networks"][0]["name"]
         what = f"the teacher '{name}', which exported networks are compared with," if teacher else f"expert '{name}'"
         finished = [row for row, stage in stages.items() if stage["end"] is not None]
-        raise ExportError(
-            f"{what} of run '{run.id}' is not finished; the same run command finishes it. "
-            f"Finished: {', '.join(finished) or 'no expert'}"
-        )
+        raise _unfinished(what, run, ", ".join(finished) or "no expert")
     artifact = _artifact(run, stages[name]["id"], f"expert {name}")
     network = NetworkSpec.from_plain(artifact.spec["network"])
     return Chosen(name, network, artifact, rows[name], "as asked for", role=rows[name]["role"])
 
 
 def default_folder(run: Run, chosen: Chosen) -> Path:
-    """Where the files go unless a person says otherwise."""
+    """The folder of the files unless ``--out`` names another."""
     leaf = chosen.name if chosen.method is None else f"{chosen.method}-seed{chosen.seed}"
     return Path("exports", run.id, leaf.replace(":", "-"))
-
-
-def _methods(rows: Sequence[StudentRow]) -> list[str]:
-    return list(dict.fromkeys(row["method"] for row in rows))
-
-
-def _seeds(rows: Sequence[StudentRow], method: str) -> list[int]:
-    return [row["seed"] for row in rows if row["method"] == method]
-
-
-def _students_words(rows: Sequence[StudentRow], planned: Sequence[StudentRow]) -> str:
-    """Students by method; the seeds are named where other seeds of the method are not meant."""
-    words = []
-    for method in _methods(rows):
-        seeds = _seeds(rows, method)
-        some = f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))})"
-        words.append(method + (some if len(seeds) < len(_seeds(planned, method)) else ""))
-    return ", ".join(words)
-
-
-def _validation(rows: Sequence[StudentRow], method: str) -> list[float]:
-    return [row["validation_accuracy"] or 0.0 for row in rows if row["method"] == method]
 
 
 def _stage(run: Run, *names: str) -> StageRow:
@@ -198,5 +177,11 @@ def _artifact(run: Run, identity: str, what: str) -> Artifact:
     return artifact
 
 
-def _there_are(known: Sequence[object]) -> str:
+def _unfinished(what: str, run: Run, finished: str) -> ExportError:
+    return ExportError(
+        f"{what} of run '{run.id}' is not finished; the same run command finishes it. Finished: {finished}"
+    )
+
+
+def _are(known: Collection[object]) -> str:
     return f"there {'is' if len(known) == 1 else 'are'}: {', '.join(map(str, known))}"

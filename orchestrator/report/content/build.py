@@ -114,21 +114,15 @@ def stage_row(stage: Stage, artifact: Artifact | None, reused: set[str], states:
     state = said.state if said else None
     if artifact:
         state = "kept" if stage.identity in reused else "done"
+    unfinished = None if artifact else said
     return {
-        "name": stage.name,
-        "kind": stage.kind,
-        "part": stage.facts.part,
-        "id": stage.identity,
+        "name": stage.name, "kind": stage.kind, "part": stage.facts.part, "id": stage.identity,
         "reused": stage.identity in reused,
-        "start": artifact.start if artifact else None,
-        "end": artifact.end if artifact else None,
-        "node": artifact.node if artifact else None,
-        "slot_seconds": slot_seconds(artifact),
-        "state": state,
-        "status": said.status if said and not artifact else "",
-        "since": said.since if said and not artifact else None,
-        "error": said.error if said and not artifact else None,
-    }
+        "start": artifact.start if artifact else None, "end": artifact.end if artifact else None,
+        "node": artifact.node if artifact else None, "slot_seconds": slot_seconds(artifact), "state": state,
+        "status": unfinished.status if unfinished else "", "since": unfinished.since if unfinished else None,
+        "error": unfinished.error if unfinished else None,
+    }  # fmt: skip
 
 
 def slot_seconds(artifact: Artifact | None) -> float | None:
@@ -162,14 +156,10 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Map
     def row(name: str, network: str, role: Role, results: Mapping[str, float | None]) -> NetworkRow:
         size = size_of.get(network, {})
         return {
-            "name": name,
-            "network": network,
-            "role": role,
-            "parameters": size.get("parameters"),
-            "multiply_adds": size.get("multiply_adds"),
+            "name": name, "network": network, "role": role, "parameters": size.get("parameters"),
+            "multiply_adds": size.get("multiply_adds"), "test_accuracy": results.get("test_accuracy"),
             "validation_accuracy": results.get("validation_accuracy"),
-            "test_accuracy": results.get("test_accuracy"),
-        }
+        }  # fmt: skip
 
     rows = []
     for position, expert in enumerate((*planned.ladder, *planned.others)):
@@ -190,16 +180,11 @@ def _final(final: Final, artifacts: dict[str, Artifact]) -> StudentRow:
     trained, tested = artifacts.get(final.train.identity), artifacts.get(final.evaluate.identity)
     results = trained.results if trained else {}
     return {
-        "method": final.method,
-        "seed": final.seed,
-        "validation_accuracy": results.get("validation_accuracy"),
-        "test_accuracy": tested.results["test_accuracy"] if tested else None,
-        "steps": results.get("steps"),
-        "artifact": final.train.identity,
-        "weights_sha256": results.get("weights_sha256"),
-        "taught_with": results.get("taught_with"),
-        "seconds": results.get("seconds"),
-    }
+        "method": final.method, "seed": final.seed, "validation_accuracy": results.get("validation_accuracy"),
+        "test_accuracy": tested.results["test_accuracy"] if tested else None, "steps": results.get("steps"),
+        "artifact": final.train.identity, "weights_sha256": results.get("weights_sha256"),
+        "taught_with": results.get("taught_with"), "seconds": results.get("seconds"),
+    }  # fmt: skip
 
 
 def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> Search:

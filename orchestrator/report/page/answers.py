@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.artifacts.store import Store
+from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.schema import Report, Search, Trial
 from orchestrator.report.content.statistics import (
     at_first_rung,
@@ -15,69 +16,51 @@ from orchestrator.report.content.statistics import (
     ranking,
     t_quantile,
 )
+from orchestrator.report.page.figures.trials import importances, space_of
 from orchestrator.report.page.scored import Scored
-from orchestrator.report.words import MOST_VALUES, listed, percent
+from orchestrator.report.words import MOST_VALUES, percent
 
 MOST_NODES = 4  # that are named
 
 
-def answers(content: Report, found: Scored | None, importances: dict[str, float]) -> dict[str, Any]:
-    """Values of the eight answers."""
-    methods, search = content["methods"], content["search"]
+def answers(content: Report, store: Store, found: Scored | None) -> dict[str, Any]:
+    """The questions that a run is made to answer, each with its answer in words."""
+    methods, strata = content["methods"], content["experts_by_stratum"]
     ranked = ranking(methods)
     names = [row["method"] for row in ranked]
+    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if METHODS[name].searched_as]
     made = [stage for stage in content["stages"] if stage["start"] is not None]
-    matters = [f"`{name}` {percent(share, 0)}" for name, share in list(importances.items())[:3] if share >= 0.01]
+    decisive = importances(content["search"]["trials"], space_of(content, REFERENCE))
+    matters = [f"`{name}` {percent(share, 0)}" for name, share in list(decisive.items())[:3] if share >= 0.01]
     whole = max(content["cost"]["slot_seconds"], 1e-9)
     dearest = sorted(content["cost"]["by_kind"].items(), key=lambda item: -item[1])
-    seeds: list[Any] = list(content["seeds"]["students"])
-    if len(seeds) > MOST_VALUES:
-        seeds = [*seeds[:3], "...", f"{seeds[-1]} ({len(seeds)} of them)"]
     return {
         "ranked": ranked,
         "place": names.index(REFERENCE) if REFERENCE in names else 0,
         "missing": sum(row["test_accuracy"] is None for row in methods),
-        "tries": _what_to_try(content) if baseline_leads(methods) else [],
+        "baseline_leads": baseline_leads(methods),
+        "fixed": [f"`{name}`" for name in taught if not budget(content["searches"], name)],
+        "best_expert": max((row["validation_accuracy"] or 0.0 for row in content["networks"][:-1]), default=0.0),
         **_lead(content, names),
         "clear": [f"`{row['method']}`" for row in content["comparisons"] if excludes_zero(row)],
         "final": final_curriculum(content),
-        "paced": best_with_pacing(search),
+        "paced": best_with_pacing(content["search"]),
         "curricula": any(METHODS[row["method"]].dealing for row in methods),
         "found": content["sensitivity"].get(REFERENCE),
         "steps": max((row["steps"] or 0 for row in methods), default=0),
         "matters": matters,
-        "shares": content["experts_by_stratum"]["methods"].get(REFERENCE),
-        "taught": [f"{words} by {expert}" for words, expert in _most_taught(content)],
+        "most_taught": [max(zip(row, strata["experts"], strict=True)) for row in strata["methods"].get(REFERENCE, [])],
         "right": _right(found),
         "made": made,
         "reused": sum(stage["reused"] for stage in made),
         "nodes": sorted({stage["node"] for stage in made if stage["node"]}),
         "most_nodes": MOST_NODES,
         "dearest": [f"{kind} {percent(seconds / whole, 0)}" for kind, seconds in dearest[:3]],
-        "seeds": seeds,
-        "versions": [
+        "most_values": MOST_VALUES,
+        "made_with": [
             f"{name} {content['versions'][name]}" for name in ("python", "torch") if name in content["versions"]
         ],
     }
-
-
-def _what_to_try(content: Report) -> list[str]:
-    """Advice where teaching did not pay."""
-    taught = [name for name in dict.fromkeys(row["method"] for row in content["methods"]) if METHODS[name].searched_as]
-    fixed = [f"`{name}`" for name in taught if not budget(content["searches"], name)]
-    *experts, student = content["networks"]
-    best = max((row["validation_accuracy"] or 0.0 for row in experts), default=0.0)
-    tries = []
-    if student["validation_accuracy"] is not None and best <= student["validation_accuracy"]:
-        tries.append(f"better experts first: on validation images none is better than the student on {BASELINE}")
-    if fixed:
-        tries.append(
-            f"searching temperature and weight of {listed(fixed)} (`search.trials`, and `search.methods` where it is "
-            "set): fixed ones can cost more than a method is worth"
-        )
-    else:
-        tries.append("more trials, or a wider `search.space` for `temperature` and `kd_weight`")
-    return [*tries, "more steps for the students (`training.steps`)"]
 
 
 def _lead(content: Report, names: list[str]) -> dict[str, Any]:
@@ -111,18 +94,6 @@ def best_with_pacing(search: Search) -> tuple[int | None, Trial, float, float] |
         return None
     trial, value = max(paced, key=lambda item: item[1])
     return steps, trial, value, accuracy
-
-
-def _most_taught(content: Report) -> list[tuple[str, str]]:
-    """Each stratum and the expert that taught most of it."""
-    strata = content["experts_by_stratum"]
-    shares = strata["methods"].get(REFERENCE, [])
-    found = []
-    for place, row in enumerate(shares):
-        share, name = max(zip(row, strata["experts"], strict=True))
-        words = "the easiest" if place == 0 else "the hardest" if place == len(shares) - 1 else f"stratum {place + 1}"
-        found.append((words, f"`{name}` ({percent(share, 0)})" if share else "nobody"))
-    return found
 
 
 def _right(found: Scored | None) -> dict[str, Any] | None:

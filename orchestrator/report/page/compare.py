@@ -10,11 +10,10 @@ from orchestrator.artifacts.store import Store
 from orchestrator.errors import OptionError
 from orchestrator.recipe.methods import REFERENCE
 from orchestrator.report.content.schema import Report
-from orchestrator.report.content.statistics import MethodRow, method_rows
+from orchestrator.report.content.statistics import method_rows
 from orchestrator.report.page.document import document, part
-from orchestrator.report.page.figures.methods import points_of_runs
+from orchestrator.report.page.figures.methods import points
 from orchestrator.report.storage import PAGE, read
-from orchestrator.report.words import hundredths, number
 
 
 def compare(store: Store, ids: Sequence[str]) -> str:
@@ -48,18 +47,11 @@ def _methods(contents: Sequence[Report]) -> dict[str, Any]:
     by_run = [{row["method"]: row for row in method_rows(content["methods"])} for content in contents]
     names = dict.fromkeys(name for rows in by_run for name in rows)
     return {
-        "rows": [[name, *(_result(rows.get(name)) for rows in by_run)] for name in names],
+        "rows": [[name, *(rows.get(name) for rows in by_run)] for name in names],
         "datasets": sorted({content["recipe"]["dataset"]["name"] for content in contents}),
         "students": sorted({content["networks"][-1]["name"] for content in contents}),
-        "points": points_of_runs([content["methods"] for content in contents]),
+        "points": points(*(content["methods"] for content in contents)),
     }
-
-
-def _result(row: MethodRow | None) -> str:
-    if row is None or row["test_mean"] is None:
-        return "-"
-    spread = "" if row["test_spread"] is None else f" ± {hundredths(row['test_spread'])}"
-    return f"{hundredths(row['test_mean'])}{spread} (n = {sum(value is not None for value in row['test'])})"
 
 
 def _settings(contents: Sequence[Report]) -> dict[str, Any]:
@@ -94,23 +86,11 @@ def _value(value: Any) -> str:
 
 
 def _schedules(contents: Sequence[Report]) -> dict[str, Any]:
-    rows = []
-    for content in contents:
-        found = content["sensitivity"].get(REFERENCE)
-        rows.append({"run": content["run"]["id"], **content["search"], "found": found})
-    return {"rows": rows}
+    return {"rows": [{**content, "found": content["sensitivity"].get(REFERENCE)} for content in contents]}
 
 
 def _costs(contents: Sequence[Report]) -> dict[str, Any]:
     costs = [content["cost"] for content in contents]
     students = [content["networks"][-1] for content in contents]
     kinds = dict.fromkeys(kind for cost in costs for kind in cost["by_kind"])
-    rows = [[kind, *(number(cost["by_kind"].get(kind), 1) for cost in costs)] for kind in kinds]
-    return {
-        "rows": [
-            *rows,
-            ["in all", *(number(cost["slot_seconds"], 1) for cost in costs)],
-            ["student's parameters", *(number(student["parameters"]) for student in students)],
-            ["student's multiply-adds", *(number(student["multiply_adds"]) for student in students)],
-        ]
-    }
+    return {"costs": costs, "students": students, "kinds": list(kinds)}

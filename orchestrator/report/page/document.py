@@ -34,7 +34,7 @@ def page_of(content: Report, store: Store) -> str:
     for name, section in SECTIONS.items():
         values = section(content, store, found)
         if values is not None:
-            parts.append(part(section.__name__, name, values))
+            parts.append(part(section.__name__, name, {**content, **values}))
     return document(
         "report.html", f"{content['run']['name']}: report", parts, live=content["run"]["live"], run=content["run"],
         student=content["networks"][-1]["name"], dataset=content["recipe"]["dataset"]["name"],

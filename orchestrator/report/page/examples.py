@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from orchestrator.artifacts.dataset import DatasetAbout
 from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Store
 from orchestrator.report.content.schema import Report
-from orchestrator.report.files import read
+from orchestrator.report.files import once, read
 from orchestrator.report.page.scored import Scored
 
 OF_STRATUM = 10
@@ -42,9 +43,6 @@ class Example:
         return f"{said}; right: {', '.join(name for name, is_right in self.right if is_right) or 'no expert'}"
 
 
-_kept: dict[str, str] = {}  # data URIs by image
-
-
 def examples(content: Report, store: Store, found: Scored) -> list[Example] | str:
     """Examples, easiest first; or in words why there are none."""
     stage = next(row for row in content["stages"] if row["kind"] == "ingest")
@@ -52,14 +50,16 @@ def examples(content: Report, store: Store, found: Scored) -> list[Example] | st
     if about is None:
         return "The data set's description can't be read, so no images are shown."
     shown: list[Example] = []
+    root = content["recipe"]["dataset"]["root"]
     order = np.argsort(found.ranks, kind="stable")
     for stratum in range(len(found.experts)):
         members = order[found.strata[order] == stratum]
         count = min(OF_STRATUM, len(members))
         for number in members[((np.arange(count) + 0.5) * len(members) / max(count, 1)).astype(int)]:
             position = int(found.images[number])
+            key = ("example", store.uri, stage["id"], position)
             try:
-                source = _source(store, stage["id"], about, content["recipe"]["dataset"]["root"], position)
+                source = once(key, partial(_source, store, stage["id"], about, root, position))
             except (OSError, ValueError) as error:
                 return f"No images are shown, since they can't be read from here: {error}"
             shown.append(_example(found, int(number), source, about.class_names))
@@ -90,9 +90,6 @@ def _source(store: Store, identity: str, about: DatasetAbout, root: str, positio
     Raises:
         OSError, ValueError: when it can't be read; ``DatasetError``, for a photo, is a ValueError.
     """
-    key = f"{store.uri} {identity} {position}"
-    if key in _kept:
-        return _kept[key]
     from PIL import Image  # only where a page is made
 
     files = StoredFiles(store, identity)
@@ -106,5 +103,4 @@ def _source(store: Store, identity: str, about: DatasetAbout, root: str, positio
     image.thumbnail((LARGEST, LARGEST))
     stream = io.BytesIO()
     image.save(stream, format="PNG", optimize=True)
-    _kept[key] = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
-    return _kept[key]
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

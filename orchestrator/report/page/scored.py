@@ -1,4 +1,4 @@
-"""What the score stage found of each training image, as the page shows it: stratum, difficulty, who is right."""
+"""Findings of the score stage for each training image: stratum, difficulty, experts that are right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from curricula.selection import strata
 from orchestrator.artifacts import scores as files
 from orchestrator.artifacts.store import Store
 from orchestrator.report.content.schema import Report
-from orchestrator.report.files import read
+from orchestrator.report.files import once, read
 
 MOST_JUDGED = 50_000  # images whose logits are looked at; of more, so many evenly over the difficulty ranks
 
@@ -24,7 +24,7 @@ class Scored:
 
     ``experts`` has the smallest first; ``images`` are positions in the data set; ``difficulty`` and ``ranks`` are of
     the recipe's own scorer, the ranks as the curriculum used them; ``severity`` is there where it is known. ``judged``
-    are the images (positions in these arrays) for which ``right`` (experts, judged) says who is right; both are None
+    are the images (positions in these arrays) of ``right`` (experts, judged), whether an expert is right; both are None
     where the logits can't be read.
     """
 
@@ -46,28 +46,21 @@ class Scored:
         return np.stack([self.right[:, of == number].mean(axis=1) for number in range(len(self.experts))])
 
 
-_kept: dict[str, Scored] = {}
-
-
 def scored(content: Report, store: Store) -> Scored | None:
-    """What the run's score stage found; None without one, before it is done, or where its files can't be read."""
+    """Findings of the run's score stage; None without one, before it is done, or where its files can't be read."""
     scores = {
         row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None
     }
     if "score" not in scores:
         return None
     difficulty = content["recipe"]["difficulty"]
-    key = f"{store.uri} {scores['score']} {difficulty}"
-    if key not in _kept:
-        found = _read(store, scores["score"], list(scores.values()), difficulty["scorer"], difficulty["balanced"])
-        if found is None:
-            return None
-        _kept[key] = found
-    return _kept[key]
+    scorer, balanced = difficulty["scorer"], difficulty["balanced"]
+    key = ("scored", store.uri, scores["score"], scorer, balanced)
+    return once(key, lambda: _read(store, scores["score"], list(scores.values()), scorer, balanced))
 
 
 def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced: bool) -> Scored | None:
-    """What the main score, ``identity``, and for logits all ``scores`` found."""
+    """Findings of the main score, ``identity``; logits are those of all ``scores``."""
     about = read(store, identity, files.read_about)
     columns = read(store, identity, files.read_difficulty)
     if about is None or columns is None or scorer not in columns:

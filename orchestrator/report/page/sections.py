@@ -1,4 +1,4 @@
-"""The sections of the page: the values of each; its text and tags are in the template of the same name.
+"""The sections of the page: the values that each adds to those of ``report.json`` for the template of the same name.
 
 A section that has nothing to show returns None.
 """
@@ -16,16 +16,16 @@ from orchestrator.report.content import reproduce
 from orchestrator.report.content.schema import Report, Trial
 from orchestrator.report.content.statistics import LEVEL, budget, excludes_zero, method_rows
 from orchestrator.report.files import read
-from orchestrator.report.page import answers as answering
+from orchestrator.report.page.answers import answers, final_curriculum
 from orchestrator.report.page.examples import examples
 from orchestrator.report.page.figures import experts as expert_figures
 from orchestrator.report.page.figures import methods as method_figures
 from orchestrator.report.page.figures.pacing import pacing_curves
 from orchestrator.report.page.figures.style import expert_colours
 from orchestrator.report.page.figures.timeline import timeline as timeline_figure
-from orchestrator.report.page.figures.trials import drawn_by_optuna, importances
+from orchestrator.report.page.figures.trials import drawn_by_optuna, space_of
 from orchestrator.report.page.scored import Scored
-from orchestrator.report.words import MOST_VALUES, percent, stratum_name
+from orchestrator.report.words import MOST_VALUES, number, percent, stratum_name
 
 Values = dict[str, Any]
 Section = Callable[[Report, Store, Scored | None], Values | None]
@@ -40,8 +40,6 @@ def status(content: Report, store: Store, found: Scored | None) -> Values | None
     stages = content["stages"]
     by_state = {state: [stage for stage in stages if stage["state"] == state] for state in (*STATES, None)}
     return {
-        "run": content["run"],
-        "stages": stages,
         "done": sum(stage["start"] is not None for stage in stages),
         "counts": [f"{len(each)} {state or 'missing'}" for state, each in by_state.items() if each],
         "running": by_state["running"],
@@ -52,13 +50,7 @@ def status(content: Report, store: Store, found: Scored | None) -> Values | None
 
 def warnings(content: Report, store: Store, found: Scored | None) -> Values | None:
     """Defects of the experts."""
-    return {"warnings": content["warnings"]} if content["warnings"] else None
-
-
-def answers(content: Report, store: Store, found: Scored | None) -> Values:
-    """The questions that a run is made to answer, each with its answer in words."""
-    matters = importances(content["search"]["trials"], space_of(content, REFERENCE))
-    return {"content": content, **answering.answers(content, found, matters)}
+    return {} if content["warnings"] else None
 
 
 def methods(content: Report, store: Store, found: Scored | None) -> Values:
@@ -68,9 +60,7 @@ def methods(content: Report, store: Store, found: Scored | None) -> Values:
     return {
         "points": method_figures.points(students),
         "rows": [{**row, "trials": len(budget(content["searches"], row["method"]))} for row in method_rows(students)],
-        "seeds": content["seeds"]["students"],
         "most_values": MOST_VALUES,
-        "coinciding": content["coinciding"],
         "comparisons": [{**row, "verdict": VERDICTS[excludes_zero(row)]} for row in comparisons] if known else [],
         "level": f"{LEVEL:.0%}",
         "differences": method_figures.differences(comparisons),
@@ -91,7 +81,7 @@ def _histories(content: Report, store: Store) -> dict[str, list[method_figures.H
 def schedule(content: Report, store: Store, found: Scored | None) -> Values | None:
     """Pacing curves, and each method's settings."""
     search = content["search"]
-    final, name = answering.final_curriculum(content) or (None, "")
+    final, name = final_curriculum(content) or (None, "")
     if not final and not search["trials"]:
         return None
     taught = {row["method"]: row for row in reversed(content["methods"]) if row["taught_with"]}
@@ -126,22 +116,15 @@ def _search(content: Report, method: str, trials: list[Trial]) -> Values:
     }
 
 
-def space_of(content: Report, method: str) -> dict[str, Any]:
-    """The space of a method's search."""
-    space: dict[str, Any] = content["recipe"]["search"]["space"]
-    return space if METHODS[method].dealing else {name: space[name] for name in ("temperature", "kd_weight")}
-
-
 def experts(content: Report, store: Store, found: Scored | None) -> Values | None:
     """Examples of each stratum, which expert is right where, which expert taught what."""
     strata = content["experts_by_stratum"]
     if found is None and not strata["methods"]:
         return None
     values: Values = {
-        "strata": strata,
         "taught": expert_figures.taught(strata["methods"], strata["experts"]) if strata["methods"] else None,
         "taught_rows": [
-            {"method": method, "stratum": stratum_name(place, len(shares)), "shares": [percent(it, 1) for it in row]}
+            (method, stratum_name(place, len(shares)), *(percent(share, 1) for share in row))
             for method, shares in strata["methods"].items()
             for place, row in enumerate(shares)
         ],
@@ -180,9 +163,8 @@ def _examples(content: Report, store: Store, found: Scored) -> list[Values] | st
 
 def capacity(content: Report, store: Store, found: Scored | None) -> Values:
     """Size and accuracy of the networks."""
-    networks, strata = content["networks"], content["experts_by_stratum"]
-    drawn = method_figures.capacity(networks, content["methods"], strata["experts"])
-    return {"drawn": drawn, "networks": networks}
+    drawn = method_figures.capacity(content["networks"], content["methods"], content["experts_by_stratum"]["experts"])
+    return {"drawn": drawn}
 
 
 def timeline(content: Report, store: Store, found: Scored | None) -> Values | None:
@@ -195,7 +177,6 @@ def timeline(content: Report, store: Store, found: Scored | None) -> Values | No
     return {
         "figure": figure,
         "cuts": cuts,
-        "stages": stages,
         "reused": sum(stage["reused"] for stage in stages),
         "first": min(stage["start"] for stage in stages if stage["start"] is not None),
     }
@@ -207,33 +188,29 @@ def cost(content: Report, store: Store, found: Scored | None) -> Values | None:
     if not by_kind:
         return None
     priced = [stage["kind"] for stage in content["stages"] if stage["slot_seconds"] is not None]
-    kinds = [
-        {"kind": kind, "stages": priced.count(kind), "seconds": seconds}
-        for kind, seconds in sorted(by_kind.items(), key=lambda item: -item[1])
-    ]
+    dearest = sorted(by_kind.items(), key=lambda item: -item[1])
+    kinds = [(kind, priced.count(kind), seconds) for kind, seconds in dearest]
     spent = {"ladder": content["spent"]["ladder"], "students": content["spent"]["students"]}
     activities = sorted({activity for seconds in spent.values() for activity in seconds})
-    rows = [
-        {
-            "networks": name,
-            "shares": [percent(each.get(activity, 0.0) / max(sum(each.values()), 1e-9), 1) for activity in activities],
-            "seconds": sum(each.values()),
-        }
-        for name, each in spent.items()
-        if each
-    ]
-    kinds.append({"kind": "in all", "stages": len(priced), "seconds": whole})
-    return {"kinds": kinds, "whole": max(whole, 1e-9), "activities": activities, "spent": rows}
+    return {
+        "kinds": [*kinds, ("in all", len(priced), whole)],
+        "whole": max(whole, 1e-9),
+        "activities": activities,
+        "spent": [
+            (
+                name,
+                *(percent(each.get(it, 0.0) / max(sum(each.values()), 1e-9), 1) for it in activities),
+                number(sum(each.values())),
+            )
+            for name, each in spent.items()
+            if each
+        ],
+    }
 
 
 def again(content: Report, store: Store, found: Scored | None) -> Values:
     """The command, the recipe, seeds and versions."""
-    return {
-        "run": content["run"],
-        "seeds": content["seeds"],
-        "versions": content["versions"],
-        "recipe": reproduce.as_yaml(content["recipe"]),
-    }
+    return {"recipe": reproduce.as_yaml(content["recipe"])}
 
 
 SECTIONS: dict[str, Section] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.schema import Comparison, NetworkRow, StudentRow
-from orchestrator.report.content.statistics import MethodRow, method_rows, ranking
+from orchestrator.report.content.statistics import ranking
 from orchestrator.report.page.figures.style import (
     QUIET,
     TEXT,
@@ -26,43 +26,31 @@ History = Sequence[tuple[int, float]]  # steps and validation accuracy
 PERCENT = "%{x:.2f} %"
 
 
-def points(students: Sequence[StudentRow]) -> Figure | None:
-    """Each student's test accuracy, a row a method, the best mean first; the mean is a bar across."""
-    rows = ranking(students)
-    if not rows:
-        return None
-    data: list[Trace] = []
-    for row in rows:
-        method = row["method"]
-        seeds = [seed for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None]
-        each = scatter(
-            method, _known(row), [method] * len(seeds), f"%{{y}}, seed %{{customdata}}: {PERCENT}",
-            marker=_marker(method, opacity=0.85), customdata=seeds,
-        )  # fmt: skip
-        data += [each, _mean(row, [method], method, f"mean of {method}", 24)]
-    return _rows(data, 34 * len(rows), "test accuracy (%)", "category")
+def points(*runs: Sequence[StudentRow]) -> Figure | None:
+    """Each student's test accuracy, a row a method, the best mean first; the mean is a bar across.
 
-
-def points_of_runs(runs: Sequence[Sequence[StudentRow]]) -> Figure | None:
-    """Each student's test accuracy in several runs, given their methods: a row a method and run, numbered from 1."""
-    rows = [
-        (f"run {number}", row)
-        for number, students in enumerate(runs, 1)
-        for row in method_rows(students)
-        if row["test_mean"] is not None
-    ]
+    Of several runs, given their students, a row a method and run, numbered from 1.
+    """
+    several = len(runs) > 1
+    rows = [(f"run {number}", row) for number, students in enumerate(runs, 1) for row in ranking(students)]
     if not rows:
         return None
     order = list(dict.fromkeys(row["method"] for _, row in rows))
-    rows.sort(key=lambda item: order.index(item[1]["method"]))
     data: list[Trace] = []
-    for run, row in rows:
-        method, values = row["method"], _known(row)
-        place = [[method] * len(values), [run] * len(values)]
-        marker = _marker(method, opacity=0.85, size=10)
-        each = scatter(run, values, place, f"{method}, {run}: {PERCENT}", marker=marker)
-        data += [each, _mean(row, [[method], [run]], f"{method}, {run}", run, 20)]
-    return _rows(data, 30 * len(rows), "test accuracy (%)", "multicategory", dividercolor=QUIET)
+    for run, row in sorted(rows, key=lambda item: order.index(item[1]["method"])):
+        method = row["method"]
+        known = [
+            (seed, 100 * value) for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None
+        ]
+        seeds, values = [seed for seed, _ in known], [value for _, value in known]
+        name, said = (run, f"{method}, {run}") if several else (method, method)
+        place = [[method] * len(known), [run] * len(known)] if several else [method] * len(known)
+        hover = f"{said}, seed %{{customdata}}: {PERCENT}"
+        data.append(scatter(name, values, place, hover, marker=_marker(method, opacity=0.85), customdata=seeds))
+        place, hover = [[method], [run]] if several else [method], f"mean of {said}: {PERCENT}"
+        marker = {"symbol": "line-ns", "size": 24, "line": {"width": 3, "color": TEXT}}
+        data.append(scatter(f"mean of {name}", [100 * (row["test_mean"] or 0.0)], place, hover, marker=marker))
+    return _rows(data, 34 * len(rows), "test accuracy (%)", "multicategory" if several else "category")
 
 
 def differences(comparisons: Sequence[Comparison]) -> Figure | None:
@@ -153,23 +141,12 @@ def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], exp
     )  # fmt: skip
 
 
-def _known(row: MethodRow) -> list[float]:
-    return [100 * value for value in row["test"] if value is not None]
-
-
 def _marker(method: str, size: int = 11, **more: Any) -> dict[str, Any]:
     look = METHODS[method].look
     return {"color": look.colour, "symbol": look.symbol, "size": size, **more}
 
 
-def _mean(row: MethodRow, place: Sequence[Any], said: str, name: str, size: int) -> Trace:
-    """A bar across a method's mean."""
-    marker = {"symbol": "line-ns", "size": size, "line": {"width": 3, "color": TEXT}}
-    return scatter(name, [100 * (row["test_mean"] or 0.0)], place, f"mean of {said}: {PERCENT}", marker=marker)
-
-
-def _rows(data: list[Trace], height: int, title: str, kind: str, shapes: Sequence[Any] = (), **more: Any) -> Figure:
+def _rows(data: list[Trace], height: int, title: str, kind: str, **layout: Any) -> Figure:
     """Traces in rows by category, the first on top."""
-    layout = {"shapes": shapes} if shapes else {}
-    rows = axis("", autorange="reversed", type=kind, **more)
+    rows = axis("", autorange="reversed", type=kind, dividercolor=QUIET)
     return figure(data, 90 + height, xaxis=axis(title), yaxis=rows, **layout)

@@ -68,20 +68,11 @@ def scatter(
 def figure(data: list[Trace], height: int, **layout: Any) -> Figure:
     """A figure of so many pixels' height, as wide as its place."""
     base = {
-        "height": height,
-        "margin": {"l": 10, "r": 10, "t": 16, "b": 10},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": height, "margin": {"l": 10, "r": 10, "t": 16, "b": 10}, "dragmode": False,
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": TEXT, "size": 13, "family": "inherit"},
         "hoverlabel": {"namelength": -1, "bgcolor": "var(--raised)", "font": {"color": TEXT}, "bordercolor": LINES},
-        "legend": {
-            "orientation": "h",
-            "yref": "container",
-            "y": 0.0,
-            "yanchor": "bottom",
-            "x": 0.0,
-            "traceorder": "normal",
-        },
-        "dragmode": False,
-    }
+        "legend": {"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0,
+                   "traceorder": "normal"},
+    }  # fmt: skip
     return {"data": data, "layout": base | layout}

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.search_space import SETTINGS
-from orchestrator.report.content.schema import Trial
+from orchestrator.report.content.schema import Report, Trial
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
@@ -44,6 +45,12 @@ def importances(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, flo
     whole = sum(bars["x"])
     pairs = sorted(zip(bars["y"], bars["x"], strict=True), key=lambda pair: -pair[1])
     return {name: value / whole for name, value in pairs} if whole > 0 else {}
+
+
+def space_of(content: Report, method: str) -> dict[str, Any]:
+    """The space of a method's search."""
+    space: dict[str, Any] = content["recipe"]["search"]["space"]
+    return space if METHODS[method].dealing else {name: space[name] for name in ("temperature", "kd_weight")}
 
 
 @lru_cache(maxsize=16)
