@@ -57,14 +57,7 @@ class Observer(Protocol):
         ...
 
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
-        """Called after each validation, on every worker.
-
-        Args:
-            row: the history's row, with the telemetry beside it.
-            state: makes the bytes of a checkpoint.
-
-        Returns whether a checkpoint was written.
-        """
+        """Called after each validation, on every worker. Returns whether the checkpoint of ``state`` was written."""
         ...
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
@@ -76,12 +69,9 @@ class Observer(Protocol):
 class Trained:
     """Result of a training.
 
-    Attributes:
-        weights: those kept (best on validation, or last).
-        history: a row per validation.
-        spent: ``seconds`` split by the activity of the process (``clock.py``).
-        assignment_counts: images by (stratum of difficulty, expert).
-        learned_step: (N,), where it was recorded.
+    ``weights`` are the best on validation, or the last; ``history`` has a row per validation; ``spent`` splits
+    ``seconds`` by activity (``clock.py``); ``assignment_counts`` are images by (stratum of difficulty, expert);
+    ``learned_step`` is (N,) where it was recorded.
     """
 
     weights: dict[str, Tensor]
