@@ -4,13 +4,17 @@ PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
 
-.PHONY: run test lint bench dashboard clean-venv
+.PHONY: run test test-all lint bench dashboard clean-venv
 
 run: .venv/installed
 	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
 
+# Without the tests marked `long`: whole runs, exports, a browser.
 test: .venv/installed
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -m "not long" $(ARGS)
+
+test-all: test
+	$(PY) -m pytest -m long $(ARGS)
 
 # ARGS: a run's name, --all, --storage, --port
 dashboard: .venv/installed

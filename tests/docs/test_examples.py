@@ -19,6 +19,8 @@ from orchestrator.recipe.schema import Recipe, RecipeError
 from tests.docs.conftest import PROGRAM, Workplace, words_of
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
 
+pytestmark = pytest.mark.long
+
 # Pages whose examples are tried where what they tell of is tested.
 TRIED_ELSEWHERE = {"docs/export.md": "tests/export", "docs/tensorboard.md": "tests/tracking"}
 

@@ -26,6 +26,8 @@ from tests.export.conftest import CASES, FORMATS
 from tests.report.written import rows_of
 from tests.test_structure import ROOT
 
+pytestmark = pytest.mark.long
+
 Exports = Callable[[str], tuple[Run, Chosen, Path]]
 STUDENTS = [case for case, (_, asked) in CASES.items() if "--expert" not in asked]
 

@@ -16,6 +16,8 @@ from orchestrator.export.formats import ExportFailedError
 from orchestrator.export.selection import Run, open_run
 from tests.export import runs
 
+pytestmark = pytest.mark.long
+
 Logits = list[np.ndarray[Any, np.dtype[np.float32]]]
 
 

@@ -23,6 +23,8 @@ from tests.export import runs
 from tests.export.test_card import code_in, run_code
 from tests.test_structure import ROOT
 
+pytestmark = pytest.mark.long
+
 # The command in a process in which packages can't be imported.
 WITHOUT = """
 import sys

@@ -23,6 +23,8 @@ from orchestrator.training.networks import load_network
 from tests.export.conftest import CASES, FORMATS
 from tests.test_structure import PARTS, ROOT
 
+pytestmark = pytest.mark.long
+
 Exports = Callable[[str], tuple[Run, Chosen, Path]]
 
 # Written as a stranger would; nothing of this project is used, and nothing of it can be.

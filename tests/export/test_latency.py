@@ -11,6 +11,8 @@ import torch
 
 from orchestrator.export import latency
 
+pytestmark = pytest.mark.long
+
 
 def test_every_side_has_its_turn_in_every_round_and_the_order_changes() -> None:
     calls: list[str] = []

@@ -17,6 +17,8 @@ from orchestrator.export.quantisation import CALIBRATION_IMAGES, calibration_ima
 from orchestrator.export.selection import Chosen, ExportError, Run
 from orchestrator.export.standalone import FloatArray, Runner, open_onnx
 
+pytestmark = pytest.mark.long
+
 Exports = Callable[[str], tuple[Run, Chosen, Path]]
 
 

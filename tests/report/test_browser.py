@@ -20,6 +20,8 @@ from selenium.webdriver import Chrome, ChromeOptions  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 WIDE, PHONE = 1280, 390
 PATIENCE = 120.0  # seconds until everything is drawn, on a machine with other things to do
 

@@ -24,6 +24,8 @@ from orchestrator.training.networks import new_network
 from orchestrator.training.weights.files import read_safetensors
 from tests.run.conftest import Finished, Place
 
+pytestmark = pytest.mark.long
+
 CLASS_NAMES = [f"pattern {label}" for label in range(4)]
 
 

@@ -20,6 +20,8 @@ from orchestrator.tracking.hparams import COLUMNS, SHOWN
 from orchestrator.tracking.names import SCALARS
 from tests.run.conftest import TINY, Finished, Place, environment
 
+pytestmark = pytest.mark.long
+
 HPARAMS = "/experiment/defaultExperimentId/data/plugin/hparams"
 ANY_STATUS = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
 WAIT_SECONDS = 120

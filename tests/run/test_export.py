@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.export.__main__ import main
 from tests.run.conftest import Finished, Place
+
+pytestmark = pytest.mark.long
 
 
 def test_a_student_of_a_curriculum_is_exported_with_its_settings_in_the_card(

@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.run.conftest import TINY, Place
 
+pytestmark = pytest.mark.long
+
 
 def photos(root: Path, per_class: int) -> Path:
     """Small JPEGs of two classes, one bright, one dark, in ImageNet's layout; returns a training file."""

@@ -11,6 +11,8 @@ import pytest
 from tests.run.conftest import Finished, Place, environment, weights_of
 from tests.run.terminal import WAIT_SECONDS, Terminal
 
+pytestmark = pytest.mark.long
+
 Run = tuple[Place, Finished]
 
 

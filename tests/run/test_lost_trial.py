@@ -11,9 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.stages.job import SYSTEM_RETRIES
 from tests.run.conftest import TINY, Finished, Place, copy_of
 from tests.run.test_interruption import start_until
+
+pytestmark = pytest.mark.long
 
 TIMES = ("seconds", "slot_seconds")
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.run.conftest import TINY, Place
+
+pytestmark = pytest.mark.long
 
 ONLY_LABELS = {"methods": ["labels"], "seeds": [0], "training": {**TINY["training"], "precision": "auto"}}
 

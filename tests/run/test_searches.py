@@ -6,7 +6,11 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.run.conftest import TINY, Finished, Place, copy_of
+
+pytestmark = pytest.mark.long
 
 TIMES = ("seconds", "slot_seconds")
 METHODS = ["kd", "kd_smallest", "ces_kd"]

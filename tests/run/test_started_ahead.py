@@ -19,6 +19,8 @@ from orchestrator.stages.job import BlockedError, Failure, Job
 from orchestrator.stages.status_actor import RemoteBoard, open_board
 from tests.run.conftest import Finished, Place, copy_of
 
+pytestmark = pytest.mark.long
+
 TA = "train/plain_cnn_6"
 DELAY = 12.0  # longer than workers take to start
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.run.conftest import Finished, Place, copy_of
 from tests.run.terminal import Terminal
+
+pytestmark = pytest.mark.long
 
 Run = tuple[Place, Finished]
 

@@ -13,6 +13,8 @@ from tests.run.conftest import Place
 from tests.run.test_interruption import start_until
 from tests.tracking.examples import curves
 
+pytestmark = pytest.mark.long
+
 mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny is not installed (extra mlflow)")
 
 SMALL: dict[str, Any] = {
