@@ -7,7 +7,6 @@ int8 from this export. The text is in ``templates/card.md.jinja``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
@@ -18,7 +17,6 @@ from orchestrator.export.options import FILES, INT8_FILE
 from orchestrator.export.results import Exported
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.methods import METHODS
-from orchestrator.report.content.schema import StudentRow
 from orchestrator.report.content.statistics import deviation, mean
 from orchestrator.report.templates import fill
 
@@ -36,9 +34,9 @@ def model_card(exported: Exported) -> str:
         title=title(exported), front_matter=front_matter(exported), about=run.about_data, dataset=recipe["dataset"],
         shape=chosen.network, size_row=run.report["networks"][-1] if chosen.method else chosen.row,
         taught_by=METHODS[chosen.method].taught_by if chosen.method else "", teacher=run.teacher,
-        many_names=MANY_NAMES, students=students, mean=_over_seeds(students, mean),
-        deviation=_over_seeds(students, deviation), choices=_chosen_by_validation(exported),
-        searched=_is_searched(exported), processor=processor(), results=artifact.results,
+        many_names=MANY_NAMES, students=students, mean=mean, deviation=deviation,
+        choices=_chosen_by_validation(exported), searched=artifact.spec.get("searched"),
+        processor=processor(), results=artifact.results,
         spec=None if artifact.kind == "pretrained" else TrainSpec.from_plain(artifact.spec),
         taught=artifact.results.get("taught_with"), weights_sha256=artifact.files[WEIGHTS]["sha256"],
         **_int8(exported),
@@ -76,15 +74,6 @@ def front_matter(exported: Exported) -> str:
     return yaml.safe_dump(about, sort_keys=False, width=1000)
 
 
-def _over_seeds(
-    rows: Sequence[StudentRow], statistic: Callable[[Sequence[float | None]], float | None]
-) -> dict[str, float | None]:
-    return {
-        "validation_accuracy": statistic([row["validation_accuracy"] for row in rows]),
-        "test_accuracy": statistic([row["test_accuracy"] for row in rows]),
-    }
-
-
 def _int8(exported: Exported) -> dict[str, Any]:
     """The files before and after quantisation, and the ratio of their latencies."""
     if exported.quantised is None:
@@ -94,15 +83,12 @@ def _int8(exported: Exported) -> dict[str, Any]:
     return {"fp32": before, "int8": after, "int8_ratio": exported.timing.ratio(after.name, before.name)}
 
 
-def _is_searched(exported: Exported) -> bool:
-    return bool(exported.chosen.artifact.spec.get("searched"))
-
-
 def _chosen_by_validation(exported: Exported) -> list[str]:
     """Choices that were made by validation accuracy."""
+    spec = exported.chosen.artifact.spec
     choices = {
-        "the weights": exported.chosen.artifact.spec.get("keep") == "best",
-        "the search's settings": _is_searched(exported),
+        "the weights": spec.get("keep") == "best",
+        "the search's settings": spec.get("searched"),
         "this network among others": "best" in exported.chosen.why,
     }
     return [choice for choice, made in choices.items() if made]

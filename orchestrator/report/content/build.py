@@ -16,19 +16,8 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
-from orchestrator.report.content import reproduce, statistics
+from orchestrator.report.content import reproduce, schema, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
-from orchestrator.report.content.schema import (
-    Derived,
-    Difficulty,
-    NetworkRow,
-    Report,
-    Role,
-    Search,
-    StageRow,
-    StudentRow,
-    Trial,
-)
 from orchestrator.report.content.statistics import ExpertFacts, mean
 from orchestrator.report.markdown import methods_table
 from orchestrator.report.words import hundredths
@@ -43,7 +32,7 @@ def build(
     reused: set[str],
     sizes: Sequence[Mapping[str, int]],
     states: dict[str, StageState] | None = None,
-) -> Report:
+) -> schema.Report:
     """The content of ``report.json``.
 
     Args:
@@ -56,18 +45,19 @@ def build(
     recipe = planned.recipe.model_dump(mode="json")
     students = [_final(final, artifacts) for final in planned.finals]
     searches = {method: _search(planned, artifacts, method, store) for method in planned.searches}
+    run: schema.RunFacts = {
+        "id": planned.run_id, "name": planned.recipe.name, "written": time.time(),
+        "complete": all(stage.identity in artifacts for stage in planned.stages),
+        "expert_outputs": str(planned.source), "precision": planned.precision,
+        "live": any(row["state"] in UNFINISHED for row in stages), "command": reproduce.command(recipe),
+    }  # fmt: skip
+    seeds: schema.Seeds = {
+        "ladder": planned.recipe.ladder.seed, "students": list(planned.recipe.seeds),
+        "search": planned.recipe.search.seed, "dataset": planned.recipe.dataset.seed,
+    }  # fmt: skip
     return {
         "version": VERSION,
-        "run": {
-            "id": planned.run_id,
-            "name": planned.recipe.name,
-            "written": time.time(),
-            "complete": all(stage.identity in artifacts for stage in planned.stages),
-            "expert_outputs": str(planned.source),
-            "precision": planned.precision,
-            "live": any(row["state"] in UNFINISHED for row in stages),
-            "command": reproduce.command(recipe),
-        },
+        "run": run,
         "recipe": recipe,
         "stages": stages,
         "warnings": warnings(planned, artifacts),
@@ -81,19 +71,16 @@ def build(
         "wall": wall(artifacts, planned),
         "spent": spent(artifacts, planned),
         "versions": versions(artifacts),
-        "seeds": {
-            "ladder": planned.recipe.ladder.seed,
-            "students": list(planned.recipe.seeds),
-            "search": planned.recipe.search.seed,
-            "dataset": planned.recipe.dataset.seed,
-        },
+        "seeds": seeds,
         "capacity": [{"parameters": size["parameters"], "multiply_adds": size["multiply_adds"]} for size in sizes],
         "schedule": None,
         **derived(stages, students, searches),
     }
 
 
-def derived(stages: list[StageRow], students: list[StudentRow], searches: dict[str, Search]) -> Derived:
+def derived(
+    stages: list[schema.StageRow], students: list[schema.StudentRow], searches: dict[str, schema.Search]
+) -> schema.Derived:
     """The parts that follow from others."""
     return {
         "comparisons": statistics.comparisons(students),
@@ -105,10 +92,9 @@ def derived(stages: list[StageRow], students: list[StudentRow], searches: dict[s
     }
 
 
-# -- parts -------------------------------------------------------------------------------------------------------
-
-
-def stage_row(stage: Stage, artifact: Artifact | None, reused: set[str], states: dict[str, StageState]) -> StageRow:
+def stage_row(
+    stage: Stage, artifact: Artifact | None, reused: set[str], states: dict[str, StageState]
+) -> schema.StageRow:
     """One entry of ``stages``. A stage with an artifact is done, whatever its last state was."""
     said = states.get(stage.identity)
     state = said.state if said else None
@@ -149,11 +135,13 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     )
 
 
-def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Mapping[str, int]]) -> list[NetworkRow]:
+def _networks(
+    planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Mapping[str, int]]
+) -> list[schema.NetworkRow]:
     names = [network.name for network in planned.recipe.ladder.networks]
     size_of = dict(zip(names, sizes, strict=False))
 
-    def row(name: str, network: str, role: Role, results: Mapping[str, float | None]) -> NetworkRow:
+    def row(name: str, network: str, role: schema.Role, results: Mapping[str, float | None]) -> schema.NetworkRow:
         size = size_of.get(network, {})
         return {
             "name": name, "network": network, "role": role, "parameters": size.get("parameters"),
@@ -162,9 +150,9 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Map
         }  # fmt: skip
 
     rows = []
-    for position, expert in enumerate((*planned.ladder, *planned.others)):
-        role: Role = (
-            "teacher" if position == 0 else "ta" if position < len(planned.ladder) else "ta of another topology"
+    for place, expert in enumerate((*planned.ladder, *planned.others)):
+        role: schema.Role = (
+            "teacher" if place == 0 else "ta" if place < len(planned.ladder) else "ta of another topology"
         )
         tested = artifacts.get(planned.evaluations[expert.label].identity)
         rows.append(row(expert.label, expert.network.name, role, tested.results if tested else {}))
@@ -176,7 +164,7 @@ def _networks(planned: Plan, artifacts: dict[str, Artifact], sizes: Sequence[Map
     return [*rows, row(names[-1], names[-1], "student", means)]
 
 
-def _final(final: Final, artifacts: dict[str, Artifact]) -> StudentRow:
+def _final(final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
     trained, tested = artifacts.get(final.train.identity), artifacts.get(final.evaluate.identity)
     results = trained.results if trained else {}
     return {
@@ -187,17 +175,17 @@ def _final(final: Final, artifacts: dict[str, Artifact]) -> StudentRow:
     }  # fmt: skip
 
 
-def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> Search:
+def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: Store | None = None) -> schema.Search:
     """A search's trials and the best of them; while it goes on, the trials so far, which ``store`` has."""
     stage = planned.searches.get(method)
     artifact = artifacts.get(stage.identity) if stage else None
     if artifact is None:
         so_far = trials.find_progress(store, stage.identity) if store and stage else []
-        return {"trials": cast(list[Trial], so_far), "best": None}
+        return {"trials": cast(list[schema.Trial], so_far), "best": None}
     return {"trials": artifact.results["trials"], "best": artifact.results["best"]}
 
 
-def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> Difficulty:
+def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> schema.Difficulty:
     artifact = artifacts.get(planned.score.identity) if planned.score else None
     if artifact is None:
         return {}
@@ -205,7 +193,7 @@ def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> Difficulty:
     if "severity_correlation" in found:  # undefined (NaN, which JSON can't say) where a difficulty is constant
         correlations = found["severity_correlation"].items()
         found["severity_correlation"] = {name: value if math.isfinite(value) else None for name, value in correlations}
-    return cast(Difficulty, found)
+    return cast(schema.Difficulty, found)
 
 
 def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = None) -> str:

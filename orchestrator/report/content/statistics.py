@@ -217,14 +217,9 @@ def sensitivity(trials: Sequence[Trial], finals: Sequence[StudentRow]) -> Sensit
     values = [value for _, value in found]
     if not values:
         return None
-    quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
     return {
-        "trials": len(values),
-        "steps": steps,
-        "low": min(values),
-        "first_quartile": quartiles[0],
-        "median": quartiles[1],
-        "third_quartile": quartiles[2],
-        "high": max(values),
+        "trials": len(values), "steps": steps, "low": min(values), "first_quartile": low, "median": median,
+        "third_quartile": high, "high": max(values),
         "seed_spread": deviation(row["validation_accuracy"] for row in finals),
-    }
+    }  # fmt: skip

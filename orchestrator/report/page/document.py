@@ -35,11 +35,7 @@ def page_of(content: Report, store: Store) -> str:
         values = section(content, store, found)
         if values is not None:
             parts.append(part(section.__name__, name, {**content, **values}))
-    return document(
-        "report.html", f"{content['run']['name']}: report", parts, live=content["run"]["live"], run=content["run"],
-        student=content["networks"][-1]["name"], dataset=content["recipe"]["dataset"]["name"],
-        ways=len({row["method"] for row in content["methods"]}), seeds=content["seeds"]["students"],
-    )  # fmt: skip
+    return document("report.html", f"{content['run']['name']}: report", parts, **content)
 
 
 def part(template: str, name: str, values: dict[str, Any], anchor: str | None = None) -> Part:
@@ -49,10 +45,10 @@ def part(template: str, name: str, values: dict[str, Any], anchor: str | None = 
     return Part(anchor or template, name, html, values.get("style"))
 
 
-def document(template: str, title: str, parts: Sequence[Part], live: bool = False, **values: Any) -> str:
+def document(template: str, title: str, parts: Sequence[Part], **values: Any) -> str:
     """A page with its style sheet, its script and plotly.js inside. ``values`` are those of the template's heading."""
     return fill(
-        PACKAGE, template, title=title, parts=parts, live=live, style=_asset("page.css"), script=_asset("page.js"),
+        PACKAGE, template, title=title, parts=parts, style=_asset("page.css"), script=_asset("page.js"),
         plotly=_plotly(), **values,
     )  # fmt: skip
 

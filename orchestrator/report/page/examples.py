@@ -25,7 +25,7 @@ LARGEST = 96  # pixels of an example's longer side
 
 @dataclass(frozen=True)
 class Example:
-    """One training image: where it stands in the order of difficulty, and which experts are right on it."""
+    """One training image: its place in the order of difficulty, and the experts that are right on it."""
 
     source: str  # data URI of a PNG
     label: str
@@ -44,7 +44,7 @@ class Example:
 
 
 def examples(content: Report, store: Store, found: Scored) -> list[Example] | str:
-    """Examples, easiest first; or in words why there are none."""
+    """Examples, easiest first; or in words the reason why there are none."""
     stage = next(row for row in content["stages"] if row["kind"] == "ingest")
     about = read(store, stage["id"], dataset.read_about)
     if about is None:
@@ -74,14 +74,10 @@ def _example(found: Scored, number: int, source: str, class_names: Sequence[str]
         if at < len(found.judged) and found.judged[at] == number:
             right = tuple(zip(found.experts, map(bool, found.right[:, at]), strict=True))
     return Example(
-        source=source,
-        label=class_names[label] if label < len(class_names) else str(label),
-        stratum=int(found.strata[number]),
-        rank=float(found.ranks[number]),
-        difficulty=float(found.difficulty[number]),
-        severity=None if found.severity is None else float(found.severity[number]),
-        right=right,
-    )
+        source=source, label=class_names[label] if label < len(class_names) else str(label),
+        stratum=int(found.strata[number]), rank=float(found.ranks[number]), difficulty=float(found.difficulty[number]),
+        severity=None if found.severity is None else float(found.severity[number]), right=right,
+    )  # fmt: skip
 
 
 def _source(store: Store, identity: str, about: DatasetAbout, root: str, position: int) -> str:

@@ -21,7 +21,7 @@ from orchestrator.report.page.examples import examples
 from orchestrator.report.page.figures import experts as expert_figures
 from orchestrator.report.page.figures import methods as method_figures
 from orchestrator.report.page.figures.pacing import pacing_curves
-from orchestrator.report.page.figures.style import expert_colours
+from orchestrator.report.page.figures.style import colours_of
 from orchestrator.report.page.figures.timeline import timeline as timeline_figure
 from orchestrator.report.page.figures.trials import drawn_by_optuna, space_of
 from orchestrator.report.page.scored import Scored
@@ -137,7 +137,7 @@ def experts(content: Report, store: Store, found: Scored | None) -> Values | Non
     right, scorer = found.right_by_stratum(), content["recipe"]["difficulty"]["scorer"]
     known = content["difficulty"].get("severity_correlation") or {}
     return values | {
-        "colours": expert_colours(found.experts),
+        "colours": colours_of(found.experts),
         "examples": _examples(content, store, found),
         "agreement": None if right is None else expert_figures.agreement(right, found.experts),
         "scorer": scorer,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.report.page.figures.style import QUIET, SHADE, TEXT, Figure, Trace, axis, expert_colours, figure
+from orchestrator.report.page.figures.style import QUIET, SHADE, TEXT, Figure, Trace, axis, colours_of, figure
 from orchestrator.report.words import stratum_name
 
 BINS = 60
@@ -19,7 +19,7 @@ def difficulty_histogram(
     difficulty: npt.NDArray[np.float64], strata: npt.NDArray[np.int64], experts: Sequence[str], scorer: str
 ) -> Figure:
     """How many images of each difficulty, (N,), each stratum has; its colour is its own expert's."""
-    colours = expert_colours(experts)
+    colours = colours_of(experts)
     # Losses lie over many powers of ten, and on a linear axis nearly all of them in one bar.
     powers = bool(difficulty.min() > 0 and difficulty.max() > WIDE * difficulty.min())
     shown = np.log10(difficulty) if powers else difficulty
@@ -64,7 +64,7 @@ def agreement(right: npt.NDArray[np.float64], experts: Sequence[str]) -> Figure:
 
 def taught(methods: Mapping[str, Sequence[Sequence[float]]], experts: Sequence[str]) -> Figure:
     """Which share of each stratum each expert taught: a row a method and stratum, in the experts' colours."""
-    colours = expert_colours(experts)
+    colours = colours_of(experts)
     data: list[Trace] = []
     # Two levels of categories: the method, and within it the stratum.
     names = [

@@ -10,17 +10,7 @@ from typing import Any
 from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.schema import Comparison, NetworkRow, StudentRow
 from orchestrator.report.content.statistics import ranking
-from orchestrator.report.page.figures.style import (
-    QUIET,
-    TEXT,
-    Figure,
-    Trace,
-    axis,
-    expert_colours,
-    faint,
-    figure,
-    scatter,
-)
+from orchestrator.report.page.figures.style import QUIET, TEXT, Figure, Trace, axis, colours_of, faint, figure, scatter
 
 History = Sequence[tuple[int, float]]  # steps and validation accuracy
 PERCENT = "%{x:.2f} %"
@@ -39,14 +29,13 @@ def points(*runs: Sequence[StudentRow]) -> Figure | None:
     data: list[Trace] = []
     for run, row in sorted(rows, key=lambda item: order.index(item[1]["method"])):
         method = row["method"]
-        known = [
-            (seed, 100 * value) for seed, value in zip(row["seeds"], row["test"], strict=True) if value is not None
-        ]
-        seeds, values = [seed for seed, _ in known], [value for _, value in known]
+        pairs = zip(row["seeds"], row["test"], strict=True)
+        known = {seed: 100 * value for seed, value in pairs if value is not None}
         name, said = (run, f"{method}, {run}") if several else (method, method)
         place = [[method] * len(known), [run] * len(known)] if several else [method] * len(known)
         hover = f"{said}, seed %{{customdata}}: {PERCENT}"
-        data.append(scatter(name, values, place, hover, marker=_marker(method, opacity=0.85), customdata=seeds))
+        marker = _marker(method, opacity=0.85)
+        data.append(scatter(name, [*known.values()], place, hover, marker=marker, customdata=[*known]))
         place, hover = [[method], [run]] if several else [method], f"mean of {said}: {PERCENT}"
         marker = {"symbol": "line-ns", "size": 24, "line": {"width": 3, "color": TEXT}}
         data.append(scatter(f"mean of {name}", [100 * (row["test_mean"] or 0.0)], place, hover, marker=marker))
@@ -109,7 +98,7 @@ def training_curves(histories: Mapping[str, Sequence[History]]) -> Figure | None
 
 def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], experts: Sequence[str]) -> Figure | None:
     """Test accuracy over parameters: the experts, and at the student's size each method's mean."""
-    colours = expert_colours(experts)
+    colours = colours_of(experts)
     data: list[Trace] = []
     for row in networks:
         if row["role"] == "student" or row["parameters"] is None or row["test_accuracy"] is None:
@@ -128,9 +117,8 @@ def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], exp
         )  # fmt: skip
     size = next((row["parameters"] for row in networks if row["role"] == "student"), None)
     for best in ranking(students) if size else []:
-        method, hover = best["method"], "parameters, %{y:.2f} %"
-        place = [100 * (best["test_mean"] or 0.0)]
-        hover = f"student by {method}: %{{x:,}} {hover}"
+        method, place = best["method"], [100 * (best["test_mean"] or 0.0)]
+        hover = f"student by {method}: %{{x:,}} parameters, %{{y:.2f}} %"
         data.append(scatter(method, [size], place, hover, legend=True, marker=_marker(method)))
     if not data:
         return None

@@ -36,7 +36,7 @@ def on_scale(place: float) -> str:
     return mixed(stops, place)  # type: ignore[arg-type]
 
 
-def expert_colours(experts: Sequence[str]) -> dict[str, str]:
+def colours_of(experts: Sequence[str]) -> dict[str, str]:
     """A colour for each expert, given the smallest first."""
     last = max(1, len(experts) - 1)
     return {name: mixed(_EXPERTS, number / last) for number, name in enumerate(experts)}
