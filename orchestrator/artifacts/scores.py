@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.artifacts.full_disk import reserve
-from orchestrator.artifacts.reading import Array, Files
+from orchestrator.artifacts.reading import Array, Files, FolderFiles
 
 VERSION = 4  # part of the stage's identity: raise it when the same spec comes to make other files
 ABOUT, DIFFICULTY = "score.json", "difficulty.parquet"
@@ -87,6 +87,12 @@ class Scores:
             for files in artifacts.values()
             for number, expert in enumerate(read_about(files).experts)
         }
+
+    @classmethod
+    def among(cls, folders: Mapping[str, Path]) -> Scores:
+        """Returns the scores among a stage's inputs, given their folders by role."""
+        inputs = {role: FolderFiles(folder) for role, folder in folders.items()}
+        return cls({role: files for role, files in inputs.items() if files.has(ABOUT)})
 
     def clean(self, expert: str) -> npt.NDArray[np.float32]:
         """Returns logits (N, classes) of the training images without augmentation."""

@@ -19,6 +19,7 @@ from typing import Any
 import ray
 
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.errors import UserError
 from orchestrator.execution.admission import admit
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.listener import Listener
@@ -220,9 +221,9 @@ def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artif
             return _function(job)(job)
     except BlockedError as error:
         return Failure(job.name, blocked_by=error.args[0])
-    except StageError as error:
+    except (StageError, UserError) as error:  # such as a photo that is gone since the run began
         return Failure(job.name, error=str(error))
-    except Exception as error:  # a defect, here or in a network that a person brought: the rest of the run goes on
+    except Exception as error:  # a bug, here or in user-defined code: the rest of the run continues
         return Failure(job.name, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
 
 

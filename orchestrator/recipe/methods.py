@@ -98,6 +98,7 @@ _ROWS = (
 )  # fmt: skip
 METHODS = {method.name: method for method in _ROWS}
 
+DEFAULT_METHODS = ("labels", "kd", "ces_kd")
 BASELINE = "labels"  # training without experts
 REFERENCE = "ces_kd"  # the method that the others are compared with
 

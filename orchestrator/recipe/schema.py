@@ -13,7 +13,7 @@ from orchestrator.errors import UserError
 from orchestrator.paths import checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
-from orchestrator.recipe.methods import METHODS, MethodName
+from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -204,7 +204,7 @@ class Recipe(Section):
     curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
     search: Search = Field(Search(), description="the pacing search")
     methods: tuple[MethodName, ...] = Field(
-        ("labels", "kd", "ces_kd"), strict=False, min_length=1, description="methods that teach the final students"
+        DEFAULT_METHODS, strict=False, min_length=1, description="methods that teach the final students"
     )
     seeds: tuple[Seed, ...] = Field(
         (0, 1, 2), strict=False, min_length=1, max_length=256, description="seeds of the final students"

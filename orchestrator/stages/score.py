@@ -184,7 +184,7 @@ def _difficulty(
     data = FolderFiles(folders["data"])
     train = np.flatnonzero(dataset.read_subset(data) == TRAIN)
     labels = dataset.read_labels(data)[train]
-    earlier = Scores({role: FolderFiles(folder) for role, folder in folders.items() if role.startswith("score")})
+    earlier = Scores.among(folders)
     here = dict(zip(spec.experts, writer.clean, strict=True))
     logits = [here[expert] if expert in here else earlier.clean(expert) for expert in spec.ladder]
     evidence = Evidence(

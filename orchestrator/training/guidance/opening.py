@@ -13,7 +13,6 @@ from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
-from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.scores import Scores
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
@@ -66,7 +65,7 @@ def open_teaching(
         device: where experts run, or their stored logits are put.
     """
     wanted = spec.guidance.experts
-    scores = Scores({role: FolderFiles(folder) for role, folder in folders.items() if role.startswith("score")})
+    scores = Scores.among(folders)
     experts: Experts | None = None
     if spec.guidance.source == "online":
         opened = [load_network(networks[name], folders[f"expert:{name}"] / WEIGHTS) for name in wanted]
