@@ -1,4 +1,4 @@
-"""How a network is written in each format.
+"""Writers of a network, one a format.
 
 No file tells where it was made: PyTorch's tracers note the source lines of every operation, paths included, and these
 notes are taken out.
@@ -26,7 +26,7 @@ class ExportFailedError(RuntimeError):
 
 
 def describe(run: Run, chosen: Chosen) -> dict[str, str]:
-    """What is written into every file beside the network: text by name, lists and numbers as JSON."""
+    """Facts written into every file beside the network: text by name, lists and numbers as JSON."""
     about = run.about_data
     shape = chosen.network
     return {
@@ -61,7 +61,7 @@ def write(form: Format, run: Run, chosen: Chosen, path: Path) -> None:
                 write_torch_export(network, example, path, describe(run, chosen))
             else:
                 write_onnx(network, example, path, describe(run, chosen))
-    except Exception as error:  # tracing runs user-defined code on proxies: it may raise anything
+    except Exception as error:  # tracing runs user-defined code on stand-ins: it may raise anything
         raise ExportFailedError(
             f"{chosen.name} can't be written as a graph for {form} ({reason_of(error)}); "
             "--format safetensors takes any network"

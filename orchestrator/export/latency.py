@@ -1,4 +1,4 @@
-"""How long one image takes: every file and the teacher's in turn, so that what disturbs the machine disturbs all.
+"""Latency of one image: every file and the teacher's in turn, so that a disturbance of the machine meets all.
 
 Each side runs twice in its turn and the second pass counts: a network that serves images one after the other has its
 weights in the processor's caches, and the side before it does not leave them there.
@@ -45,7 +45,7 @@ class Timing:
         return Latency(float(median), float(low), float(high))
 
     def ratio(self, name: str, other: str) -> float:
-        """How long one side takes as a multiple of the other."""
+        """One side's latency as a multiple of the other's."""
         return float(np.median(self.milliseconds[name] / self.milliseconds[other]))
 
 

@@ -1,4 +1,4 @@
-"""What can be asked for: the formats, what each needs, and which can hold int8. No torch here."""
+"""Options of the command: formats, the packages that each needs, and those that can hold int8. No torch here."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Accuracy:
 
     @property
     def drop(self) -> float:
-        """What quantisation costs; negative where it gains."""
+        """Accuracy lost by quantisation; negative for a gain."""
         return self.before - self.after
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ def calibration_images(images: RunImages) -> IntArray:
 
 
 def quantise(source: Path, target: Path, images: RunImages) -> int:
-    """Write the int8 form of an fp32 ONNX file; gives how many images it was calibrated on.
+    """Write the int8 form of an fp32 ONNX file. Returns the number of calibration images.
 
     Raises:
         ExportFailedError: when ONNX Runtime can't quantise the graph.

@@ -1,4 +1,4 @@
-"""What an export made and measured: everything that the model card tells beside the run's report."""
+"""Results of an export: its files and measurements, for the model card beside the run's report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class File:
 
     @property
     def precision(self) -> str:
-        """What it computes in."""
+        """Number format of its computation."""
         return "int8" if self.name == INT8_FILE else "fp32"
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Quantised:
-    """What int8 cost: accuracies by part of the data, and on how many training images it was calibrated."""
+    """Results of int8: accuracies by part of the data, and the number of calibration images."""
 
     calibrated_on: int
     accuracy: dict[str, Accuracy]
@@ -55,7 +55,7 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Exported:
-    """Everything that the model card tells."""
+    """An export, as the model card describes it."""
 
     run: Run
     chosen: Chosen
@@ -88,5 +88,5 @@ class Exported:
 
 
 def of_teacher(name: str) -> str:
-    """What the teacher's file of the same format is called, in the timing and while it is needed."""
+    """Name of the teacher's file of the same format, in the timing and on the way."""
     return f"teacher-{name}"

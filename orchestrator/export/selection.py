@@ -134,7 +134,7 @@ def _missing(planned: Mapping[str, Iterable[int]], done: Mapping[str, Mapping[in
 
 
 def find_expert(run: Run, name: str) -> Chosen:
-    """An expert of the ladder by the name that the report gives it.
+    """An expert of the ladder by its name in the report.
 
     Raises:
         ExportError: when there is no such expert, it is not finished, or its artifact is missing or damaged.

@@ -1,6 +1,6 @@
-"""Opens exported files the way someone without this project does; run as a script it proves that they can be.
+"""Opens exported files without this project; run as a script it proves that they can be opened so.
 
-As a script (``python -I outside.py FORMAT FILE INPUTS.npz OUTPUTS.npz NAME ...``) it refuses to import the packages
+As a script (``python -I standalone.py FORMAT FILE INPUTS.npz OUTPUTS.npz NAME ...``) it refuses to import the packages
 NAME ... and runs each array of INPUTS through the file. Nothing of this project may be imported here.
 """
 

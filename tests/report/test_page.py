@@ -194,8 +194,9 @@ def test_a_page_can_lie_on_storage_that_is_not_mounted(tmp_path: Path) -> None:
 # -- when it is made ---------------------------------------------------------------------------------------------
 
 
-def written_at(made: Made) -> int:
-    return Path(made[1].path("reports", made[0].run_id, "report.html")).stat().st_mtime_ns
+def written_at(made: Made) -> list[int]:
+    files = [Path(made[1].path("reports", made[0].run_id, name)) for name in ("report.html", "report.md")]
+    return [file.stat().st_mtime_ns for file in files]
 
 
 def test_a_page_is_made_again_only_when_there_is_something_new(made: Made) -> None:
@@ -208,13 +209,15 @@ def test_a_page_is_made_again_only_when_there_is_something_new(made: Made) -> No
     last = chosen.finals[-1].evaluate.identity
     changed = vars(artifacts[last]) | {"results": artifacts[last].results | {"test_accuracy": 0.9}}
     page((chosen, store, artifacts | {last: type(artifacts[last])(**changed)}))
-    assert written_at(made) > before
+    assert all(new > old for new, old in zip(written_at(made), before, strict=True))
 
 
-def test_a_page_that_is_missing_is_made_again(made: Made) -> None:
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_a_page_or_a_report_md_that_is_missing_is_made_again(made: Made, name: str) -> None:
     page(made)
-    Path(made[1].path("reports", made[0].run_id, "report.html")).unlink()
-    assert "Which method won?" in page(made)
+    file = Path(made[1].path("reports", made[0].run_id, name))
+    file.unlink()
+    assert "Which method won?" in page(made) and file.exists()
 
 
 def test_a_page_made_again_from_report_json_is_the_same(made: Made) -> None:
