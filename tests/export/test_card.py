@@ -188,4 +188,4 @@ def test_a_file_of_an_earlier_export_is_named_as_such(finished: Callable[[str], 
         assert main(["--storage", run.store.uri, "--format", form, "--out", str(tmp_path)]) == 0
     text = card_of(tmp_path)
     assert "from an earlier export and not described here: model.pt2" in text
-    assert "int8" not in text
+    assert "int8" not in text.replace("uint8", "")  # the code that reads images names the latter
