@@ -15,7 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -29,6 +28,7 @@ from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
 from orchestrator.stages import score
 from orchestrator.stages.job import Job
+from orchestrator.stages.status import NoStatusReceiver, Status
 from orchestrator.training.guidance.inference import ready_to_teach
 from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
@@ -72,10 +72,10 @@ def _bare(pool: ProcessPoolExecutor, networks: str, count: int) -> float:
 
 
 def _stage(job: Job, number: int, count: int, found: dict[str, list[float]]) -> None:
-    clock = _Board()
+    clock = _Clock()
     start = time.perf_counter()
     with quietly():
-        score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "board": clock}))
+        score.run(Job(**{**vars(job), "identity": f"score-{number:020d}", "status": clock}))
     found[WHOLE].append(count / (time.perf_counter() - start))
     found[STAGE].append(clock.rate())
 
@@ -84,13 +84,13 @@ def _ratio(mine: list[float], loop: list[float]) -> Spread:
     return Spread.of([a / b for a, b in zip(mine, loop, strict=True)])
 
 
-class _Board:
+class _Clock(NoStatusReceiver):
     """Records the times at which the stage reports how many images are done."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, int]] = []
 
-    def post(self, stage: str, status: dict[str, Any]) -> None:
+    def post(self, stage: str, status: Status) -> None:
         if status.get("unit") == "images":
             self.seen.append((time.perf_counter(), status["step"]))
 

@@ -19,7 +19,7 @@ from orchestrator.artifacts.full_disk import says_full_disk
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetInfo, check_present, describe
 from orchestrator.errors import BAD_INPUT
-from orchestrator.execution.capacity import capacity_of, check_cluster
+from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
@@ -162,10 +162,9 @@ def _execute(
         session.open()
         from orchestrator.execution import executor
 
-        check_cluster(recipe, session.nodes())
-        outcome = executor.execute(
-            run, lambda: capacity_of(recipe, session.nodes()), store, recipe, events, publish, interruption
-        )
+        cluster = ClusterWatch(recipe)
+        cluster.check()
+        outcome = executor.execute(run, cluster, store, recipe, events, publish, interruption)
     except KeyboardInterrupt:
         display.close()
         there = f"{run.count('done', 'kept')} of {len(planned.stages)} stages are cached in {options.storage}"

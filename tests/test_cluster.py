@@ -10,7 +10,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from orchestrator.execution.capacity import CLUSTER_FILE, check_cluster
+from orchestrator.execution.autoscaler import CLUSTER_FILE, Autoscaler, growth_of
+from orchestrator.execution.capacity import Node, check_cluster
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.schema import RecipeError
 
@@ -113,7 +114,7 @@ def test_the_dashboard_is_not_open_to_the_network(prepared: dict[str, Any]) -> N
 @pytest.mark.usefixtures("on_the_head")
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_fits_on_the_grown_cluster(name: str) -> None:
-    check_cluster(recipes.load(name), [{"CPU": 8.0}])
+    check_cluster(recipes.load(name), [Node({"CPU": 8.0})], growth_of(Autoscaler(), None))
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -127,4 +128,8 @@ def test_one_worker_of_every_recipe_fits_on_one_node(name: str) -> None:
 @pytest.mark.usefixtures("on_the_head")
 def test_a_recipe_that_asks_for_more_than_the_grown_cluster_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"resources\.workers=100 .* room for more than 12 such"):
-        check_cluster(recipes.load("cifar10_resnet", ["resources.workers=100"]), [{"CPU": 8.0}])
+        check_cluster(
+            recipes.load("cifar10_resnet", ["resources.workers=100"]),
+            [Node({"CPU": 8.0})],
+            growth_of(Autoscaler(), None),
+        )

@@ -325,6 +325,12 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def checkpoint_time(self, identity: str) -> float | None:
+        """Returns when the last checkpoint of an unfinished training was written, in unix seconds; None without one."""
+        files = pafs.FileSelector(self.path("checkpoints", identity), allow_not_found=True, recursive=True)
+        found = [info.mtime_ns for info in self.filesystem.get_file_info(files) if info.type == pafs.FileType.File]
+        return max(found) / 1e9 if found else None
+
     def drop_checkpoint(self, identity: str) -> None:
         """Removes the files of an unfinished training, if there are any."""
         if self.filesystem.get_file_info(self.path("checkpoints", identity)).type == pafs.FileType.Directory:

@@ -8,9 +8,9 @@ the trials of that search so far.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final, TypedDict
 
 from orchestrator.artifacts.reading import Files
 from orchestrator.artifacts.store import Store
@@ -21,21 +21,42 @@ TRIAL_VERSION = 3
 SEARCH = "search.json"
 FOLDER = "trials"
 
-Record = dict[str, Any]  # of a trial: its number, config, status, measured values and curve
+METRIC: Final = "validation_accuracy"
+Config = dict[str, str | float]  # a point of the search's space
 
 
-def write(folder: Path, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> None:
+class Record(TypedDict, total=False):
+    """One trial: a point, by its number, and what became of its training.
+
+    ``status`` is ``finished``, ``stopped`` (early, or not promoted) or ``failed``, with ``error``. ``curve`` has the
+    validation accuracy at each step that was measured, ``rungs`` that at the end of each of a point's trainings.
+    """
+
+    id: int
+    identity: str
+    config: Config
+    status: str
+    error: str
+    validation_accuracy: float | None
+    validation_loss: float
+    steps: int
+    seconds: float
+    curve: list[Sequence[float]]
+    rungs: list[Sequence[float]]
+
+
+def write(folder: Path, trials: Sequence[Record], best: Record) -> None:
     """Write the artifact's file."""
     (folder / SEARCH).write_text(json.dumps({"trials": trials, "best": best}, indent=1))
 
 
-def read_best_config(files: Files) -> dict[str, Any]:
+def read_best_config(files: Files) -> Config:
     """Returns the settings of the best trial."""
-    config: dict[str, Any] = files.json(SEARCH)["best"]["config"]
+    config: Config = files.json(SEARCH)["best"]["config"]
     return config
 
 
-def store_trial(store: Store, identity: str, record: Mapping[str, Any]) -> None:
+def store_trial(store: Store, identity: str, record: Record) -> None:
     """Store the record of a finished trial."""
     store.write_text(json.dumps(record), FOLDER, f"{identity}.json")
 
@@ -47,7 +68,7 @@ def find_trial(store: Store, identity: str) -> Record | None:
     return record
 
 
-def store_progress(store: Store, search: str, trials: Sequence[Mapping[str, Any]]) -> None:
+def store_progress(store: Store, search: str, trials: Sequence[Record]) -> None:
     """Store the trials of a search so far, for the report."""
     store.write_text(json.dumps(trials), FOLDER, f"{search}.json")
 

@@ -1,4 +1,4 @@
-"""Capacity of a cluster: how many workers it has room for, now and once its autoscaler has done all that it may.
+"""Capacity of a cluster: what its nodes have room for, now and once its autoscaler has done all that it may.
 
 Imports neither torch nor ray.
 """
@@ -6,19 +6,49 @@ Imports neither torch nor ray.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from orchestrator.pipeline.placement import Placement
 from orchestrator.recipe.schema import Recipe, RecipeError
 
-CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")  # `ray up` leaves its cluster.yaml here, on the head node
+# An autoscaler that does not tell how far it may go is asked for as much again as there is, and at least for so many
+# single-worker trainings.
+LEAST_GROWTH = 8
 
-Node = dict[str, float]  # resources by Ray's names, such as CPU and GPU
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the cluster, or one that may be started.
+
+    Attributes:
+        resources: by Ray's names, such as CPU and GPU.
+        free: those of them that nothing uses now.
+        name: its host.
+    """
+
+    resources: Mapping[str, float]
+    free: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+
+    def __str__(self) -> str:
+        return _amounts(self.resources.get("CPU", 0), self.resources.get("GPU", 0))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The nodes that an autoscaler may start.
+
+    Attributes:
+        nodes: all of them, those that are up and the head among them.
+        is_known: False where it does not tell how many they may be, or of what size.
+    """
+
+    nodes: Sequence[Node] = ()
+    is_known: bool = True
+
+
+NO_GROWTH = Growth()
 
 
 @dataclass(frozen=True)
@@ -27,38 +57,81 @@ class Capacity:
 
     Attributes:
         up: the nodes that are up.
-        startable: all nodes that the autoscaler may start, the head among them; empty without an autoscaler. Nodes may
-            be up that its file does not know of, so the larger of the two clusters counts.
+        growth: the nodes that the autoscaler may start. Nodes may be up that it does not know of, so the larger of the
+            two clusters counts.
         slot: a single-worker training, the unit in which room is counted.
     """
 
     up: Sequence[Node]
-    startable: Sequence[Node] = ()
+    growth: Growth = NO_GROWTH
     slot: Placement = field(default_factory=Placement)
 
-    def room(self, cpus: float, gpus: float) -> float:
-        """Returns how many workers of so many CPUs and GPUs have room at once, each whole on one node."""
-        return max(sum(_room(node, cpus, gpus) for node in nodes) for nodes in (self.up, self.startable))
+    def most_workers(self, cpus: float, gpus: float) -> float:
+        """Returns how many workers of so many CPUs and GPUs can ever have room at once, each whole on one node."""
+        if not self.growth.is_known:
+            return math.inf
+        return max(sum(_room(node.resources, cpus, gpus) for node in nodes) for nodes in (self.up, self.growth.nodes))
+
+    def free_workers(self, cpus: float, gpus: float) -> float:
+        """Returns how many workers of so many CPUs and GPUs have room now, beside all that runs."""
+        return sum(_room(node.free, cpus, gpus) for node in self.up)
 
     @property
     def slots(self) -> float:
         """Single-worker trainings that have room at once; at least 1."""
-        return max(1.0, self.room(self.slot.cpus, self.slot.gpus))
+        cpus, gpus = self.slot.cpus, self.slot.gpus
+        clusters = (self.up, self.growth.nodes if self.growth.is_known else ())
+        return max(1.0, *(sum(_room(node.resources, cpus, gpus) for node in nodes) for nodes in clusters))
+
+    def rooms(self) -> list[Room]:
+        """Returns the room of the nodes that are up, and that of the cluster at its largest."""
+        up = [node.resources for node in self.up]
+        if self.growth.is_known:
+            return [Room(up), Room(node.resources for node in self.growth.nodes)]
+        slot = {"CPU": float(self.slot.cpus), "GPU": self.slot.gpus}
+        return [Room([*up, *up, *[slot] * LEAST_GROWTH])]
 
 
-def capacity_of(recipe: Recipe, up: Sequence[Node]) -> Capacity:
-    """Returns the capacity of the cluster whose nodes that are up have these resources."""
+class Room:
+    """Room on nodes, from which placements take their share."""
+
+    def __init__(self, nodes: Iterable[Mapping[str, float]]) -> None:
+        self.nodes = [{"CPU": node.get("CPU", 0.0), "GPU": node.get("GPU", 0.0)} for node in nodes]
+
+    def take(self, placement: Placement, workers: int | None = None) -> int:
+        """Take the room of a placement's workers; returns how many found any. Each is whole on one node."""
+        wanted = placement.workers if workers is None else workers
+        left = wanted
+        # Nodes without GPUs first, then those that are nearly full: what needs more of a node finds it whole.
+        for node in sorted(self.nodes, key=lambda node: (node["GPU"], node["CPU"])):
+            count = min(left, _room(node, placement.cpus, placement.gpus))
+            if count:
+                node["CPU"] -= count * placement.cpus
+                node["GPU"] -= count * placement.gpus
+                left -= int(count)
+            if not left:
+                break
+        return wanted - left
+
+    def has(self, placement: Placement) -> bool:
+        """Whether there is room for all workers of a placement at once."""
+        cpus, gpus = placement.cpus, placement.gpus
+        return sum(_room(node, cpus, gpus) for node in self.nodes) >= placement.workers
+
+
+def capacity_of(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH) -> Capacity:
+    """Returns the capacity of the cluster of these nodes."""
     resources = recipe.resources
-    return Capacity(up, _startable(), Placement(cpus=resources.cpus, gpus=resources.student_gpus))
+    return Capacity(up, growth, Placement(cpus=resources.cpus, gpus=resources.student_gpus))
 
 
-def check_cluster(recipe: Recipe, up: Sequence[Node]) -> None:
+def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH) -> None:
     """Refuse a recipe that asks for more than the cluster has or may grow to; Ray would wait for it without end.
 
     Raises:
         RecipeError: naming the fields, what they ask for and what there can be.
     """
-    resources, capacity = recipe.resources, capacity_of(recipe, up)
+    resources, capacity = recipe.resources, capacity_of(recipe, up, growth)
     workers = {"resources.workers": resources.workers}
     for position, network in enumerate(recipe.ladder.networks[:-1]):
         if network.workers:
@@ -69,44 +142,54 @@ def check_cluster(recipe: Recipe, up: Sequence[Node]) -> None:
     _check("a student", "resources.student_gpus", capacity.slot, capacity)
 
 
+def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
+    """Returns a warning if the searches of a recipe leave slots of the cluster idle; None if they use all."""
+    search, searches = recipe.search, len(recipe.searched_methods)
+    at_once = min(search.round_size, search.trials) * searches
+    slots = capacity.slots
+    if not at_once or at_once >= slots or math.isinf(slots):
+        return None
+    several = f" in each of {searches} searches" if searches > 1 else ""
+    return (
+        f"search.round_size is {search.round_size}: at most {at_once} trials{several} run at once, but the cluster has "
+        f"room for {slots:.0f} students. Give search.round_size={math.ceil(slots / searches)} or a multiple of it, "
+        "for a search that keeps all slots busy; proposals then learn from fewer, larger rounds"
+    )
+
+
+def request_words(placement: Placement) -> str:
+    """Returns what a placement asks for, such as ``2 workers of 1 GPU``."""
+    each = _amounts(placement.cpus if placement.cpus > 1 or not placement.gpus else 0, placement.gpus)
+    return f"{placement.workers} worker{'s' if placement.workers > 1 else ''} of {each}"
+
+
+def _amounts(cpus: float, gpus: float) -> str:
+    """Returns amounts in words, such as ``2 CPUs, 1 GPU``; what there is none of is left out, if there is another."""
+    counts = [(count, name) for count, name in ((cpus, "CPU"), (gpus, "GPU")) if count]
+    return ", ".join(f"{count:g} {name}{'s' if count > 1 else ''}" for count, name in counts) or "0 CPUs"
+
+
 def _check(asked: str, gpu_field: str, placement: Placement, capacity: Capacity) -> None:
-    """Raise RecipeError unless all workers of a placement find room at once."""
+    """Raise RecipeError unless all workers of a placement can find room at once."""
     cpus, gpus = placement.cpus, placement.gpus
-    room = capacity.room(cpus, gpus)
+    room = capacity.most_workers(cpus, gpus)
     if placement.workers <= room:
         return
-    of_startable = sum(_room(node, cpus, gpus) for node in capacity.startable)
-    of_up = sum(_room(node, cpus, gpus) for node in capacity.up)
-    nodes = capacity.startable if of_startable > of_up else capacity.up
-    there = " + ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+    of_growth = sum(_room(node.resources, cpus, gpus) for node in capacity.growth.nodes)
+    of_up = sum(_room(node.resources, cpus, gpus) for node in capacity.up)
+    nodes = capacity.growth.nodes if of_growth > of_up else capacity.up
+    there = " + ".join(
+        f"{node.resources.get('CPU', 0):g} CPUs, {node.resources.get('GPU', 0):g} GPUs" for node in nodes
+    )
     raise RecipeError(
         f"{asked} with resources.cpus={cpus} and {gpu_field}={gpus:g}: the cluster can never have room for more than "
         f"{room:g} such workers at once (nodes: {there}); ask for less, or run on a larger cluster (--address)"
     )
 
 
-def _room(node: Node, cpus: float, gpus: float) -> float:
-    """Returns how many workers of so many CPUs and GPUs a node has room for."""
-    by_cpu = node.get("CPU", 0.0) / cpus
-    by_gpu = node.get("GPU", 0.0) / gpus if gpus else math.inf
+def _room(resources: Mapping[str, float], cpus: float, gpus: float) -> float:
+    """Returns how many workers of so many CPUs and GPUs resources have room for."""
+    by_cpu = resources.get("CPU", 0.0) / cpus if cpus else math.inf
+    by_gpu = resources.get("GPU", 0.0) / gpus if gpus else math.inf
     room = min(by_cpu, by_gpu)
-    return room if math.isinf(room) else math.floor(room + 1e-9)
-
-
-def _startable() -> list[Node]:
-    """Returns all the nodes that the autoscaler may start, the head among them; none where there is no autoscaler."""
-    try:
-        config = yaml.safe_load(CLUSTER_FILE.expanduser().read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return []
-    if not isinstance(config, dict):
-        return []
-    nodes: list[Node] = []
-    types: dict[str, Any] = config.get("available_node_types") or {}
-    for name, node_type in types.items():
-        if not node_type.get("resources"):  # left for Ray to find out on the node: no bound is known
-            return [{"CPU": math.inf, "GPU": math.inf}]
-        is_head = name == config.get("head_node_type")
-        count = 1 if is_head else node_type.get("max_workers", config.get("max_workers", 0))
-        nodes += [node_type["resources"]] * count
-    return nodes
+    return room if math.isinf(room) else max(0, math.floor(room + 1e-9))

@@ -3,45 +3,44 @@
 ``admission`` decides which stages are handed to Ray, and when; the executor submits those, passes on what running
 stages post, and settles what has ended, until every stage is there or has failed. A stage that fails blocks those that
 need it: ones that wait here are settled as blocked, ones that Ray has already are given the failure in place of an
-artifact and return it. Everything independent finishes.
+artifact and return it. Everything independent finishes. A stage that meets a fault of a machine, or whose process dies,
+is put back and handed to Ray again, and what Ray had that needs it is put back with it.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
-from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.errors import UserError
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.execution.admission import admit
-from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.listener import Listener
 from orchestrator.execution.run_state import RunState
+from orchestrator.execution.stage_task import start_stage
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import keep_details
 from orchestrator.pipeline.graph import Failure, Plan, Stage
-from orchestrator.pipeline.kinds import KINDS
-from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import Recipe
-from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Job, StageError, storage_faults
+from orchestrator.stages.faults import Attempts
+from orchestrator.stages.job import Job
 from orchestrator.stages.precision_probe import start_probe
-from orchestrator.stages.startup_cost import start_up_seconds
-from orchestrator.stages.status_actor import open_board
+from orchestrator.stages.status import Fault
+from orchestrator.stages.status_actor import open_status_actor
 from orchestrator.tracking.settings import tracking_of
 
 POLL_SECONDS = 0.5
 CAPACITY_SECONDS = 5.0  # nodes that joined or left are looked for this often
 PUBLISH_SECONDS = 10.0  # the report is made again this often, or less often:
 PUBLISH_SHARE = 0.02  # it takes this share of the driver's time at most
+RETRY_SECONDS = 5.0  # before the first retry of a stage that keeps no slot itself; each further one waits twice as long
 
 
 @dataclass
@@ -72,7 +71,7 @@ def measure_precision(planned: Plan, interruption: Interruption) -> PrecisionCho
 
 
 def execute(
-    run: RunState, capacity: Callable[[], Capacity], store: Store, recipe: Recipe, listener: Listener,
+    run: RunState, cluster: ClusterWatch, store: Store, recipe: Recipe, listener: Listener,
     publish: Callable[[], None], interruption: Interruption,
 ) -> Outcome:  # fmt: skip
     """Run the stages that are not there yet. Needs ``ray_connection.connect`` first.
@@ -81,29 +80,31 @@ def execute(
 
     Args:
         run: state of the run, which is kept up to date.
-        capacity: returns the cluster's capacity as it is now.
+        cluster: reads the cluster's capacity as it is now.
         store: where artifacts go.
         recipe: the run's recipe.
         listener: receives the events of the run.
         publish: called now and then, to bring the report up to date.
         interruption: checked about twice a second.
     """
-    return _Execution(run, capacity, store, recipe, listener, publish, interruption).run()
+    return _Execution(run, cluster, store, recipe, listener, publish, interruption).run()
 
 
 class _Execution:
     """One execution: submits, watches, settles."""
 
     def __init__(
-        self, run: RunState, capacity: Callable[[], Capacity], store: Store, recipe: Recipe, listener: Listener,
+        self, run: RunState, cluster: ClusterWatch, store: Store, recipe: Recipe, listener: Listener,
         publish: Callable[[], None], interruption: Interruption,
     ) -> None:  # fmt: skip
-        self.state, self.read_capacity, self.store, self.recipe = run, capacity, store, recipe
+        self.state, self.cluster, self.store, self.recipe = run, cluster, store, recipe
         self.listener, self.publish, self.interruption = listener, publish, interruption
         self.publish_next = time.monotonic() + PUBLISH_SECONDS
-        self.board = open_board()
+        self.status = open_status_actor()
         self.references: dict[str, Any] = {}  # by the stage's name
         self.waiting: dict[Any, Stage] = {}  # by reference
+        self.left: list[Any] = []  # references of attempts that are given up; kept, or Ray would cancel them
+        self.attempts: dict[str, Attempts] = {}  # of stages that met faults
         self.outcome = Outcome()
         self._look_at_cluster()
 
@@ -118,21 +119,32 @@ class _Execution:
                 self._look_at_cluster()
             for stage in admit(self.state, self.capacity):
                 self._submit(stage)
-            ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
+            ready = self._wait()
             self._pass_on_statuses()
             for reference in ready:
-                self._settle(self.waiting.pop(reference), reference)
+                if reference in self.waiting:  # else it was given up for a fault that was posted meanwhile
+                    self._settle(self.waiting.pop(reference), reference)
             for failure in self.state.blocked():
                 self._fail(failure)
             self.listener.refresh()
             self._publish_now_and_then()
-        ray.kill(self.board.actor)
+        ray.kill(self.status.actor)
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
 
+    def _wait(self) -> list[Any]:
+        if not self.waiting:  # all that is left waits to be tried again
+            time.sleep(POLL_SECONDS)
+            return []
+        first, rest = ray.wait(list(self.waiting), num_returns=1, timeout=POLL_SECONDS)
+        others = ray.wait(rest, num_returns=len(rest), timeout=0)[0] if first and rest else []
+        return [*first, *others]
+
     def _look_at_cluster(self) -> None:
-        self.capacity = self.read_capacity()
-        self.state.set_slots(self.capacity.slots)
+        self.capacity, changes = self.cluster.look()
+        self.state.set_capacity(self.capacity)
+        for change in changes:
+            self.listener.noticed(change)
         self.look_next = time.monotonic() + CAPACITY_SECONDS
 
     def _publish_now_and_then(self) -> None:
@@ -147,34 +159,60 @@ class _Execution:
             role: (item.name, self.state.artifacts.get(item.identity) or self.references[item.name])
             for role, item in stage.inputs
         }
-        # References that are arguments themselves are waited for by Ray; those within one are not.
-        ahead = stage.placement.launch == "ray_train"
-        arguments = [] if ahead else [item for _, item in upstream.values()]
-        reference = _run_stage.options(name=stage.name, **_needs(stage.placement)).remote(
-            self._job(stage), upstream if ahead else dict.fromkeys(upstream), *arguments
-        )
+        reference = start_stage(self._job(stage), upstream)
         self.references[stage.name] = reference
         self.waiting[reference] = stage
         self.state.submitted(stage)
 
     def _pass_on_statuses(self) -> None:
-        for name, status in self.board.take().items():
-            if name in self.state.stages:
-                self.state.posted(name, status)
-            else:  # no stage, but something beside one that did not go well
+        posted = self.status.take()
+        for name, status in posted.statuses.items():
+            if name not in self.state.stages:  # no stage, but something beside one that did not go well
                 self.listener.noted(name, status)
+            elif self.state.stages[name].is_active:
+                self.state.posted(name, status)
+        for fault in posted.faults:
+            reference = self.references[fault.stage]
+            if reference in self.waiting:
+                self.left.append(reference)
+                self._try_again(self.waiting.pop(reference), f"{fault.error} on {fault.place}")
+        if posted.moved:
+            self.state.moved = time.time()
 
     def _settle(self, stage: Stage, reference: Any) -> None:
         try:
             result = ray.get(reference)
-        except ray.exceptions.RayError as error:  # the stage's process died more often than it is tried again
-            failures = [entry.failure for entry in self.state.inputs_of(stage) if entry.failure]
-            blocked_by = (failures[0].blocked_by or failures[0].stage) if failures else None
-            result = Failure(stage.name, None if failures else f"its process died: {str(error).strip()}", blocked_by)
-        if isinstance(result, Failure):
-            self._fail(result)
-        else:
+        except ray.exceptions.RayError as error:  # the process of the stage died, or that of one that it needs
+            if self.state.is_ready(stage):
+                self._try_again(stage, f"its process died: {str(error).strip().splitlines()[0]}")
+                return
+            missing = next(entry for entry in self.state.inputs_of(stage) if not entry.is_there)
+            root = missing.failure.blocked_by if missing.failure else None
+            result = Failure(stage.name, blocked_by=root or missing.stage.name)
+        if isinstance(result, Fault):
+            faults = self.attempts[stage.name].faults if stage.name in self.attempts else 0
+            self._try_again(stage, f"{result.error} on {result.place}", RETRY_SECONDS * 2**faults)
+        elif not isinstance(result, Failure):
             self.listener.ended(self.state.done(result))
+        elif result.blocked_by and not self.state.stages[result.blocked_by].has_failed:
+            self.state.put_back(stage)  # what it needs is tried again, and it after that
+        else:
+            self._fail(result)
+
+    def _try_again(self, stage: Stage, why: str, seconds: float = 0.0) -> None:
+        """Put a stage back that met a fault, unless it met too many since its last checkpoint."""
+        attempts = self.attempts.setdefault(stage.name, Attempts())
+        if attempts.may_go_on(self._checkpoint_time(stage)):
+            self.listener.noted(stage.name, {"doing": f"{why}; {attempts}"})
+            self.state.put_back(stage, seconds)
+        else:
+            self._fail(Failure(stage.name, f"{why}, {attempts.faults} times without a later checkpoint"))
+
+    def _checkpoint_time(self, stage: Stage) -> float | None:
+        try:
+            return self.store.checkpoint_time(stage.identity)
+        except (OSError, StorageError):  # the fault itself, perhaps
+            return None
 
     def _fail(self, failure: Failure) -> None:
         self.outcome.failures.append(failure)
@@ -193,48 +231,8 @@ class _Execution:
             placement=stage.placement,
             facts=stage.facts,
             tracking=tracking_of(self.recipe, self.store),
-            board=self.board,
+            status=self.status,
         )
-
-
-def _needs(placement: Placement) -> dict[str, Any]:
-    """Returns the resources of a stage's own task. One that starts workers, tasks or trials asks for nothing itself."""
-    if placement.launch == "in_process":
-        return {"num_cpus": placement.cpus, "num_gpus": placement.gpus}
-    return {"num_cpus": 0}
-
-
-@ray.remote(max_retries=SYSTEM_RETRIES, retry_exceptions=False)
-def _run_stage(job: Job, upstream: dict[str, tuple[str, Any]], *artifacts: Artifact | Failure) -> Artifact | Failure:
-    """A stage as a Ray task. Returns its artifact, or a Failure, so that dependents learn which stage failed.
-
-    Ray starts it when ``artifacts`` exist. Those in ``upstream`` (name and artifact or reference, by role) may still be
-    on their way, which only trainings by Ray Train make use of.
-    """
-    try:
-        with storage_faults(job.storage):
-            if job.placement.launch == "ray_train":
-                return _function(job)(job, upstream)
-            job = job.with_inputs(dict(zip(upstream, artifacts, strict=True)), start_up_seconds())
-            if job.placement.launch == "in_process":  # the others post a status once their workers are there
-                job.say(doing="opening its inputs")
-            return _function(job)(job)
-    except BlockedError as error:
-        return Failure(job.name, blocked_by=error.args[0])
-    except (StageError, UserError) as error:  # such as a photo that is gone since the run began
-        return Failure(job.name, error=str(error))
-    except Exception as error:  # a bug, here or in user-defined code: the rest of the run continues
-        return Failure(job.name, error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
-
-
-def _function(job: Job) -> Callable[..., Artifact]:
-    """Returns the function of a stage, imported where it runs: an evaluation need not wait for Tune."""
-    kind = KINDS[job.kind]
-    path = kind.ray_train if job.placement.launch == "ray_train" else kind.function
-    assert path is not None, f"no function for {job.kind} by Ray Train"
-    module, name = path.split(":")
-    found: Callable[..., Artifact] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def failures_table(failures: list[Failure]) -> str:

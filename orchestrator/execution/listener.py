@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.execution.run_state import StageEntry
+from orchestrator.stages.status import Status
 
 
 class Listener(Protocol):
@@ -14,8 +15,12 @@ class Listener(Protocol):
         """A stage is done, failed, or is blocked by one that failed."""
         ...
 
-    def noted(self, name: str, status: dict[str, Any]) -> None:
+    def noted(self, name: str, status: Status) -> None:
         """Something beside a stage went wrong, such as its tracking; ``name`` names both."""
+        ...
+
+    def noticed(self, change: str) -> None:
+        """The cluster changed, or is not used as it could be."""
         ...
 
     def refresh(self) -> None:

@@ -67,11 +67,6 @@ class RaySession:
         import ray  # its environment is set by now
 
         has = ray.cluster_resources()
-        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {len(self.nodes())} node(s)"
+        count = sum(node["Alive"] for node in ray.nodes())
+        where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {count} node(s)"
         self.say(f"Ray is up: {where}")
-
-    def nodes(self) -> list[dict[str, float]]:
-        """Returns the resources of each node that is up now. Ray must be open."""
-        import ray
-
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -1,4 +1,4 @@
-"""State of a run: of each of its stages, and the slots of its cluster. Imports neither torch nor ray.
+"""State of a run: of each of its stages, and the room of its cluster. Imports neither torch nor ray.
 
 The executor keeps it up to date; admission decides by it; the terminal and the report show it.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestrator.artifacts.store import Artifact
+from orchestrator.execution.capacity import Capacity
 from orchestrator.pipeline.graph import Failure, Stage
 from orchestrator.pipeline.stage_state import State
+from orchestrator.stages.status import Status
 
 
 @dataclass
@@ -22,7 +23,8 @@ class StageEntry:
     Attributes:
         stage: the stage.
         state: its state; ``running`` from the first status that it posts.
-        submitted: whether it was handed to Ray in this run.
+        submitted: when it was handed to Ray in this run, in unix seconds; None where it was not.
+        not_before: it is not handed to Ray before then, in unix seconds.
         since: when it came into its state, in unix seconds.
         status: the last status that it posted.
         artifact: its artifact, once there is one.
@@ -31,9 +33,10 @@ class StageEntry:
 
     stage: Stage
     state: State = "waiting"
-    submitted: bool = False
+    submitted: float | None = None
+    not_before: float = 0.0
     since: float | None = None
-    status: dict[str, Any] = field(default_factory=dict)
+    status: Status = field(default_factory=Status)
     artifact: Artifact | None = None
     failure: Failure | None = None
 
@@ -50,7 +53,7 @@ class StageEntry:
     @property
     def is_active(self) -> bool:
         """Whether Ray has it: it runs, or waits there for its inputs or for resources."""
-        return self.submitted and not (self.is_there or self.has_failed)
+        return self.submitted is not None and not (self.is_there or self.has_failed)
 
     @property
     def seconds(self) -> float | None:
@@ -71,8 +74,8 @@ class StageEntry:
     @property
     def seconds_spent(self) -> float | None:
         """Seconds of the steps that are done, at their present pace; known wherever ``seconds_left`` is."""
-        left = self.seconds_left
-        return None if left is None else max(0.0, self.status["whole_seconds"] - left)
+        left, whole = self.seconds_left, self.status.get("whole_seconds")
+        return None if left is None or whole is None else max(0.0, whole - left)
 
     @property
     def width(self) -> int:
@@ -92,6 +95,8 @@ class RunState:
         artifacts: all artifacts that exist, by identity.
         slots: single-worker trainings that the cluster has room for at once.
         most_slots: the most that there were.
+        capacity: the cluster; None before it is known.
+        moved: when anything was last seen to go on, in unix seconds.
     """
 
     def __init__(self, stages: Iterable[Stage], kept: Mapping[str, Artifact]) -> None:
@@ -103,6 +108,8 @@ class RunState:
             for stage in stages
         }
         self.slots = self.most_slots = 1.0
+        self.capacity: Capacity | None = None
+        self.moved = time.time()
 
     @property
     def made(self) -> dict[str, Artifact]:
@@ -117,6 +124,11 @@ class RunState:
     def is_over(self) -> bool:
         """Whether every stage is there or has failed."""
         return all(entry.is_there or entry.has_failed for entry in self.stages.values())
+
+    def set_capacity(self, capacity: Capacity) -> None:
+        """Take over the cluster as it is now."""
+        self.capacity = capacity
+        self.set_slots(capacity.slots)
 
     def set_slots(self, slots: float) -> None:
         """Take over the room of the cluster as it is now."""
@@ -135,8 +147,19 @@ class RunState:
         return sum(entry.state in states for entry in self.stages.values())
 
     def waiting(self) -> list[Stage]:
-        """Returns the stages that were not handed to Ray yet, each after what it needs."""
-        return [entry.stage for entry in self.stages.values() if entry.state == "waiting" and not entry.submitted]
+        """Returns the stages that may be handed to Ray and were not yet, each after what it needs."""
+        now = time.time()
+        return [
+            entry.stage
+            for entry in self.stages.values()
+            if entry.state == "waiting" and entry.submitted is None and entry.not_before <= now
+        ]
+
+    def waits_for_room(self, entry: StageEntry) -> bool:
+        """Whether Ray has a stage whose inputs are there, and has not found room for its workers."""
+        if entry.state == "running":
+            return bool(entry.status.get("waits_for_room"))
+        return entry.state == "waiting" and entry.is_active and self.is_ready(entry.stage)
 
     def blocked(self) -> list[Failure]:
         """Returns a failure for each waiting stage that needs one that failed, directly or not."""
@@ -153,11 +176,17 @@ class RunState:
 
     def submitted(self, stage: Stage) -> None:
         """A stage was handed to Ray."""
-        self.stages[stage.name].submitted = True
+        self.stages[stage.name].submitted = self.moved = time.time()
 
-    def posted(self, name: str, status: dict[str, Any]) -> None:
+    def put_back(self, stage: Stage, seconds: float = 0.0) -> None:
+        """A stage is to be handed to Ray again, not before some seconds have passed."""
+        entry = self.stages[stage.name]
+        entry.state, entry.since, entry.status, entry.submitted = "waiting", None, Status(), None
+        entry.not_before = time.time() + seconds
+
+    def posted(self, name: str, status: Status) -> None:
         """A stage has posted a status; the first one tells that it runs."""
-        entry = self.stages[name]
+        entry, self.moved = self.stages[name], time.time()
         if entry.state == "waiting":
             entry.state, entry.since = "running", time.time()
         entry.status = status
@@ -166,12 +195,13 @@ class RunState:
         """A stage has made its artifact. Returns its entry."""
         entry = self.stages[artifact.name]
         self.artifacts[artifact.identity] = artifact
+        self.moved = time.time()
         entry.state, entry.since, entry.artifact = "done", artifact.end, artifact
         return entry
 
     def failed(self, failure: Failure) -> StageEntry:
         """A stage failed, or needs one that did. Returns its entry."""
-        entry = self.stages[failure.stage]
+        entry, self.moved = self.stages[failure.stage], time.time()
         entry.state, entry.since = "failed" if failure.error else "blocked", time.time()
         entry.failure = failure
         return entry

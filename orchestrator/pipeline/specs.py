@@ -22,7 +22,7 @@ from orchestrator.recipe.choices import (
 )
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import Dealing, GuidanceKind
-from orchestrator.recipe.search_space import SETTINGS, Place, SpaceSpec, Value, values_of
+from orchestrator.recipe.search_space import SETTINGS, Choice, Place, SpaceSpec, Value, values_of
 
 
 class CodedSpec(Spec):
@@ -175,7 +175,7 @@ class EvaluateSpec(Spec):
     threads: int
 
 
-def apply_choice(student: TrainSpec, choice: dict[str, Any]) -> TrainSpec:
+def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
     """Returns the student's training under one point of the search space.
 
     ``choice`` holds values by setting (``recipe/search_space.py``). A curriculum's control stays as it is.

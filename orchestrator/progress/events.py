@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from orchestrator.artifacts.store import Artifact
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.progress.display import Display
 from orchestrator.progress.forecast import Forecast
 from orchestrator.progress.words import describe, outcome
+from orchestrator.stages.status import Status
 
 Findings = Callable[[dict[str, Artifact]], Iterable[str]]
 
@@ -38,8 +38,11 @@ class Events:
             self.display.event(f"{name} done ({entry.seconds:.0f} s{', ' if words else ''}{words})")
             self.warn()
 
-    def noted(self, name: str, status: dict[str, Any]) -> None:
+    def noted(self, name: str, status: Status) -> None:
         self.display.warn(f"{name}: {describe(status)}")
+
+    def noticed(self, change: str) -> None:
+        self.display.warn(change)
 
     def refresh(self) -> None:
         self.display.refresh(self.run, self.forecast)

@@ -6,6 +6,7 @@ as quick as what is most like it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from orchestrator.progress.words import duration
 
 ALL = ("", "")  # the kind and the networks of every stage
 DOUBT_SECONDS = 20.0  # of work, that a pace known from other stages is worth beside a stage's own
+STILL_SECONDS = 30.0  # without any sign of progress: no forecast is made
 BACKWARD = 2  # a training step is a forward pass and about two more for the gradients
 
 
@@ -76,6 +78,9 @@ class Forecast:
     def overall(self, run: RunState) -> str:
         """Returns the state of the whole run in words."""
         text = f"{run.count('done', 'kept')} of {len(run.stages)} stages done"
+        still = time.time() - run.moved
+        if still >= STILL_SECONDS:  # a forecast would be that of a while ago
+            return f"{text}, nothing has moved for {duration(still)}"
         left = self.seconds_left(run)
         return text if left is None else f"{text}, about {duration(left)} left"
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live as Drawing
 from rich.text import Text
 
+from orchestrator.artifacts.trials import Config
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.pipeline.kinds import KINDS, LOOKS, Look, look_of
 from orchestrator.pipeline.stage_state import State
 from orchestrator.progress.forecast import Forecast
-from orchestrator.progress.words import describe, duration, outcome, settings
+from orchestrator.progress.words import describe, duration, outcome, settings, wait_for_room
 
 MARKS: dict[State, tuple[str, str, str]] = {  # mark, mark where only ASCII can be shown, style
     "waiting": ("·", ".", "dim"),
@@ -124,13 +125,16 @@ class Live:
     def _words(self, run: RunState, entry: StageEntry, several_nodes: bool) -> str:
         if entry.state == "kept":
             return "cached"
+        if run.waits_for_room(entry):
+            return wait_for_room(run, entry)
         if entry.state == "waiting":
             names = waits_for(run, entry)
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             return f"waits for {', '.join(names[:SHOWN_NAMES])}{more}" if names else "next in line"
         if entry.state == "running":
             where = f" on {entry.status['node']}" if several_nodes and "node" in entry.status else ""
-            shown = {key: value for key, value in entry.status.items() if key != "best"}
+            shown = entry.status.copy()
+            shown.pop("best", None)
             return describe(shown, entry.seconds_left) + where
         seconds = "" if entry.seconds is None else f"{duration(entry.seconds)}  "
         return f"{seconds}{outcome(entry)}"
@@ -149,10 +153,10 @@ def waits_for(run: RunState, entry: StageEntry) -> list[str]:
     return [upstream.stage.name for upstream in run.inputs_of(entry.stage) if not upstream.is_there]
 
 
-def best_trial(run: RunState) -> tuple[float, dict[str, Any]] | None:
+def best_trial(run: RunState) -> tuple[float, Config] | None:
     """Returns validation accuracy and settings of the best trial of the search that began last; None without one."""
     searches = [entry for entry in run.stages.values() if "best" in entry.status]
     if not searches:
         return None
     last = max(searches, key=lambda entry: entry.since or 0.0)
-    return last.status["accuracy"], last.status["best"]
+    return last.status["accuracy"] or 0.0, last.status["best"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.execution.capacity import request_words
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.pipeline.kinds import KINDS
 from orchestrator.pipeline.stage_state import StageState
+from orchestrator.stages.status import Status
 
 
-def describe(status: Mapping[str, Any], seconds_left: float | None = None) -> str:
+def describe(status: Status, seconds_left: float | None = None) -> str:
     """Returns a stage's status in words, the most important first."""
     if "doing" in status:
         return str(status["doing"])
@@ -25,6 +28,17 @@ def describe(status: Mapping[str, Any], seconds_left: float | None = None) -> st
     if status.get("best"):
         words.append(f"with {settings(status['best'])}")
     return ", ".join(words)
+
+
+def wait_for_room(run: RunState, entry: StageEntry) -> str:
+    """Returns what a stage that has no room yet asks for, what there is, and for how long it has waited."""
+    placement = entry.stage.placement
+    begun = entry.since or entry.submitted or time.time()
+    words = f"waits for {request_words(placement)}"
+    if run.capacity is not None:
+        room = min(run.capacity.free_workers(placement.cpus, placement.gpus), placement.workers)
+        words += f"; the cluster has room for {room:g}"
+    return f"{words}; since {duration(time.time() - begun)}"
 
 
 def settings(config: Mapping[str, Any]) -> str:

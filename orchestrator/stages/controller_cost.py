@@ -10,9 +10,9 @@ from ray.train import Checkpoint, UserCallback
 from orchestrator.stages.job import Job
 
 
-class Leading(UserCallback):
+class ControllerCost(UserCallback):
     """Callback in the controller that posts its CPU time, start-up included, at each report of the workers."""
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:
         job: Job = run_context.train_loop_config["job"]
-        job.board.post_leading(job.name, time.process_time())
+        job.status.post_controller_seconds(job.name, time.process_time())

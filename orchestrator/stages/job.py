@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, cast
 
 from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store, short
@@ -21,6 +21,7 @@ from orchestrator.pipeline.inputs import expert_role
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.stages.status import Fault, NoStatusReceiver, Status, StatusReceiver
 from orchestrator.tracking.settings import Tracking
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
@@ -65,35 +66,6 @@ class BlockedError(RuntimeError):
 SYSTEM_RETRIES = 3  # a process that dies (a lost node) is tried again; what the work itself raises is not
 
 
-class Board(Protocol):
-    """Receiver of a stage's status and of costs that its worker processes can't measure."""
-
-    def post(self, stage: str, status: dict[str, Any]) -> None:
-        """Replace the stage's status."""
-        ...
-
-    def post_leading(self, stage: str, seconds: float) -> None:
-        """Replace the CPU time that the controller of the stage's workers has taken."""
-        ...
-
-    def leading(self, stage: str) -> float:
-        """Returns the controller's CPU time that was posted last, 0 if none was."""
-        ...
-
-
-class NoBoard:
-    """Discards every status."""
-
-    def post(self, stage: str, status: dict[str, Any]) -> None:
-        return None
-
-    def post_leading(self, stage: str, seconds: float) -> None:
-        return None
-
-    def leading(self, stage: str) -> float:
-        return 0.0
-
-
 @dataclass(frozen=True)
 class Job:
     """One stage's work. ``inputs`` are artifacts by role; ``dataset_root`` is where an image_folder's files lie."""
@@ -109,11 +81,11 @@ class Job:
     placement: Placement = field(default_factory=Placement)
     facts: Facts = field(default_factory=Facts)
     tracking: Tracking | None = None
-    board: Board = field(default_factory=NoBoard)
+    status: StatusReceiver = field(default_factory=NoStatusReceiver)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there
     processor_began: float = field(default_factory=time.process_time)  # what its process had spent by then
 
-    def with_inputs(self, upstream: Mapping[str, Artifact | Failure], start_up: float = 0.0) -> Job:
+    def with_inputs(self, upstream: Mapping[str, Artifact | Failure | Fault], start_up: float = 0.0) -> Job:
         """The job with its inputs by role, as work that begins now, after ``start_up`` seconds for its process.
 
         Raises:
@@ -122,6 +94,8 @@ class Job:
         for item in upstream.values():
             if isinstance(item, Failure):
                 raise BlockedError(item.blocked_by or item.stage)
+            if isinstance(item, Fault):  # it is tried again, and this stage after it
+                raise BlockedError(item.stage)
         return dataclasses.replace(
             self, inputs=dict(upstream),  # type: ignore[arg-type]
             began=time.time() - start_up, processor_began=time.process_time() - start_up,
@@ -157,11 +131,11 @@ class Job:
 
     def say(self, **status: Any) -> None:
         """Post this stage's status."""
-        self.board.post(self.name, status | {"node": socket.gethostname()})
+        self.status.post(self.name, cast(Status, status | {"node": socket.gethostname()}))
 
     def note(self, part: str, text: str) -> None:
         """Post a warning about an error that does not fail the stage."""
-        self.board.post(f"{self.name}: {part}", {"doing": text})
+        self.status.post(f"{self.name}: {part}", {"doing": text})
 
     def commit(
         self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1

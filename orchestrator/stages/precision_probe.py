@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import ray
 import torch
 
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.stages.ray_tasks import task
 from orchestrator.training.precision import kind_of_machine, measure
 from orchestrator.training.process import set_up_process
 
 
 def start_probe(student: TrainSpec, cpus: int, gpus: float) -> Any:
     """Start the measurement; returns a reference to a ``PrecisionChoice``."""
-    return _probe.options(num_cpus=cpus, num_gpus=gpus).remote(student, gpus > 0)
+    return task(_probe, cpus, gpus, "precision-probe").remote(student, gpus > 0)
 
 
-@ray.remote
 def _probe(student: TrainSpec, on_gpu: bool) -> PrecisionChoice:
     set_up_process(student.threads)
     device = torch.device("cuda" if on_gpu else "cpu")

@@ -104,7 +104,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     workers, gpus = _workers(job, count), job.placement.gpus
     if gpus:
         pool = ray.data.ActorPoolStrategy(size=workers)
-        return dataset.map_batches(Scorer, fn_constructor_args=(job,), compute=pool, num_gpus=gpus, **ask)
+        return dataset.map_batches(ExpertRunner, fn_constructor_args=(job,), compute=pool, num_gpus=gpus, **ask)
     tasks = ray.data.TaskPoolStrategy(size=workers)
     return dataset.map_batches(_score_chunk, fn_args=(job,), compute=tasks, **ask)  # type: ignore[arg-type]
 
@@ -113,19 +113,19 @@ def _workers(job: Job, count: int) -> int:
     return min(job.placement.workers, -(-count // CHUNK))
 
 
-_scorer: Scorer | None = None  # of this process
+_runner: ExpertRunner | None = None  # of this process
 
 
 def _score_chunk(chunk: Rows, job: Job) -> Rows:
     """One chunk, in a process that has done others of the same stage or opens the experts now."""
-    global _scorer
-    if _scorer is None or _scorer.identity != job.identity:
-        _scorer = None  # gone before the next one is there
-        _scorer = Scorer(job)
-    return _scorer(chunk)
+    global _runner
+    if _runner is None or _runner.identity != job.identity:
+        _runner = None  # gone before the next one is there
+        _runner = ExpertRunner(job)
+    return _runner(chunk)
 
 
-class Scorer:
+class ExpertRunner:
     """All experts of a stage, opened once; reads each image once for all of them."""
 
     def __init__(self, job: Job) -> None:

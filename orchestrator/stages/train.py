@@ -153,7 +153,8 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
                 trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
             if world.main():
                 took = time.monotonic() - ready  # without the wait for its inputs
-                slot_seconds = (start_up + took) * world.size + config["start_up"] + job.board.leading(job.name)
+                of_controller = job.status.controller_seconds(job.name)
+                slot_seconds = (start_up + took) * world.size + config["start_up"] + of_controller
                 _commit(job, spec, trained, world, start, slot_seconds)
     except StageError as error:
         if world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError):
@@ -216,7 +217,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import WorkerGroupError
 
-    from orchestrator.stages.controller_cost import Leading
+    from orchestrator.stages.controller_cost import ControllerCost
 
     placement = job.placement
     trainer = TorchTrainer(
@@ -237,7 +238,7 @@ def _fit(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | No
             storage_path=job.store.ray_path("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=SYSTEM_RETRIES, controller_failure_limit=SYSTEM_RETRIES),  # type: ignore[call-arg]  # v2
-            callbacks=[Leading()],  # type: ignore[list-item]  # v2
+            callbacks=[ControllerCost()],  # type: ignore[list-item]  # v2
         ),
     )
     try:

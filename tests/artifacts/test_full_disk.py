@@ -105,7 +105,7 @@ def test_a_mapped_file_has_all_its_blocks_before_it_is_written(tmp_path: Path) -
 def test_a_trial_that_found_the_disk_full_is_no_result_and_ends_the_search(tmp_path: Path) -> None:
     from ray.tune.search import Searcher
 
-    from orchestrator.stages.search import Trials
+    from orchestrator.stages.searcher import Trials
 
     chosen = planned()
     stage = next(iter(chosen.searches.values()))
@@ -113,7 +113,7 @@ def test_a_trial_that_found_the_disk_full_is_no_result_and_ends_the_search(tmp_p
     job = Job(stage.kind, stage.name, stage.identity, spec, {}, str(tmp_path), ".", chosen.recipe.resources)
     trials = Trials(job, SearchSpec.from_plain(spec))
     assert isinstance(trials.suggest("a"), dict)
-    trials.on_trial_complete("a", {"failure": "the storage is full", "of_storage": True, "step": 0})
+    trials.on_trial_complete("a", {"failure": "the storage is full", "is_storage_full": True})
     assert trials.storage_fault == "the storage is full"
     assert trials.suggest("b") == Searcher.FINISHED
     assert not list(tmp_path.rglob("*.json"))

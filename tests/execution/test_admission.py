@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 
 from orchestrator.execution.admission import AHEAD_SECONDS, admit
-from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.capacity import Capacity, Node
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Stage
 from orchestrator.pipeline.placement import Launch, Placement
 from orchestrator.pipeline.specs import IngestSpec
+from orchestrator.stages.status import Status
 
 
 def stage(
@@ -66,7 +66,7 @@ class Case:
         for name in (*self.in_line.split(), *(self.running or {})):
             run.submitted(run.stages[name].stage)
         for name, left in (self.running or {}).items():
-            status: dict[str, Any] = {"doing": "reading"} if left is None else {"seconds_left": left}
+            status: Status = {"doing": "reading"} if left is None else {"seconds_left": left}
             run.posted(name, status)
         for name in self.failed.split():
             run.failed(Failure(name, error="it diverged"))
@@ -74,7 +74,7 @@ class Case:
 
     def capacity(self) -> Capacity:
         part = Placement(gpus=0.25 if self.gpus else 0.0)
-        return Capacity([{"CPU": self.slots, "GPU": self.gpus}], slot=part)
+        return Capacity([Node({"CPU": self.slots, "GPU": self.gpus})], slot=part)
 
 
 STUDENTS = [INGEST, *LABELS]

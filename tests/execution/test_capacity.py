@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.execution.capacity import Capacity, capacity_of, check_cluster
+from orchestrator.execution.autoscaler import Autoscaler, growth_of
+from orchestrator.execution.capacity import Capacity, Growth, Node, capacity_of, check_cluster
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import tiny
 
-HERE = [{"CPU": 4.0, "GPU": 1.0, "memory": 1e9}]
+HERE = [Node({"CPU": 4.0, "GPU": 1.0, "memory": 1e9})]
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def started_by_ray_up(home: Path, **config: Any) -> None:
     (home / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(config))
+
+
+def growth() -> Growth:
+    return growth_of(Autoscaler(), None)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def started_by_ray_up(home: Path, **config: Any) -> None:
     ],
 )
 def test_requests_within_the_cluster_s_resources_pass(overrides: list[str]) -> None:
-    check_cluster(tiny(*overrides), HERE)
+    check_cluster(tiny(*overrides), HERE, growth())
 
 
 @pytest.mark.parametrize(
@@ -54,13 +59,13 @@ def test_more_than_the_cluster_has_is_refused_with_the_field_and_both_numbers(
     overrides: list[str], named: list[str]
 ) -> None:
     with pytest.raises(RecipeError) as refused:
-        check_cluster(tiny(*overrides), HERE)
+        check_cluster(tiny(*overrides), HERE, growth())
     assert all(part in str(refused.value) for part in named), refused.value
 
 
 def test_a_cluster_without_gpus_has_none_to_give() -> None:
     with pytest.raises(RecipeError, match=r"resources.student_gpus=1: .* more than 0 such workers"):
-        check_cluster(tiny("resources.student_gpus=1"), [{"CPU": 4.0}])
+        check_cluster(tiny("resources.student_gpus=1"), [Node({"CPU": 4.0})], growth())
 
 
 def kinds_of_node() -> dict[str, Any]:
@@ -76,53 +81,59 @@ def kinds_of_node() -> dict[str, Any]:
 
 def test_nodes_that_the_autoscaler_may_start_count(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
-    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
-    check_cluster(tiny("resources.workers=3", "resources.gpus=1"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=26"), [Node({"CPU": 2.0})], growth())
+    check_cluster(tiny("resources.workers=3", "resources.gpus=1"), [Node({"CPU": 2.0})], growth())
     with pytest.raises(RecipeError, match="more than 26 such workers"):
-        check_cluster(tiny("resources.workers=27"), [{"CPU": 2.0}])
+        check_cluster(tiny("resources.workers=27"), [Node({"CPU": 2.0})], growth())
 
 
 def test_a_kind_of_node_without_a_maximum_has_the_cluster_s(home: Path) -> None:
     config = kinds_of_node()
     del config["available_node_types"]["worker"]["max_workers"]
     started_by_ray_up(home, **config)
-    check_cluster(tiny("resources.workers=26"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=26"), [Node({"CPU": 2.0})], growth())
 
 
 def test_nodes_that_are_up_count_even_where_the_file_knows_less(home: Path) -> None:
     started_by_ray_up(home, **kinds_of_node())
-    check_cluster(tiny("resources.workers=40", "training.batch_size=40"), [{"CPU": 40.0}])
+    check_cluster(tiny("resources.workers=40", "training.batch_size=40"), [Node({"CPU": 40.0})], growth())
 
 
 def test_a_kind_of_node_whose_resources_ray_finds_out_sets_no_bound(home: Path) -> None:
     config = kinds_of_node()
     config["available_node_types"]["worker"]["resources"] = {}
     started_by_ray_up(home, **config)
-    check_cluster(tiny("resources.workers=1000", "training.batch_size=1000"), [{"CPU": 2.0}])
+    check_cluster(tiny("resources.workers=1000", "training.batch_size=1000"), [Node({"CPU": 2.0})], growth())
 
 
 @pytest.mark.parametrize("content", ["", "text", "- a", "a: [", "\x00"])
 def test_an_invalid_ray_bootstrap_config_is_ignored(content: str, home: Path) -> None:
     (home / "ray_bootstrap_config.yaml").write_text(content)
-    check_cluster(tiny("resources.workers=4"), HERE)
+    check_cluster(tiny("resources.workers=4"), HERE, growth())
     with pytest.raises(RecipeError):
-        check_cluster(tiny("resources.workers=5"), HERE)
+        check_cluster(tiny("resources.workers=5"), HERE, growth())
 
 
 def test_a_worker_must_find_all_it_asks_for_on_one_node() -> None:
     with pytest.raises(RecipeError, match="more than 0 such workers"):
-        check_cluster(tiny("resources.cpus=8"), [{"CPU": 2.0}] * 4)
-    check_cluster(tiny("resources.workers=2", "resources.cpus=2"), [{"CPU": 3.0}] * 2)
+        check_cluster(tiny("resources.cpus=8"), [Node({"CPU": 2.0})] * 4, growth())
+    check_cluster(tiny("resources.workers=2", "resources.cpus=2"), [Node({"CPU": 3.0})] * 2, growth())
 
 
 def test_students_have_the_slots_of_the_cluster_at_its_largest_and_at_least_one(home: Path) -> None:
-    assert capacity_of(tiny("resources.cpus=2"), HERE).slots == 2
-    assert capacity_of(tiny("resources.student_gpus=0.25"), HERE).slots == 4
-    assert capacity_of(tiny("resources.student_gpus=0.25"), [{"CPU": 4.0}]).slots == 1
+    assert capacity_of(tiny("resources.cpus=2"), HERE, growth()).slots == 2
+    assert capacity_of(tiny("resources.student_gpus=0.25"), HERE, growth()).slots == 4
+    assert capacity_of(tiny("resources.student_gpus=0.25"), [Node({"CPU": 4.0})], growth()).slots == 1
     started_by_ray_up(home, **kinds_of_node())
-    assert capacity_of(tiny("resources.student_gpus=0.5"), [{"CPU": 2.0}]).slots == 6
+    assert capacity_of(tiny("resources.student_gpus=0.5"), [Node({"CPU": 2.0})], growth()).slots == 6
 
 
 def test_room_is_counted_node_by_node_and_by_what_runs_short_first() -> None:
-    capacity = Capacity([{"CPU": 5.0, "GPU": 1.0}, {"CPU": 3.0}])
-    assert [capacity.room(cpus, gpus) for cpus, gpus in ((1, 0), (2, 0), (1, 0.5), (4, 0.5), (1, 2))] == [8, 3, 2, 1, 0]
+    capacity = Capacity([Node({"CPU": 5.0, "GPU": 1.0}), Node({"CPU": 3.0})])
+    assert [capacity.most_workers(cpus, gpus) for cpus, gpus in ((1, 0), (2, 0), (1, 0.5), (4, 0.5), (1, 2))] == [
+        8,
+        3,
+        2,
+        1,
+        0,
+    ]

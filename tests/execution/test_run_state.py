@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.pipeline.graph import Failure
-from orchestrator.training.pace import Timing
 from tests.progress.runs import Run
 
 
@@ -64,9 +63,9 @@ def test_a_run_is_over_when_every_stage_is_there_or_has_failed(tmp_path: Path) -
 def test_a_stage_tells_its_time_left_once_it_knows_its_pace(tmp_path: Path) -> None:
     run = Run(tmp_path)
     teacher = next(entry for entry in run.state.stages.values() if entry.stage.kind == "train")
-    run.state.posted(teacher.stage.name, {"step": 1, "steps": 30, **vars(Timing())})
+    run.state.posted(teacher.stage.name, {"step": 1, "steps": 30})
     assert (teacher.seconds_left, teacher.seconds_spent) == (None, None)
-    run.state.posted(teacher.stage.name, {"step": 10, "steps": 30, **vars(Timing(64.0, 5.0, 8.0))})
+    run.state.posted(teacher.stage.name, {"step": 10, "steps": 30, "seconds_left": 5.0, "whole_seconds": 8.0})
     assert (teacher.seconds_left, teacher.seconds_spent) == (5.0, 3.0)
     run.end(teacher.stage.name)
     assert (teacher.seconds_left, teacher.seconds_spent) == (None, None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Plan
 from orchestrator.progress.events import Events
 from orchestrator.progress.forecast import Forecast, forecast_of
+from orchestrator.stages.status import Status
 from tests.examples import make_artifacts, planned
 
 
@@ -45,7 +45,7 @@ class Run:
         self.display = Heard()
         self.events = Events(self.state, self.display, self.forecast)
 
-    def post(self, statuses: dict[str, dict[str, Any]]) -> None:
+    def post(self, statuses: dict[str, Status]) -> None:
         for name, status in statuses.items():
             self.state.posted(name, status)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from orchestrator.progress.words import describe, duration
+from orchestrator.stages.status import Status
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ from orchestrator.progress.words import describe, duration
         ({"step": 0, "steps": 9, "accuracy": 0.0}, "step 0 of 9, validation 0.0%"),
     ],
 )
-def test_a_status_is_described_in_words(status: dict[str, Any], words: str) -> None:
+def test_a_status_is_described_in_words(status: Status, words: str) -> None:
     assert describe(status) == words
 
 

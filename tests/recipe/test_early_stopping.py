@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.schema import Search
-from orchestrator.stages.search import stopping, tune_scheduler
+from orchestrator.stages.search import tune_scheduler
+from orchestrator.stages.searcher import stopping
 from tests.search.test_proposals import search
 
 EACH = pytest.mark.parametrize("name", SCHEDULERS)

@@ -16,7 +16,8 @@ from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import train
 from orchestrator.stages.job import BlockedError, Failure, Job
-from orchestrator.stages.status_actor import RemoteBoard, open_board
+from orchestrator.stages.status import Posted
+from orchestrator.stages.status_actor import StatusHandle, open_status_actor
 from tests.run.conftest import Finished, Place, copy_of
 
 pytestmark = pytest.mark.long
@@ -36,11 +37,11 @@ def cluster(ray_address: str) -> Iterator[None]:
         ray.shutdown()
 
 
-class MarkedBoard(RemoteBoard):
+class MarkedHandle(StatusHandle):
     """Adds 1,000 s to the controller's CPU time, so that it can be recognised in the sum."""
 
-    def leading(self, stage: str) -> float:
-        return super().leading(stage) + 1000.0
+    def controller_seconds(self, stage: str) -> float:
+        return super().controller_seconds(stage) + 1000.0
 
 
 @ray.remote(num_cpus=0)
@@ -78,23 +79,25 @@ def test_it_trains_the_same_after_its_slot_was_released_and_it_started_again(
 
 def test_its_cost_includes_the_controller_process(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
-    board = MarkedBoard(open_board().actor)
-    artifact = train.run_ladder(dataclasses.replace(job, board=board), {role: (role, inputs[role]) for role in inputs})
+    receiver = MarkedHandle(open_status_actor().actor)
+    artifact = train.run_ladder(
+        dataclasses.replace(job, status=receiver), {role: (role, inputs[role]) for role in inputs}
+    )
     assert artifact.results["cost"]["slot_seconds"] > 1000.0
-    assert 0.5 < board.leading(TA) - 1000.0 < 60.0  # importing torch alone takes longer
+    assert 0.5 < receiver.controller_seconds(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
 
 def test_a_lost_status_actor_is_ignored(cluster: None) -> None:
-    board = open_board()
-    board.post(TA, {"step": 1})
-    board.post_leading(TA, 3.0)
-    assert (board.take(), board.leading(TA)) == ({TA: {"step": 1}}, 3.0)
-    ray.kill(board.actor)
+    receiver = open_status_actor()
+    receiver.post(TA, {"step": 1})
+    receiver.post_controller_seconds(TA, 3.0)
+    assert (receiver.take(), receiver.controller_seconds(TA)) == (Posted({TA: {"step": 1}}), 3.0)
+    ray.kill(receiver.actor)
     with pytest.raises(ray.exceptions.RayActorError):
         for _ in range(10_000):  # the kill takes a moment, in which calls are still answered
-            ray.get(board.actor.take.remote(), timeout=60)
-    board.post(TA, {"step": 2})
-    assert (board.take(), board.leading(TA)) == ({}, 0.0)
+            ray.get(receiver.actor.take.remote(), timeout=60)
+    receiver.post(TA, {"step": 2})
+    assert (receiver.take(), receiver.controller_seconds(TA)) == (Posted(), 0.0)
 
 
 def test_its_error_names_the_teacher_that_failed(cluster: None, stage: Stage) -> None:

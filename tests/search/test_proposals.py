@@ -166,7 +166,7 @@ class TestWarmStart:
         earlier = played(search())[0].trials()
         cold, warm = (played(search(seed=8), earlier=list(trials))[0].trials() for trials in ([], earlier))
         assert [trial["config"] for trial in warm] != [trial["config"] for trial in cold]
-        opened = [sum(trial["config"].get("a", 0) for trial in trials) for trials in (cold, warm)]
+        opened = [sum(float(trial["config"].get("a", 0)) for trial in trials) for trials in (cold, warm)]
         assert opened[1] > opened[0]  # late openers did well before
 
     def test_trials_outside_the_space_or_of_another_length_teach_nothing(self) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.artifacts.store import Store
 from orchestrator.pipeline.placement import Facts
-from orchestrator.stages.job import Job, NoBoard
+from orchestrator.stages.job import Job
+from orchestrator.stages.status import NoStatusReceiver, Status
 from orchestrator.tracking.names import SCALARS
 from orchestrator.tracking.tensorboard import Curves
 from tests.artifacts.stores import RemoteStore
@@ -69,10 +70,10 @@ def test_on_an_object_store_the_files_are_brought_there_at_the_end(
 
 
 @dataclass
-class Listening(NoBoard):
-    posted: dict[str, dict[str, Any]] = field(default_factory=dict)
+class Listening(NoStatusReceiver):
+    posted: dict[str, Status] = field(default_factory=dict)
 
-    def post(self, stage: str, status: dict[str, Any]) -> None:
+    def post(self, stage: str, status: Status) -> None:
         self.posted[stage] = status
 
 
@@ -84,8 +85,8 @@ def test_a_place_that_takes_no_curves_costs_them_and_not_the_training(
         raise OSError("[Errno 28] No space left on device")
 
     monkeypatch.setattr(Curves, what, full)
-    board = Listening()
-    train_to_the_end(job(tmp_path, board=board), training())
-    assert board.posted["student/kd/seed-0: curves"] == {
+    receiver = Listening()
+    train_to_the_end(job(tmp_path, status=receiver), training())
+    assert receiver.posted["student/kd/seed-0: curves"] == {
         "doing": "no longer written: [Errno 28] No space left on device; the training itself goes on"
     }

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.artifacts.store import Store
 from orchestrator.recipe.schema import RecipeError
-from orchestrator.stages.job import NoBoard
+from orchestrator.stages.status import NoStatusReceiver, Status
 from orchestrator.tracking.settings import Tracking, prepare, tracking_of
 from tests.examples import tiny
 from tests.tracking.examples import STEPS, job, train_to_the_end, train_until_killed
@@ -68,20 +68,20 @@ def test_an_experiment_that_was_deleted_is_refused_before_anything_trains(tracki
         prepare(dataclasses.replace(tracking, experiment="gone"))
 
 
-class Said(NoBoard):
-    """A board that keeps what is posted."""
+class Said(NoStatusReceiver):
+    """A receiver that keeps what is posted."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def post(self, stage: str, status: dict[str, str]) -> None:
+    def post(self, stage: str, status: Status) -> None:
         if "doing" in status:
             self.said.append(status["doing"])
 
 
 def test_a_server_that_is_lost_costs_its_rows_and_not_the_training(tmp_path: Path) -> None:
-    lost, board = Tracking("mlflow", "tiny", "http://127.0.0.1:9", None), Said()
-    made = job(tmp_path, tracking=lost, board=board)
+    lost, receiver = Tracking("mlflow", "tiny", "http://127.0.0.1:9", None), Said()
+    made = job(tmp_path, tracking=lost, status=receiver)
     train_to_the_end(made, training())
-    assert len(board.said) == 1 and "no longer sent to mlflow" in board.said[0]
+    assert len(receiver.said) == 1 and "no longer sent to mlflow" in receiver.said[0]
     assert list(tmp_path.glob("logs/student/kd/seed-0/*/events*"))
