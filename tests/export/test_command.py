@@ -77,7 +77,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     assert done.stderr.count("\n") == 1 and not out.exists()
 
 
-def test_ray_is_not_needed(finished: Callable[[str], Run], tmp_path: Path) -> None:
+def test_an_export_does_not_need_ray(finished: Callable[[str], Run], tmp_path: Path) -> None:
     arguments = ("--storage", finished("plain").store.uri, "--format", "safetensors", "--out", str(tmp_path))
     done = without("ray,onnx,onnxruntime,onnxscript", *arguments)
     assert done.returncode == 0, done.stderr

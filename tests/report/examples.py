@@ -136,5 +136,5 @@ def read(text: str) -> _Reader:
 
 
 def words(text: str, part: str) -> str:
-    """What a part of the page says, with single spaces."""
+    """The text of a part of the page, with single spaces."""
     return " ".join("".join(read(text).text.get(part, [])).replace("\u00a0", " ").split())

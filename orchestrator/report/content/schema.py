@@ -153,8 +153,8 @@ class Difficulty(TypedDict, total=False):
 
 
 class Strata(TypedDict):
-    """Which expert taught which images, over all steps and seeds: for each curriculum method a row a stratum, easiest
-    first, with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
+    """Shares of images by expert, over all steps and seeds: for each curriculum method a row a stratum, easiest first,
+    with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
 
     experts: Annotated[list[str], means("the experts, smallest first")]
     methods: Annotated[dict[str, list[list[float]]], means("rows of shares by curriculum method")]
