@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 from typing_extensions import NotRequired, TypedDict
@@ -24,6 +24,7 @@ TRIAL_VERSION = 3
 SEARCH = "search.json"
 FOLDER = "trials"
 
+METRIC: Final = "validation_accuracy"
 Point = dict[str, str | float]  # a point of the search space: values by setting
 Curve = list[tuple[int, float]]
 TrialStatus = Literal["finished", "stopped", "failed"]

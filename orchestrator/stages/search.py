@@ -23,10 +23,11 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts import trials as files
 from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store
+from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
-from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
+from orchestrator.search.proposals import Attempt, Proposals, best_of
 from orchestrator.stages.job import SYSTEM_RETRIES, Job, StageError, storage_faults, with_place
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.startup_cost import start_up_seconds
@@ -68,14 +69,14 @@ def run(job: Job) -> Artifact:
         return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)
 
 
-def _earlier(job: Job, spec: SearchSpec) -> list[Record]:
+def _earlier(job: Job, spec: SearchSpec) -> list[TrialRecord]:
     """Trials that this search is to learn from: those of the named searches that were made over the same artifacts.
 
     Raises:
         StageError: when one has gone since ``checks.py`` looked.
     """
     inputs = {role: artifact.identity for role, artifact in job.inputs.items()}
-    found: list[Record] = []
+    found: list[TrialRecord] = []
     for identity in spec.warm_start:
         artifact = job.store.find(identity)
         if artifact is None:
@@ -109,7 +110,7 @@ class Trials(Searcher):
         # A training that may be stopped midway is not the one that is trained to its end.
         return trial_identity(training, inputs, self.spec.scheduler if stopping(self.spec) else "none")
 
-    def _find(self, training: TrainSpec) -> Record | None:
+    def _find(self, training: TrainSpec) -> TrialRecord | None:
         return files.find_trial(self.store, self.identity(training))
 
     # -- what Tune calls -----------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ class Trials(Searcher):
             why = (result or {}).get("failure")
             if why is None:
                 self.lost.append(number)
-            record: Record = {
+            record: TrialRecord = {
                 "id": number,
                 "config": config,
                 "status": "failed",
@@ -179,7 +180,7 @@ class Trials(Searcher):
             done, whole = len(self.proposals.found), sum(self.proposals.places)
             self.job.say(step=done, steps=whole, unit="trials", accuracy=best[METRIC], best=best["config"])
 
-    def _settle(self, attempt: Attempt, record: Record) -> None:
+    def _settle(self, attempt: Attempt, record: TrialRecord) -> None:
         """Store the result of an attempt, and update the list of trials that the report reads."""
         self.proposals.settle(attempt, record)
         files.store_progress(self.store, self.job.identity, self.proposals.trials())

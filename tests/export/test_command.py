@@ -120,7 +120,9 @@ def test_photos_that_have_moved_are_asked_for_and_found_where_they_are(
 ) -> None:
     run = finished("torchvision")
     root = run.report["recipe"]["dataset"]["root"]
-    moved = Run(run.id, run.store, {**run.report, "recipe": {"dataset": {"root": str(tmp_path / "gone")}}})
+    content = copy.deepcopy(run.report)
+    content["recipe"]["dataset"]["root"] = str(tmp_path / "gone")
+    moved = Run(run.id, run.store, content)
     with pytest.raises(ExportError, match=r"can't be read below .*gone.*; say where they lie now with --dataset-root"):
         open_images(moved)
     images = open_images(moved, root)

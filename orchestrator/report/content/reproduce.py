@@ -9,10 +9,9 @@ import yaml
 
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.messages import plain
-from orchestrator.report.content.recipe_fields import RecipeFields
 
 
-def command(resolved: RecipeFields) -> str | None:
+def command(resolved: Mapping[str, object]) -> str | None:
     """The command that makes this recipe out of one that comes with the program; None where none of them has its name.
 
     A user's recipe may have been any file, so its content is included instead (``as_yaml``).
@@ -39,6 +38,6 @@ def _changes(resolved: Mapping[str, object], base: Mapping[str, object], prefix:
             yield f"{prefix}{key}={plain(value)}"
 
 
-def as_yaml(resolved: RecipeFields) -> str:
+def as_yaml(resolved: Mapping[str, object]) -> str:
     """The whole recipe as a file that the program reads."""
     return str(yaml.safe_dump(resolved, sort_keys=False, default_flow_style=None, width=100))
