@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 import textwrap
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
-from orchestrator.last_resort import FAILED, run_command
+from orchestrator.last_resort import FAILED, explain, run_command
 from orchestrator.pipeline import precision_choice
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.plan import plan
@@ -100,8 +101,11 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     print(report.summary(planned, done.artifacts, width), flush=True)
     try:
         page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
-    except StorageError as error:
-        print(f"error: the report could not be written: {error}", file=sys.stderr)
+    except Exception as error:  # whatever it is, the run has ended, its stages are stored, and the results stand above
+        if options.verbose:
+            traceback.print_exc()
+        why = error if isinstance(error, StorageError) else explain(error)
+        print(f"error: the report could not be written: {why}", file=sys.stderr)
         return done.code or FAILED
     print(f"report: {page}")
     return done.code

@@ -121,7 +121,7 @@ def test_faults_of_the_machine_are_not_called_defects(
         (weights, "_run", ["checkpoint.pth"]),
     ],
 )
-def test_every_command_ends_here(
+def test_every_command_reports_an_unexpected_error_in_one_line(
     module: Any, inner: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, inner, raising(LookupError("odd")))

@@ -167,7 +167,7 @@ def test_a_storage_below_the_home_folder_is_expanded() -> None:
         (report.main, [".", "{}"]),
     ],
 )
-def test_every_command_refuses_it_in_one_line(
+def test_every_command_refuses_such_a_path_in_one_line(
     command: Callable[[list[str]], int], arguments: list[str], given: str,
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -123,7 +123,7 @@ def test_tied_tensors_are_written_each_on_its_own(capsys: pytest.CaptureFixture[
     assert_same_weights(read_safetensors(Path("a.safetensors")).tensors, {"a": whole, "b": whole, "c": whole[::2]})
 
 
-def test_settings_and_numbers_of_training_scripts_are_no_obstacle(capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_and_numpy_numbers_in_a_checkpoint_are_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(
         {"model": tensors(), "args": argparse.Namespace(data=Path("data")), "best": np.float64(0.5), "n": np.int64(3)},
         "a.pth",

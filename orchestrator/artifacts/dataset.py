@@ -12,10 +12,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from orchestrator.artifacts.reading import Files
 
@@ -61,34 +62,25 @@ class DatasetAbout:
     content: str | None = None
     white_level: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns the serial form, in the order of the fields, without those of the other layout."""
+    def to_json(self) -> str:
+        """Returns the content of the file: the fields in their order, without those of the other layout."""
         absent = "white_level" if self.layout == "arrays" else "content"
-        return {name: value for name, value in asdict(self).items() if name != absent}
+        return json.dumps({name: value for name, value in asdict(self).items() if name != absent}, indent=1)
 
     @staticmethod
-    def from_json(content: dict[str, Any]) -> DatasetAbout:
-        """Returns the description that ``to_json`` wrote; fields that it does not know are left out.
+    def from_plain(content: object) -> DatasetAbout:
+        """Returns the description whose ``to_json`` has this content; fields that it does not know are left out.
 
         Raises:
-            ValueError: when a field is missing.
+            ValueError: when a field is missing or has another type.
         """
         try:
-            return DatasetAbout(
-                classes=content["classes"],
-                class_names=tuple(content["class_names"]),
-                image_shape=tuple(content["image_shape"]),
-                image_size=content["image_size"],
-                counts=Counts(**content["counts"]),
-                broken=tuple((name, reason) for name, reason in content["broken"]),
-                layout=content["layout"],
-                mean=tuple(content["mean"]),
-                std=tuple(content["std"]),
-                content=content.get("content"),
-                white_level=content.get("white_level"),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{ABOUT} does not describe a data set: {error!r}") from error
+            return _ABOUT.validate_python(content)
+        except ValueError as error:
+            raise ValueError(f"{ABOUT} does not describe a data set: {error}") from error
+
+
+_ABOUT = TypeAdapter(DatasetAbout)
 
 
 def write_arrays(
@@ -116,12 +108,12 @@ def _write(
 ) -> None:  # fmt: skip
     np.save(folder / LABELS, labels.astype(np.int64))
     np.save(folder / SUBSET, subset)
-    (folder / ABOUT).write_text(json.dumps(about.to_json(), indent=1))
+    (folder / ABOUT).write_text(about.to_json())
 
 
 def read_about(files: Files) -> DatasetAbout:
     """Returns the description of the set."""
-    return DatasetAbout.from_json(files.json(ABOUT))
+    return DatasetAbout.from_plain(files.json(ABOUT))
 
 
 def read_labels(files: Files) -> npt.NDArray[np.int64]:

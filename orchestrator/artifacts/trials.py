@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
 
 from orchestrator.artifacts.reading import Files
 from orchestrator.artifacts.store import Store
@@ -22,59 +25,58 @@ SEARCH = "search.json"
 FOLDER = "trials"
 
 METRIC: Final = "validation_accuracy"
-Config = dict[str, str | float]  # a point of the search's space
+Point = dict[str, str | float]  # a point of the search space: values by setting
+Curve = list[tuple[int, float]]
+TrialStatus = Literal["finished", "stopped", "failed"]
 
 
-class Record(TypedDict, total=False):
-    """One trial: a point, by its number, and what became of its training.
+class TrialRecord(TypedDict):
+    """A trial. `rungs` has a pair for each training of its point, several with `search.scheduler: halving`. A failed
+    trial has `error`; any other has `identity`, `validation_loss`, `seconds` and `curve`."""
 
-    ``status`` is ``finished``, ``stopped`` (early, or not promoted) or ``failed``, with ``error``. ``curve`` has the
-    validation accuracy at each step that was measured, ``rungs`` that at the end of each of a point's trainings.
-    """
-
-    id: int
-    identity: str
-    config: Config
-    status: str
-    error: str
-    validation_accuracy: float | None
-    validation_loss: float
-    steps: int
-    seconds: float
-    curve: list[Sequence[float]]
-    rungs: list[Sequence[float]]
+    id: Annotated[int, Field(description="its number, from 0")]
+    config: Annotated[Point, Field(description="the point that was tried")]
+    status: Annotated[TrialStatus, Field(description="`stopped`: early")]
+    validation_accuracy: Annotated[float | None, Field(description="after its last step")]
+    steps: Annotated[int, Field(description="steps done")]
+    rungs: NotRequired[Annotated[Curve, Field(description="step and validation accuracy")]]
+    identity: NotRequired[Annotated[str, Field(description="identity of its training")]]
+    validation_loss: NotRequired[Annotated[float, Field(description="after its last step")]]
+    seconds: NotRequired[Annotated[float, Field(description="of training")]]
+    curve: NotRequired[Annotated[Curve, Field(description="step and validation accuracy")]]
+    error: NotRequired[Annotated[str, Field(description="cause of its failure")]]
 
 
-def write(folder: Path, trials: Sequence[Record], best: Record) -> None:
+def write(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord) -> None:
     """Write the artifact's file."""
     (folder / SEARCH).write_text(json.dumps({"trials": trials, "best": best}, indent=1))
 
 
-def read_best_config(files: Files) -> Config:
+def read_best_config(files: Files) -> Point:
     """Returns the settings of the best trial."""
-    config: Config = files.json(SEARCH)["best"]["config"]
+    config: Point = files.json(SEARCH)["best"]["config"]
     return config
 
 
-def store_trial(store: Store, identity: str, record: Record) -> None:
+def store_trial(store: Store, identity: str, record: TrialRecord) -> None:
     """Store the record of a finished trial."""
     store.write_text(json.dumps(record), FOLDER, f"{identity}.json")
 
 
-def find_trial(store: Store, identity: str) -> Record | None:
+def find_trial(store: Store, identity: str) -> TrialRecord | None:
     """Returns the record of a finished trial, None where there is none."""
     text = store.read_text(FOLDER, f"{identity}.json")
-    record: Record | None = json.loads(text) if text else None
+    record: TrialRecord | None = json.loads(text) if text else None
     return record
 
 
-def store_progress(store: Store, search: str, trials: Sequence[Record]) -> None:
+def store_progress(store: Store, search: str, trials: Sequence[TrialRecord]) -> None:
     """Store the trials of a search so far, for the report."""
     store.write_text(json.dumps(trials), FOLDER, f"{search}.json")
 
 
-def find_progress(store: Store, search: str) -> list[Record]:
+def find_progress(store: Store, search: str) -> list[TrialRecord]:
     """Returns the trials of a search so far."""
     text = store.read_text(FOLDER, f"{search}.json")
-    trials: list[Record] = json.loads(text) if text else []
+    trials: list[TrialRecord] = json.loads(text) if text else []
     return trials

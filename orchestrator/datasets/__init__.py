@@ -3,8 +3,6 @@
 Importing this package imports neither torch nor torchvision, so that a run with nothing left to do ends at once.
 """
 
-# Each family registers itself when it is imported.
-from orchestrator.datasets import image_folder, mnist5k, synthetic, torchvision_sets, user_set
 from orchestrator.datasets.checks import check_arrays, check_brightness, emptied
 from orchestrator.datasets.registry import check_present, describe, load, names
 from orchestrator.datasets.spec import (
@@ -36,11 +34,6 @@ __all__ = [
     "cut_validation",
     "describe",
     "emptied",
-    "image_folder",
     "load",
-    "mnist5k",
     "names",
-    "synthetic",
-    "torchvision_sets",
-    "user_set",
 ]

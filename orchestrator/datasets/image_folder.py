@@ -25,7 +25,6 @@ from orchestrator.datasets.folders import (
     refused_by_name,
 )
 from orchestrator.datasets.labels_file import find_labels_file, read_labels
-from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import (
     DEFAULT_IMAGE_SIZE,
     TEST,
@@ -219,6 +218,3 @@ def _check_classes(folder: Path, found: list[str], known: list[str], loose: int)
         raise DatasetError(
             f"{folder}: class folders that train/ lacks: {', '.join(unknown)}; add them to train/ or remove them here"
         )
-
-
-register("image_folder", Dataset(describe=describe, check_present=check_present, load=load))

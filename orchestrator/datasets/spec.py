@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.datasets.names import MODULES
 from orchestrator.errors import UserError
 from orchestrator.paths import local_path
 
@@ -56,9 +57,7 @@ class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
 class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     """The recipe's part about data."""
 
-    name: str = Field(
-        description="cifar10, cifar100, fashion_mnist, mnist5k, synthetic, image_folder (photos), or module:callable"
-    )
+    name: str = Field(description=", ".join(MODULES))
     root: Annotated[str, AfterValidator(local_path)] = Field(
         default="data",
         description="folder of a set that is read from files, absolute or from the folder that the run is started in",

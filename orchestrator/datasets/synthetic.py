@@ -6,7 +6,6 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetInfo, DatasetRecipe, SyntheticRecipe
 from orchestrator.datasets.split import cut_validation, validation_count
 from orchestrator.randomness import Purpose, generator
@@ -84,6 +83,3 @@ def _prototype(seed: int, label: int, size: int, channels: int) -> NDArray[np.fl
     weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(COARSE)))  # (size, COARSE), rows sum to 1
     smooth = np.einsum("hi,wj,ijc->hwc", weights, weights, coarse)
     return (smooth - smooth.min()) / (smooth.max() - smooth.min())
-
-
-register("synthetic", Dataset(describe=describe, check_present=check_present, load=load))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.datasets.published_files import Published, check_files
-from orchestrator.datasets.registry import Dataset, register
 from orchestrator.datasets.spec import TEST, TRAIN, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation, validation_count
 
@@ -158,7 +157,3 @@ def _absent(recipe: DatasetRecipe, missing: list[str], why: str) -> str:
         f"and {why}. Put the files there, point dataset.root at the folder that holds {published.folder}/, "
         "or run once with dataset.download: true on a machine with network access"
     )
-
-
-for _name in PUBLISHED:
-    register(_name, Dataset(describe=describe, check_present=check_present, load=load))

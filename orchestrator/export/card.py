@@ -7,14 +7,14 @@ int8 from this export. The text is in ``templates/card.md.jinja``.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import NamedTuple
 
 import yaml
 
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.latency import processor
 from orchestrator.export.options import FILES, INT8_FILE
-from orchestrator.export.results import Exported
+from orchestrator.export.results import Exported, File
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.methods import METHODS
 from orchestrator.report.content.statistics import deviation, mean
@@ -39,7 +39,7 @@ def model_card(exported: Exported) -> str:
         processor=processor(), results=artifact.results,
         spec=None if artifact.kind == "pretrained" else TrainSpec.from_plain(artifact.spec),
         taught=artifact.results.get("taught_with"), weights_sha256=artifact.files[WEIGHTS]["sha256"],
-        **_int8(exported),
+        int8=_int8(exported),
     )  # fmt: skip
 
 
@@ -57,30 +57,36 @@ def front_matter(exported: Exported) -> str:
     words = ["image-classification", "knowledge-distillation", chosen.network.name, chosen.method or "expert"]
     words += [form for form in ("safetensors", "onnx") if any(file.form == form for file in exported.files)]
     words += ["int8"] if exported.quantised else []
-    about: dict[str, Any] = {
+    about = {
         "pipeline_tag": "image-classification",
         "tags": [re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words],
         "datasets": [data],
         "metrics": ["accuracy"],
     }
     accuracy = chosen.row["test_accuracy"]
-    if accuracy is not None:
-        result = {
-            "task": {"type": "image-classification"},
-            "dataset": {"name": data, "type": data, "split": "test"},
-            "metrics": [{"type": "accuracy", "name": "test accuracy", "value": accuracy}],
-        }
-        about["model-index"] = [{"name": title(exported), "results": [result]}]
-    return yaml.safe_dump(about, sort_keys=False, width=1000)
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": data, "type": data, "split": "test"},
+        "metrics": [{"type": "accuracy", "name": "test accuracy", "value": accuracy}],
+    }
+    index = [{"name": title(exported), "results": [result]}]
+    return yaml.safe_dump(about | ({} if accuracy is None else {"model-index": index}), sort_keys=False, width=1000)
 
 
-def _int8(exported: Exported) -> dict[str, Any]:
-    """The files before and after quantisation, and the ratio of their latencies."""
+class Int8(NamedTuple):
+    """The files before and after quantisation, and the ratio of their latencies: after / before."""
+
+    before: File
+    after: File
+    ratio: float
+
+
+def _int8(exported: Exported) -> Int8 | None:
     if exported.quantised is None:
-        return {}
+        return None
     files = {file.name: file for file in exported.files}
     before, after = files[FILES["onnx"]], files[INT8_FILE]
-    return {"fp32": before, "int8": after, "int8_ratio": exported.timing.ratio(after.name, before.name)}
+    return Int8(before, after, exported.timing.ratio(after.name, before.name))
 
 
 def _chosen_by_validation(exported: Exported) -> list[str]:

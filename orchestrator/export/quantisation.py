@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.export.deployable import IntArray, RunImages
+from orchestrator.export.deployable import FloatArray, IntArray, RunImages
 from orchestrator.export.formats import ExportFailedError, check_onnx
 from orchestrator.export.reasons import reason_of
 from orchestrator.export.standalone import Runner
@@ -68,7 +68,7 @@ def quantise(source: Path, target: Path, images: RunImages) -> int:
         def __init__(self) -> None:
             self.batches = _batches(chosen, CALIBRATION_BATCH)
 
-        def get_next(self) -> dict[str, Any] | None:
+        def get_next(self) -> dict[str, FloatArray] | None:
             batch = next(self.batches, None)
             return None if batch is None else {"images": images.pixels(batch)}
 

@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live as Drawing
 from rich.text import Text
 
-from orchestrator.artifacts.trials import Config
+from orchestrator.artifacts.trials import Point
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.pipeline.kinds import KINDS, LOOKS, Look, look_of
 from orchestrator.pipeline.stage_state import State
@@ -153,7 +153,7 @@ def waits_for(run: RunState, entry: StageEntry) -> list[str]:
     return [upstream.stage.name for upstream in run.inputs_of(entry.stage) if not upstream.is_there]
 
 
-def best_trial(run: RunState) -> tuple[float, Config] | None:
+def best_trial(run: RunState) -> tuple[float, Point] | None:
     """Returns validation accuracy and settings of the best trial of the search that began last; None without one."""
     searches = [entry for entry in run.stages.values() if "best" in entry.status]
     if not searches:

@@ -75,7 +75,7 @@ def _is_whole(store: Store, run_id: str) -> bool:
     return all(info.type == pafs.FileType.File for info in files)
 
 
-def _news(before: dict[str, Any], content: Report) -> bool:
+def _news(before: Mapping[str, object], content: Report) -> bool:
     """Whether there is something that page and Markdown do not show yet.
 
     A run that had nothing to do changes only which stages it reused; they go on marking those that the last run with

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
-from typing import Any
+from typing import cast
 
+from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.choices import Mode, Selector
 from orchestrator.report.content.schema import Comparison
 
@@ -66,7 +67,7 @@ def counted(things: Sized | int, name: str) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
-def settings(values: dict[str, Any]) -> str:
+def settings(values: Point) -> str:
     """``name value`` of each setting, with commas between."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
@@ -84,18 +85,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def curriculum(chosen: dict[str, Any]) -> str:
-    """A curriculum (or a point of the search) in words; names stand between backquotes."""
-    pacing = chosen.get("pacing") or chosen
-    mode, selector = chosen["mode"], chosen["selector"]
+def curriculum(point: Point) -> str:
+    """The curriculum of a point of the search, in words; names stand between backquotes."""
+    mode, selector = cast(Mode, point["mode"]), cast(Selector, point["selector"])
     said = f"mode `{mode}` ({MODES[mode]}), selector `{selector}` ({SELECTORS[selector]})"
     if mode == "static":
         return f"{said}. Pacing has no part in it"
-    family = pacing["family"]
+    family, a, b = point["family"], float(point["a"]), float(point["b"])
     said += (
-        f", pacing `{family}` with a = {pacing['a']:g} (everything is in play after {percent(pacing['a'], 0)} of "
-        f"training) and b = {pacing['b']:g} ({percent(pacing['b'], 0)} at the start)"
+        f", pacing `{family}` with a = {a:g} (everything is in play after {percent(a, 0)} of "
+        f"training) and b = {b:g} ({percent(b, 0)} at the start)"
     )
     if family == "fixed_exponential":
-        said += f", rising by {pacing['increase']:g} every {percent(pacing['step_length'], 0)} of training"
+        increase, step_length = float(point["increase"]), float(point["step_length"])
+        said += f", rising by {increase:g} every {percent(step_length, 0)} of training"
     return said

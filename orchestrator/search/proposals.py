@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from orchestrator.artifacts.trials import METRIC, Config, Record
+from orchestrator.artifacts.trials import METRIC, Point, TrialRecord
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec, apply_choice, searched_parts
 from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec
 
@@ -30,7 +30,7 @@ class Attempt:
     steps: int
 
 
-def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], Config]:
+def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], Point]:
     """Returns Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
     parts = searched_parts(student)
 
@@ -40,8 +40,8 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
         # Four digits: a point can be typed in again as it is printed.
         return among.low if among.low == among.high else round(trial.suggest_float(name, among.low, among.high), 4)
 
-    def point(trial: optuna.trial.BaseTrial) -> Config:
-        choice: Config = {}
+    def point(trial: optuna.trial.BaseTrial) -> Point:
+        choice: Point = {}
         for field, setting in SETTINGS.items():
             if setting.place in parts and setting.when(choice):
                 choice[setting.name] = value(trial, setting.name, getattr(space, field))
@@ -60,7 +60,7 @@ class Proposals:
     """
 
     def __init__(
-        self, spec: SearchSpec, find: Callable[[TrainSpec], Record | None], earlier: Sequence[Record] = ()
+        self, spec: SearchSpec, find: Callable[[TrainSpec], TrialRecord | None], earlier: Sequence[TrialRecord] = ()
     ) -> None:
         self.spec, self.find = spec, find
         self.lengths, self.places = spec.rung_steps, spec.rung_places
@@ -68,9 +68,9 @@ class Proposals:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # optuna's notes on experimental arguments
             self.study = optuna.create_study(sampler=_sampler(spec), direction="maximize")
-        self.points: list[Config] = []
+        self.points: list[Point] = []
         self.asked: list[optuna.Trial] = []
-        self.found: dict[Attempt, Record] = {}
+        self.found: dict[Attempt, TrialRecord] = {}
         self.waiting: list[Attempt] = []
         self.running: set[Attempt] = set()
         self.twins: dict[Attempt, list[Attempt]] = {}  # those of other points that are the very same training
@@ -98,13 +98,13 @@ class Proposals:
         """Whether every training has ended."""
         return not self.waiting and not self.running and not self._more()
 
-    def settle(self, attempt: Attempt, record: Record) -> None:
+    def settle(self, attempt: Attempt, record: TrialRecord) -> None:
         """Record the result of an attempt."""
         self.running.discard(attempt)
         for same in (attempt, *self.twins.pop(attempt, ())):
             self.found[same] = _numbered(record, same)
 
-    def trials(self) -> list[Record]:
+    def trials(self) -> list[TrialRecord]:
         """Returns a record of every point, as proposed: its longest training, and its accuracy at each rung."""
         trials = []
         for number, config in enumerate(self.points):
@@ -115,7 +115,7 @@ class Proposals:
             last = good[-1] if good else records[-1]
             trial = last.copy()
             trial["id"], trial["config"] = number, config
-            trial["rungs"] = [[item["steps"], _accuracy(item)] for item in good]
+            trial["rungs"] = [(item["steps"], _accuracy(item)) for item in good]
             if good:
                 trial["seconds"] = sum(record["seconds"] for record in good)
                 if last["steps"] < self.spec.student.steps:
@@ -166,11 +166,9 @@ class Proposals:
             if attempt.steps == steps and record["status"] != "failed"
         }
         best: list[int] = []
-
-        def rank(number: int) -> tuple[float, float, int]:
-            return -_accuracy(good[number]), good[number]["validation_loss"], number
-
-        for number in sorted(good, key=rank):
+        for number in sorted(
+            good, key=lambda number: (-_accuracy(good[number]), good[number]["validation_loss"], number)
+        ):
             if self.points[number] not in [self.points[other] for other in best]:
                 best.append(number)
         return best[:count]
@@ -190,7 +188,7 @@ class Proposals:
                 self.study.tell(self.asked[number], _accuracy(record))
         self.told = len(self.points)
 
-    def _learn(self, record: Record) -> None:
+    def _learn(self, record: TrialRecord) -> None:
         """Take an earlier search's trial, if it lies in this search's space and was trained for as many steps."""
         values = {steps: accuracy for steps, accuracy in record.get("rungs", [])}
         config = record["config"]
@@ -209,14 +207,14 @@ class Proposals:
         self.study.add_trial(frozen)
 
 
-def _numbered(record: Record, attempt: Attempt) -> Record:
+def _numbered(record: TrialRecord, attempt: Attempt) -> TrialRecord:
     """Returns the record as that of another point of the same training."""
     numbered = record.copy()
     numbered["id"] = attempt.number
     return numbered
 
 
-def _accuracy(record: Record) -> float:
+def _accuracy(record: TrialRecord) -> float:
     accuracy = record[METRIC]
     assert accuracy is not None, "a failed trial has no accuracy"
     return accuracy
@@ -230,10 +228,10 @@ def _sampler(spec: SearchSpec) -> optuna.samplers.BaseSampler:
     )
 
 
-def best_of(trials: Sequence[Record]) -> Record | None:
+def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     """Returns the trial of the highest validation accuracy among those that were trained longest."""
 
-    def rank(trial: Record) -> tuple[float, ...]:
+    def rank(trial: TrialRecord) -> tuple[float, ...]:
         return trial["steps"], _accuracy(trial), -trial["validation_loss"], -trial["id"]
 
     return max((trial for trial in trials if trial["status"] != "failed"), key=rank, default=None)

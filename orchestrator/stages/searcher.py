@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 
 from orchestrator.artifacts import trials as files
 from orchestrator.artifacts.store import StorageError
-from orchestrator.artifacts.trials import METRIC, Record
+from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
@@ -21,14 +21,14 @@ from orchestrator.stages.job import Job, StageError
 TuneResult = dict[str, Any]  # what a trial reports: a validation's row, a failure or a fault, with Tune's own values
 
 
-def _earlier(job: Job, spec: SearchSpec) -> list[Record]:
+def _earlier(job: Job, spec: SearchSpec) -> list[TrialRecord]:
     """Trials that this search is to learn from: those of the named searches that were made over the same artifacts.
 
     Raises:
         StageError: when one has gone since ``checks.py`` looked.
     """
     inputs = {role: artifact.identity for role, artifact in job.inputs.items()}
-    found: list[Record] = []
+    found: list[TrialRecord] = []
     for identity in spec.warm_start:
         artifact = job.store.find(identity)
         if artifact is None:
@@ -64,7 +64,7 @@ class Trials(Searcher):
         # A training that may be stopped midway is not the one that is trained to its end.
         return trial_identity(training, inputs, self.spec.scheduler if stopping(self.spec) else "none")
 
-    def _find(self, training: TrainSpec) -> Record | None:
+    def _find(self, training: TrainSpec) -> TrialRecord | None:
         return files.find_trial(self.store, self.identity(training))
 
     # -- what Tune calls -----------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Trials(Searcher):
 
     def _fail(self, attempt: Attempt, why: str) -> None:
         config = self.proposals.points[attempt.number]
-        failed: Record = {
+        failed: TrialRecord = {
             "id": attempt.number, "config": config, "status": "failed", "error": why, "steps": 0, METRIC: None,
         }  # fmt: skip
         self._settle(attempt, failed)
@@ -144,7 +144,7 @@ class Trials(Searcher):
             return
         number, config = attempt.number, self.proposals.points[attempt.number]
         identity = self.identity(self.proposals.training(attempt))
-        record: Record = {
+        record: TrialRecord = {
             "id": number,
             "identity": identity,
             "config": config,
@@ -166,7 +166,7 @@ class Trials(Searcher):
         known = {"accuracy": best[METRIC], "best": best["config"]} if best else {}
         self.job.say(step=done, steps=whole, unit="trials", **known)
 
-    def _settle(self, attempt: Attempt, record: Record) -> None:
+    def _settle(self, attempt: Attempt, record: TrialRecord) -> None:
         """Store the result of an attempt, and update the list of trials that the report reads."""
         self.proposals.settle(attempt, record)
         files.store_progress(self.store, self.job.identity, self.proposals.trials())

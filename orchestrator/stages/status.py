@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
-from orchestrator.artifacts.trials import Config
+from orchestrator.artifacts.trials import Point
 
 
 class Status(TypedDict, total=False):
@@ -17,11 +17,11 @@ class Status(TypedDict, total=False):
     """
 
     doing: str
-    step: float
+    step: int
     steps: int
     unit: str
     accuracy: float | None
-    best: Config
+    best: Point
     images_per_second: float | None
     seconds_left: float | None
     whole_seconds: float | None

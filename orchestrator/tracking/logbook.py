@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
 
 from typing_extensions import Self
 
@@ -33,11 +32,11 @@ class Logbook:
         self.tracked: TrackedRun | None = None
         self.draws, self.tracks = True, job.tracking is not None
 
-    def row(self, row: dict[str, Any]) -> None:
-        """Write one row."""
+    def row(self, row: Mapping[str, float]) -> None:
+        """Write a row of the history, with its ``step`` and the telemetry beside it."""
         self._draw(lambda curves: curves.row(row))
         values = {tag: value for tag, (value, _) in scalars(row).items()}
-        self._track(lambda run: run.row(row["step"], values))
+        self._track(lambda run: run.row(int(row["step"]), values))
 
     def __enter__(self) -> Self:
         return self

@@ -6,8 +6,8 @@ alike. They are stable: a change would cut every curve of an older run off from 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import TrainSpec, settings_of
@@ -44,7 +44,7 @@ SCALARS = {
 ACCURACY, LOSS = SCALARS["kept_validation_accuracy"], SCALARS["kept_validation_loss"]
 
 
-def scalars(row: dict[str, Any]) -> dict[str, tuple[float, str]]:
+def scalars(row: Mapping[str, float]) -> dict[str, tuple[float, str]]:
     """The curves' values in a row, by name, each with what it means."""
     found = {SCALARS[name].tag: (float(value), SCALARS[name].meaning) for name, value in row.items() if name in SCALARS}
     for name, value in row.items():

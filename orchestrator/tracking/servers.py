@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.artifacts.addresses import address
 from orchestrator.pipeline.specs import TrainSpec
@@ -37,7 +37,7 @@ def open_run(tracking: Tracking, job: TrackedTraining, spec: TrainSpec) -> Track
 
 
 def parameters(job: TrackedTraining, spec: TrainSpec) -> dict[str, Value]:
-    """What a run is found and compared by: the hyper-parameters, and the rest of how it was trained."""
+    """Returns a training's parameters on a server: the hyper-parameters, and the rest of its spec by name."""
     return hyperparameters(job.facts, spec) | {
         "network": spec.network.name,
         "guidance": spec.guidance.kind,
@@ -55,7 +55,7 @@ def parameters(job: TrackedTraining, spec: TrainSpec) -> dict[str, Value]:
 
 
 def tags(job: TrackedTraining) -> dict[str, str]:
-    """Where the run belongs; ``artifact`` is the folder of what it makes."""
+    """Returns the tags of a run: identity, part, method, and as ``artifact`` the folder of the training's artifact."""
     facts = job.facts
     found = {"identity": job.identity, "kind": facts.part or "none"}
     if facts.method:
@@ -106,7 +106,7 @@ class WandbRun:
         import wandb
 
         about = tags(job)
-        server: dict[str, Any] = {"base_url": tracking.uri} if tracking.uri else {}
+        server = {"base_url": tracking.uri} if tracking.uri else {}
         self.run = wandb.init(
             project=tracking.experiment, id=job.identity, name=job.name, resume="allow", reinit="create_new",
             mode="offline" if tracking.offline else "online", dir=tracking.folder,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs as pafs
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
@@ -38,11 +38,12 @@ class Curves:
         self.folder: Path | None = None
         self.writer: SummaryWriter | None = None
 
-    def row(self, row: dict[str, Any]) -> None:
-        """Add one line of a training's history, with what is measured beside it."""
-        writer = self.writer = self.writer or self._open(row["step"])
+    def row(self, row: Mapping[str, float]) -> None:
+        """Add a row of the history, with its ``step`` and the telemetry beside it."""
+        step = int(row["step"])
+        writer = self.writer = self.writer or self._open(step)
         for tag, (value, meaning) in scalars(row).items():
-            _add(writer, _scalar(tag, value, meaning), row["step"])
+            _add(writer, _scalar(tag, value, meaning), step)
         writer.flush()
 
     def close(self, well: bool) -> None:

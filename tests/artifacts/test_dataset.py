@@ -45,23 +45,23 @@ def test_paths_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_the_serial_form_keeps_its_order_and_leaves_out_the_other_layout_s_field(
     layout: str, own: str, other: str
 ) -> None:
-    written = list(about_data(layout=layout).to_json())
+    written = list(json.loads(about_data(layout=layout).to_json()))
     shared = ["classes", "class_names", "image_shape", "image_size", "counts", "broken", "layout", "mean", "std"]
     assert written == [*shared, own] and other not in written
 
 
 def test_a_description_of_an_earlier_version_has_no_white_level() -> None:
-    content = json.loads(json.dumps(about_data(layout="files").to_json()))
+    content = json.loads(about_data(layout="files").to_json())
     del content["white_level"]
-    assert DatasetAbout.from_json(content).white_level is None
+    assert DatasetAbout.from_plain(content).white_level is None
 
 
 @pytest.mark.parametrize("field", ["classes", "counts", "layout"])
 def test_a_description_without_a_field_is_refused_naming_it(field: str) -> None:
-    content = about_data().to_json()
+    content = json.loads(about_data().to_json())
     del content[field]
-    with pytest.raises(ValueError, match=rf"dataset\.json .*{field}"):
-        DatasetAbout.from_json(content)
+    with pytest.raises(ValueError, match=rf"dataset\.json [\s\S]*{field}"):
+        DatasetAbout.from_plain(content)
 
 
 def test_images_may_be_written_to_in_memory_and_never_on_disk(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_order_of_keys_does_not_count(value: dict[str, int]) -> None:
     assert canonical_json(dict(reversed(value.items()))) == canonical_json(value)
 
 
-def test_whole_numbers_and_fractions_tuples_and_lists() -> None:
+def test_tuples_count_as_lists_but_whole_numbers_not_as_floats() -> None:
     assert canonical_json({"a": (1, 2)}) == canonical_json({"a": [1, 2]})
     assert canonical_json({"a": 1}) != canonical_json({"a": 1.0})
 

@@ -61,7 +61,7 @@ def test_the_record_is_written_after_every_file(store: Store, tmp_path: Path, mo
     assert store.find("train-0") is None
 
 
-def test_made_again_no_record_is_left_that_is_of_the_files_before(
+def test_an_interrupted_second_commit_leaves_no_record_of_the_first(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(store)

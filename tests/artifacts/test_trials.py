@@ -7,12 +7,20 @@ from pathlib import Path
 from orchestrator.artifacts import trials
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trials import TrialRecord
 
-RECORD: trials.Record = {"id": 0, "config": {"a": 0.5}, "status": "finished", "validation_accuracy": 0.75}
+RECORD: TrialRecord = {
+    "id": 0,
+    "config": {"a": 0.5},
+    "status": "finished",
+    "validation_accuracy": 0.75,
+    "steps": 30,
+}
+OTHER: TrialRecord = {**RECORD, "config": {"a": 0.1}}
 
 
 def test_the_best_trial_s_settings_are_read_from_the_artifact(tmp_path: Path) -> None:
-    trials.write(tmp_path, [RECORD, {**RECORD, "config": {"a": 0.1}}], RECORD)
+    trials.write(tmp_path, [RECORD, OTHER], RECORD)
     assert trials.read_best_config(FolderFiles(tmp_path)) == {"a": 0.5}
 
 

@@ -95,7 +95,7 @@ class TestEveryFamily:
     def test_passes_the_check_of_user_defined_families(self, family: str) -> None:
         pacing_of(family, 0.7, 0.2).check()
 
-    def test_is_a_value(self, family: str) -> None:
+    def test_equal_arguments_make_equal_pacings(self, family: str) -> None:
         assert pacing_of(family, 0.5, 0.5) == pacing_of(family, 0.5, 0.5)
         assert hash(pacing_of(family, 0.5, 0.5)) == hash(pacing_of(family, 0.5, 0.5))
 

@@ -189,7 +189,7 @@ def test_photos_are_turned_upright(form: str, orientation: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("orientation", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"nonsense"])
-def test_metadata_that_cannot_be_read_turn_nothing(orientation: bytes, tmp_path: Path) -> None:
+def test_unreadable_orientation_metadata_leaves_the_image_unrotated(orientation: bytes, tmp_path: Path) -> None:
     Image.new("RGB", (5, 3)).save(tmp_path / "x.jpg", exif=orientation)
     assert decode(tmp_path / "x.jpg").shape == (3, 5, 3)
 

@@ -99,9 +99,3 @@ print([name for name in ("torch", "torchvision", "mlxtend", "ray") if name in sy
 def test_an_unknown_name_is_refused_with_the_known_ones(ask: Callable[[DatasetRecipe], object]) -> None:
     with pytest.raises(DatasetError, match=r"dataset\.name: 'mnist' is not a data set; choose one of .*mnist5k"):
         ask(DatasetRecipe(name="mnist"))
-
-
-def test_a_name_cannot_be_registered_twice() -> None:
-    dataset = registry.Dataset(registry.describe, registry.check_present, registry.load)
-    with pytest.raises(ValueError, match="registered twice"):
-        registry.register("mnist5k", dataset)

@@ -21,9 +21,14 @@ from orchestrator.datasets import (
     describe,
     load,
 )
-from tests.datasets.conftest import MakeFolder
+from tests.datasets.conftest import MakeFolder, write_photos
 
 TRAINING = {"train/cat": 6, "train/dog": 4}
+
+
+def example(name: str, folder: Path) -> DatasetRecipe:
+    root = write_photos(folder / "photos", {**TRAINING, "val/cat": 2, "val/dog": 2})
+    return DatasetRecipe(name=name, root=str(root), image_size=32)
 
 
 def folder_recipe(root: Path) -> DatasetRecipe:

@@ -108,7 +108,7 @@ def test_a_labels_file_that_does_not_fit_is_refused(
         load(recipe(root))
 
 
-def test_a_meta_mat_that_is_none_is_refused(make_image_folder: MakeFolder) -> None:
+def test_a_meta_mat_that_is_not_a_matlab_file_is_refused(make_image_folder: MakeFolder) -> None:
     root = flat(make_image_folder)
     devkit(root)
     (root / "ILSVRC2012_devkit_t12" / "data" / "meta.mat").write_bytes(b"no matrix")

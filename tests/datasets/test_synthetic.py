@@ -1,5 +1,6 @@
 """Generated images: deterministic, learnable, and harder with rising severity."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,10 @@ from torch import nn
 
 from orchestrator.datasets import TEST, TRAIN, ArrayImages, DatasetRecipe, SyntheticRecipe, describe, load
 from orchestrator.datasets.synthetic import generate
+
+
+def example(name: str, _: Path) -> DatasetRecipe:
+    return DatasetRecipe(name=name, synthetic=SyntheticRecipe(images=40, test_images=8))
 
 
 def load_synthetic(recipe: DatasetRecipe) -> ArrayImages:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import pickle
+import struct
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -13,7 +14,28 @@ import pytest
 
 from orchestrator.datasets import TEST, TRAIN, ArrayImages, DatasetError, DatasetRecipe, check_present, describe, load
 from orchestrator.datasets.torchvision_sets import PUBLISHED
-from tests.datasets.conftest import write_fashion_mnist
+
+
+def example(name: str, folder: Path) -> DatasetRecipe:
+    if name == "fashion_mnist":
+        write_fashion_mnist(folder, 60_000, 10_000)
+        return DatasetRecipe(name=name, root=str(folder), download=False)
+    variable = f"{name.upper()}_ROOT"
+    if variable not in os.environ:
+        pytest.skip(f"torchvision reads none but the real files; {variable} names no folder that holds them")
+    return DatasetRecipe(name=name, root=os.environ[variable], download=False)
+
+
+def write_fashion_mnist(root: Path, train_images: int, test_images: int) -> None:
+    """Random images in the IDX layout that torchvision reads."""
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    numbers = np.random.default_rng(0)
+    for part, count in (("train", train_images), ("t10k", test_images)):
+        pixels = numbers.integers(0, 256, count * 28 * 28, dtype=np.uint8).tobytes()
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, count, 28, 28) + pixels)
+        labels = (np.arange(count) % 10).astype(np.uint8).tobytes()
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, count) + labels)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

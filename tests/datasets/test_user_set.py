@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from orchestrator.datasets import TRAIN, VALIDATION, DatasetError, DatasetRecipe, describe, load
 
 SETS = "tests.datasets.user_sets"
+
+
+def example(_: str, folder: Path) -> DatasetRecipe:
+    return DatasetRecipe(name=f"{SETS}:noise", root=str(folder))
 
 
 def own(name: str) -> DatasetRecipe:

@@ -52,7 +52,7 @@ def how(block: Block) -> str:
 
 
 def why_not(command: str) -> str | None:
-    """Why a command can't be run by a test, if it can't."""
+    """Returns the reason for which no test can run a command, None where one can."""
     return next((reason for pattern, reason in NOT_RUN.items() if re.search(pattern, command)), None)
 
 
@@ -90,7 +90,7 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize(("page", "folder"), TRIED_ELSEWHERE.items())
-def test_a_page_that_is_tried_elsewhere_is_tried_there(page: str, folder: str) -> None:
+def test_a_page_whose_examples_run_in_another_test_is_named_there(page: str, folder: str) -> None:
     if not (ROOT / page).exists():
         pytest.skip(f"there is no {page}")
     name = page.removeprefix("docs/")
@@ -98,7 +98,7 @@ def test_a_page_that_is_tried_elsewhere_is_tried_there(page: str, folder: str) -
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"{block}:{how(block)}" for block in BLOCKS])
-def test_an_example_works(block: Block, request: pytest.FixtureRequest) -> None:
+def test_an_example_of_the_documentation_runs(block: Block, request: pytest.FixtureRequest) -> None:
     match block.kind:
         case "sh":
             _execute(block, request)

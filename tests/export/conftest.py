@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 def exported(
     finished: Callable[[str], Run], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], tuple[Run, Chosen, Path]]:
-    """What the command made of a case, in every format and in int8: the run, the network and the folder."""
+    """Returns a function that exports a case in every format and in int8: the run, the network and the folder."""
 
     @cache
     def make(case: str) -> tuple[Run, Chosen, Path]:

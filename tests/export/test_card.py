@@ -46,7 +46,7 @@ def code_in(text: str) -> list[str]:
 
 
 def run_code(code: str, folder: Path) -> str:
-    """What a program prints that is run in the folder, with the project on the path for those that want `models`."""
+    """Returns the output of a program run in the folder, with the project at the end of its path for `models`."""
     script = f"import sys; sys.path.append({str(ROOT)!r})\n" + code
     done = subprocess.run([sys.executable, "-I", "-c", script], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ def test_accuracies_are_those_of_the_report(case: str, exported: Exports) -> Non
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_says_what_the_network_is_and_where_it_came_from(case: str, exported: Exports) -> None:
+def test_the_card_names_the_network_and_its_run(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     text = card_of(folder)
     size = next(row for row in run.report["networks"] if row["name"] == chosen.network.name)
@@ -111,7 +111,7 @@ def test_it_says_what_the_network_is_and_where_it_came_from(case: str, exported:
     assert [part for part in wanted if part not in text] == []
 
 
-def test_it_says_how_the_student_was_taught(exported: Exports) -> None:
+def test_the_card_describes_how_the_student_was_taught(exported: Exports) -> None:
     text = card_of(exported("CIFAR ResNet, colour")[2]).partition("## How it was taught\n")[2]
     assert "Taught by `resnet14`" in text
     assert "Temperature 3, weight of distillation 0.7" in text

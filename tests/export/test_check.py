@@ -33,7 +33,7 @@ def off(values: Logits, by: float) -> Logits:
 
 
 @pytest.mark.parametrize(("scale", "allowed"), [(0.01, 0.01 * TOLERANCE), (30.0, 30 * TOLERANCE)])
-def test_what_is_allowed_grows_with_the_logits(scale: float, allowed: float) -> None:
+def test_the_tolerance_grows_with_the_logits(scale: float, allowed: float) -> None:
     found = agreement("file", off(logits(scale), 0.9 * allowed), logits(scale))
     assert (found.images, found.batch_sizes) == (4, (1, 3))
     assert found.allowed == pytest.approx(allowed)
@@ -79,7 +79,7 @@ def test_a_network_whose_graph_is_another_is_not_exported(
     assert list(out.iterdir()) == []
 
 
-def test_a_network_that_is_no_graph_goes_away_as_weights(tmp_path: Path) -> None:
+def test_a_network_that_can_not_be_a_graph_is_exported_as_weights(tmp_path: Path) -> None:
     run, out = run_of("branching", tmp_path), tmp_path / "out"
     assert main(["--storage", run.store.uri, "--format", "safetensors", "--out", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {"model.safetensors", "README.md"}

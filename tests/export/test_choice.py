@@ -1,4 +1,4 @@
-"""Which network is exported, and what is said when there is none such. Reports are made by hand."""
+"""The choice of the network to export, and the messages where there is no such network. Reports are made by hand."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_students_that_are_not_finished_are_named_beside_the_one_that_is_chosen(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_is_not_finished_is_told_from_what_the_run_does_not_have(
+def test_an_unfinished_student_has_another_message_than_an_unknown_one(
     part: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], named: list[str]
 ) -> None:
     message = refusal(capsys, part, *arguments)

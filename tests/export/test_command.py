@@ -77,7 +77,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     assert done.stderr.count("\n") == 1 and not out.exists()
 
 
-def test_ray_is_not_needed(finished: Callable[[str], Run], tmp_path: Path) -> None:
+def test_an_export_does_not_need_ray(finished: Callable[[str], Run], tmp_path: Path) -> None:
     arguments = ("--storage", finished("plain").store.uri, "--format", "safetensors", "--out", str(tmp_path))
     done = without("ray,onnx,onnxruntime,onnxscript", *arguments)
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,9 @@ def test_photos_that_have_moved_are_asked_for_and_found_where_they_are(
 ) -> None:
     run = finished("torchvision")
     root = run.report["recipe"]["dataset"]["root"]
-    moved = Run(run.id, run.store, {**run.report, "recipe": {"dataset": {"root": str(tmp_path / "gone")}}})
+    content = copy.deepcopy(run.report)
+    content["recipe"]["dataset"]["root"] = str(tmp_path / "gone")
+    moved = Run(run.id, run.store, content)
     with pytest.raises(ExportError, match=r"can't be read below .*gone.*; say where they lie now with --dataset-root"):
         open_images(moved)
     images = open_images(moved, root)

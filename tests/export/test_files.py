@@ -143,5 +143,5 @@ def test_the_folder_holds_the_files_and_the_card_and_everyone_may_read_them(expo
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in folder.iterdir())
 
 
-def test_the_project_is_what_a_stranger_lacks() -> None:
+def test_the_check_blocks_every_package_of_the_project() -> None:
     assert all(f'"{part}"' in STRANGER for part in PARTS)

@@ -41,7 +41,7 @@ def test_no_sentence_is_cut_and_no_more_than_enough_are_kept() -> None:
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )
-def test_an_error_is_its_class_and_its_words(error: Exception, reason: str) -> None:
+def test_the_reason_of_an_error_is_its_class_and_message(error: Exception, reason: str) -> None:
     assert reason_of(error) == reason
 
 
@@ -63,12 +63,12 @@ def test_a_network_that_onnx_has_no_operator_for_is_said_to_lack_it() -> None:
     assert "No ONNX function found" in reason and "bessel_j0" in reason and "\x1b" not in reason
 
 
-def test_a_failed_process_is_told_by_the_whole_of_its_error() -> None:
+def test_the_reason_of_a_failed_process_is_its_error_on_one_line() -> None:
     code = "raise ValueError('the first line\\nand the second')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert reason_in(done.stderr) == "ValueError: the first line and the second"
 
 
 @pytest.mark.parametrize(("output", "reason"), [("", ""), ("note\n\x1b[31mKilled\x1b[0m\n", "Killed")])
-def test_without_a_traceback_it_is_the_last_line(output: str, reason: str) -> None:
+def test_without_a_traceback_the_reason_is_the_last_line(output: str, reason: str) -> None:
     assert reason_in(output) == reason

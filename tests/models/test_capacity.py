@@ -25,7 +25,7 @@ def test_multiply_adds_count_convolutions_and_linear_layers_for_one_image() -> N
     assert models.capacity("plain_cnn_2", num_classes=10, in_channels=1, image_size=8).multiply_adds == expected
 
 
-def test_a_network_that_needs_real_memory_is_measured_all_the_same() -> None:
+def test_a_network_that_reads_its_weights_is_measured_too() -> None:
     found = models.capacity(f"{FACTORIES}:reads_its_weights", num_classes=10)
     assert found == models.capacity(f"{FACTORIES}:pooled", num_classes=10) == Capacity(40, 30)
 

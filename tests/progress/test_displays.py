@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.graph import Failure
 from orchestrator.progress import display_for
 from orchestrator.progress import lines as plain
@@ -125,7 +126,7 @@ def test_a_low_window_shows_running_stages_and_folds_the_rest(tmp_path: Path) ->
 
 def test_the_best_trial_so_far_is_shown_with_its_settings(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    best = {"family": "log", "a": 0.25}
+    best: Point = {"family": "log", "a": 0.25}
     run.post({"search": {"step": 2, "steps": 8, "unit": "trials", "accuracy": 0.75, "best": best}})
     assert "best trial so far: validation 75.0% with family log, a 0.25" in "\n".join(drawn(run))
 

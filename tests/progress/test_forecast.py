@@ -65,8 +65,8 @@ def test_a_pace_that_is_new_is_believed_the_more_the_more_of_it_has_been_seen(tm
     assert before is not None
     found = []
     for spent in (1.0, 20.0, 900.0, 1000.0):  # it takes 1000 seconds; what had been seen before it was much quicker
-        timing = {"seconds_left": 1000.0 - spent, "whole_seconds": 1000.0}
-        run.post({student: {"step": spent, "steps": 1000, **timing}})
+        left = 1000.0 - spent
+        run.post({student: {"step": int(spent), "steps": 1000, "seconds_left": left, "whole_seconds": 1000.0}})
         found.append(run.seconds_left())
     assert before < found[0] < 0.1 * 1000 and found[1] == pytest.approx(0.5 * 980, rel=0.1)  # type: ignore[operator]
     assert found[2] == pytest.approx(100, rel=0.1) and found[3] == 0.0

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from orchestrator.pipeline.graph import Stage
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.stages.status import Status
 from orchestrator.training.pace import Pace
 from tests.progress.runs import Run
 
@@ -65,7 +65,13 @@ class Machine:
                 pace.validated(self.now)
             if self.now - ticked >= TICK:
                 ticked = self.now
-                status: dict[str, Any] = {"step": step, "steps": STEPS, **vars(pace.timing())}
+                timing = pace.timing()
+                status: Status = {
+                    "step": step,
+                    "steps": STEPS,
+                    "seconds_left": timing.seconds_left,
+                    "whole_seconds": timing.whole_seconds,
+                }
                 self.run.post({name: status})
 
     def _spend(self, seconds: float) -> Iterator[None]:

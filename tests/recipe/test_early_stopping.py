@@ -26,7 +26,7 @@ def test_ray_tune_has_the_scheduler_that_stops_trials_midway(name: str) -> None:
 
 
 @EACH
-def test_only_rungs_of_whole_trainings_add_shorter_ones(name: str) -> None:
+def test_only_a_scheduler_with_rungs_adds_shorter_trainings(name: str) -> None:
     spec = search(scheduler=name, rungs=(0.25,))
     assert spec.rung_steps == ((100, 400) if SCHEDULERS[name].has_rungs else (400,))
 

@@ -15,6 +15,7 @@ from orchestrator import report
 from orchestrator.artifacts import dataset, trained
 from orchestrator.artifacts.scores import ScoreAbout, ScoreWriter
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.stage_state import StageState
 from orchestrator.report.content.schema import Trial
@@ -23,7 +24,7 @@ from tests.examples import make_artifacts, planned
 from tests.report.written import SIZES
 
 IMAGES, CLASSES = 384, 4
-SPACE = {
+SPACE: Point = {
     "mode": "promote",
     "selector": "stratified",
     "family": "linear",
@@ -136,5 +137,5 @@ def read(text: str) -> _Reader:
 
 
 def words(text: str, part: str) -> str:
-    """What a part of the page says, with single spaces."""
+    """The text of a part of the page, with single spaces."""
     return " ".join("".join(read(text).text.get(part, [])).replace("\u00a0", " ").split())

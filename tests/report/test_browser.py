@@ -27,7 +27,7 @@ PATIENCE = 120.0  # seconds until everything is drawn, on a machine with other t
 
 
 def until(ready: Callable[[], Any]) -> Any:
-    """What ``ready`` gives, once that is true."""
+    """Returns the value of ``ready`` as soon as it is true."""
     end = time.monotonic() + PATIENCE
     while not (found := ready()):
         assert time.monotonic() < end, "the page is not ready"
@@ -65,7 +65,7 @@ def show(browser: Chrome, file: Path, width: int, theme: str) -> None:
 
 
 def requests(browser: Chrome) -> list[str]:
-    """What the page has asked for since it was opened."""
+    """The addresses that the page has requested since it was opened."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 

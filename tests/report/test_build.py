@@ -140,7 +140,7 @@ def test_the_student_s_row_is_the_mean_of_the_student_taught_by_labels(whole: Ma
     assert student["test_accuracy"] == pytest.approx((0.7 + 0.8) / 2)
 
 
-def test_a_search_gives_every_trial_and_the_best(whole: Made) -> None:
+def test_a_search_has_every_trial_and_the_best(whole: Made) -> None:
     content, _ = written(*whole)
     assert [trial["id"] for trial in content["search"]["trials"]] == [0, 1, 2]
     assert content["search"]["best"]["id"] == 1

@@ -47,7 +47,7 @@ def test_a_whole_run_s_page_says_nothing_of_a_state_and_does_not_load_itself_aga
     assert "status" not in read(text).text and "<body>" in text
 
 
-def test_what_is_committed_is_done_whatever_was_last_said_of_it(tmp_path: Path) -> None:
+def test_a_stage_with_an_artifact_is_done_whatever_its_last_status(tmp_path: Path) -> None:
     made = run_of(tmp_path)
     page(made, {identities(made[0])["search"]: StageState("running", "trials 5 of 6", since=1.0)})
     content = json.loads(made[1].read_text("reports", made[0].run_id, "report.json") or "")

@@ -106,7 +106,7 @@ def test_the_examples_of_each_stratum_are_small_images_with_label_and_difficulty
     assert "right: plain_cnn_8" in images[-1]["alt"]
 
 
-def test_who_is_right_on_which_stratum_is_counted_from_the_logits(made: Made) -> None:
+def test_the_experts_right_on_each_stratum_are_counted_from_the_logits(made: Made) -> None:
     (heat,) = (figure["data"][0] for figure in read(page(made)).figures if figure["data"][0]["type"] == "heatmap")
     assert heat["x"] == ["plain_cnn_4", "plain_cnn_6", "plain_cnn_8"]  # right on the first 1/2, 3/4 and all images
     assert heat["z"][0] == [100, 100, 100] and heat["z"][1] == [50, 100, 100]
@@ -121,7 +121,7 @@ def test_plotly_knows_every_property_of_every_figure(made: Made) -> None:
         plotly.graph_objects.Figure(data=figure["data"], layout=layout)  # raises on a property or value unknown to it
 
 
-def test_what_comes_from_outside_is_text_and_never_markup(made: Made) -> None:
+def test_names_and_messages_are_escaped_in_the_page(made: Made) -> None:
     text = page(made)
     assert "<b>bird</b>" not in text and "&lt;b&gt;bird&lt;/b&gt;" in text and "cat &amp; dog" in text
 
@@ -135,7 +135,7 @@ def test_the_page_needs_no_other_file(made: Made) -> None:
 # -- runs that are not complete, or not readable -----------------------------------------------------------------
 
 
-def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
+def test_figures_without_their_data_are_left_out(tmp_path: Path) -> None:
     chosen = planned()
     names = [stage.name for stage in chosen.stages if stage.name != "ingest"]
     text = page(run_of(tmp_path, without=tuple(names)))
@@ -154,7 +154,7 @@ def test_artifacts_without_their_files_leave_out_only_what_was_read_from_them(tm
     assert read(text).images == []
 
 
-def test_images_that_can_t_be_read_are_left_out_with_a_word(made: Made) -> None:
+def test_a_note_stands_in_place_of_images_that_can_t_be_read(made: Made) -> None:
     chosen, store, _ = made
     ingest = Path(store.folder(chosen.stages[0].identity))
     (ingest / dataset.IMAGES).unlink()

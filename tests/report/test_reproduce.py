@@ -1,4 +1,4 @@
-"""What a report says to type to have a run again."""
+"""The command and the recipe by which a report reproduces its run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_only_fields_that_differ_are_named() -> None:
     assert command(resolved) == "python -m orchestrator.run mnist5k training.steps=7"
 
 
-def test_a_recipe_of_one_s_own_has_no_command_but_is_given_whole(tmp_path: Path) -> None:
+def test_a_user_s_recipe_is_printed_whole_instead_of_a_command(tmp_path: Path) -> None:
     resolved = tiny("training.steps=7").model_dump(mode="json")
     assert command(resolved) is None
     (tmp_path / "recipe.yaml").write_text(as_yaml(resolved))

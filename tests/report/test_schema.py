@@ -49,7 +49,7 @@ def test_a_report_json_of_an_earlier_version_fits_once_it_is_read(whole: Made) -
     [{"unknown": 1}, {"version": "1"}, {"warnings": None}, {"run": {}}, {"methods": [{"method": "kd"}]}],
     ids=["a field without a description", "another type", "null", "a missing field", "a missing field of a row"],
 )
-def test_content_of_another_form_does_not_fit(whole: Made, change: dict[str, Any]) -> None:
+def test_content_with_a_wrong_type_or_an_unknown_field_is_refused(whole: Made, change: dict[str, Any]) -> None:
     content, _ = written(*whole)
     with pytest.raises((ValidationError, AssertionError)):
         fits(content | change)

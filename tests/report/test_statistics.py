@@ -1,4 +1,4 @@
-"""What a report says of its numbers: differences paired by seed, and how much the schedule decides."""
+"""Statistics of a report: differences paired by seed, and the effect of the schedule."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert excludes_zero(found) is False
 
 
-def test_a_lead_that_is_alike_with_every_seed_leaves_zero_out() -> None:
+def test_the_interval_of_a_steady_lead_excludes_zero() -> None:
     rows = students(ces_kd=[0.62, 0.72, 0.821], kd=[0.60, 0.70, 0.80])
     assert excludes_zero(paired(rows, "ces_kd", "kd")) is True
     assert excludes_zero(paired(rows, "kd", "ces_kd")) is True

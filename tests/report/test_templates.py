@@ -35,7 +35,7 @@ def test_no_python_file_writes_tags_or_names_a_method(path: Path) -> None:
     assert [text for text in found if text in METHODS] == []
 
 
-def test_a_value_that_is_not_there_is_an_error_and_not_a_gap() -> None:
+def test_a_missing_value_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="warnings"):
         fill("orchestrator.report.page", "warnings.html")
 

@@ -18,7 +18,7 @@ def test_time_without_any_stage_is_cut_out_and_said() -> None:
     assert cuts == [(30.0, 4870.0)]
 
 
-def test_a_short_pause_stays() -> None:
+def test_a_short_pause_is_not_cut_out_of_the_timeline() -> None:
     assert without_pauses([(0.0, 1.0), (50.0, 51.0)]) == ([(0.0, 1.0), (50.0, 51.0)], [])
 
 
@@ -42,5 +42,5 @@ def test_each_stage_is_a_bar_of_its_kind_and_kept_ones_are_hatched() -> None:
     assert (bars["student"]["base"], bars["student"]["x"]) == ([5.0], [2.0])
 
 
-def test_there_is_none_before_anything_is_done() -> None:
+def test_there_is_no_timeline_before_a_stage_is_done() -> None:
     assert timeline([stage("ingest", "ingest", None)]) is None

@@ -155,6 +155,6 @@ def test_a_damaged_artifact_is_named_set_aside_and_made_again_the_same(
 
 
 @pytest.mark.parametrize("leftover", ["scratch", "checkpoints"])
-def test_nothing_unfinished_is_left_behind(undisturbed: Run, leftover: str) -> None:
+def test_no_checkpoint_or_scratch_folder_is_left_behind(undisturbed: Run, leftover: str) -> None:
     folder: Path = undisturbed[0].storage / leftover
     assert not folder.exists() or not list(folder.iterdir())

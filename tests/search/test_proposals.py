@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
-from orchestrator.search.proposals import METRIC, Attempt, Proposals, Record, best_of
+from orchestrator.search.proposals import Attempt, Proposals, best_of
 
 STEPS = 400
 
@@ -37,19 +38,19 @@ def search(**changes: Any) -> SearchSpec:
     return SearchSpec(**(fields | changes))
 
 
-def outcome(training: TrainSpec, number: int) -> Record:
+def outcome(training: TrainSpec, number: int) -> TrialRecord:
     """A made-up result: late openers do well, and longer trainings better."""
     assert training.curriculum is not None
     value = 0.5 + 0.3 * training.curriculum.pacing.a + 0.1 * training.steps / STEPS
     return {
-        "id": number, "status": "finished", METRIC: value, "validation_loss": 1 - value, "steps": training.steps,
-        "seconds": 1.0, "curve": [(training.steps, value)],
+        "id": number, "config": {}, "status": "finished", METRIC: value, "validation_loss": 1 - value,
+        "steps": training.steps, "seconds": 1.0, "curve": [(training.steps, value)],
     }  # fmt: skip
 
 
 def played(
-    spec: SearchSpec, at_once: int = 1, order: int = 0, stored: dict[str, Record] | None = None,
-    fails: Callable[[Attempt], bool] = lambda attempt: False, earlier: list[Record] | None = None,
+    spec: SearchSpec, at_once: int = 1, order: int = 0, stored: dict[str, TrialRecord] | None = None,
+    fails: Callable[[Attempt], bool] = lambda attempt: False, earlier: list[TrialRecord] | None = None,
 ) -> tuple[Proposals, list[Attempt]]:  # fmt: skip
     """A whole search with so many trainings at once, ended in an order of chance; and the trainings that were run."""
     store = {} if stored is None else stored
@@ -68,7 +69,9 @@ def played(
         ended = running.pop(generator.randrange(len(running)))
         training = proposals.training(ended)
         if fails(ended):
-            record: Record = {"id": ended.number, "status": "failed", "error": "no", "steps": 0, METRIC: None}
+            record: TrialRecord = {
+                "id": ended.number, "config": {}, "status": "failed", "error": "no", "steps": 0, METRIC: None,
+            }  # fmt: skip
         else:
             record = store[training.model_dump_json()] = outcome(training, ended.number)
         proposals.settle(ended, record)
@@ -85,7 +88,7 @@ def test_the_search_depends_neither_on_concurrency_nor_on_the_order_in_which_tri
 
 
 def test_stored_trainings_are_not_run_again_and_a_lengthened_search_runs_only_new_ones() -> None:
-    stored: dict[str, Record] = {}
+    stored: dict[str, TrialRecord] = {}
     # The sampler's plan depends on how many trials it has; a random one proposes the same points first.
     _, ran = played(search(sampler="random"), stored=stored)
     again, nothing = played(search(sampler="random"), stored=stored)
@@ -124,7 +127,7 @@ class TestHalving:
             assert training.model_copy(update={"steps": STEPS}) == whole
 
     def test_a_search_without_early_stopping_takes_over_the_trainings_of_whole_length(self) -> None:
-        stored: dict[str, Record] = {}
+        stored: dict[str, TrialRecord] = {}
         played(search(scheduler="halving", rungs=(0.25,), sampler="random"), stored=stored)
         _, ran = played(search(sampler="random"), stored=stored)
         assert len(ran) == 12 - 3

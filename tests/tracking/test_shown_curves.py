@@ -37,7 +37,7 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path / "logs"
 
 
-def test_they_are_those_of_its_stages_and_of_its_search_so_far(logs: Path) -> None:
+def test_the_curves_of_a_run_are_those_of_its_stages_and_of_its_search_so_far(logs: Path) -> None:
     assert curves(report(), logs) == {
         "student/kd/seed-0": logs / "student/kd/seed-0/11111111",
         "search/kd/trial-000-50-33333333": logs / "search-kd-22222222/trial-000-50-33333333",

@@ -18,6 +18,7 @@ from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.report.content import reproduce, schema, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
+from orchestrator.report.content.recipe_fields import RecipeFields
 from orchestrator.report.content.statistics import ExpertFacts, mean
 from orchestrator.report.markdown import methods_table
 from orchestrator.report.words import hundredths
@@ -42,7 +43,7 @@ def build(
         states: state of each stage, by identity, while they are run.
     """
     stages = [stage_row(stage, artifacts.get(stage.identity), reused, states or {}) for stage in planned.stages]
-    recipe = planned.recipe.model_dump(mode="json")
+    recipe = cast(RecipeFields, planned.recipe.model_dump(mode="json"))
     students = [_final(final, artifacts) for final in planned.finals]
     searches = {method: _search(planned, artifacts, method, store) for method in planned.searches}
     run: schema.RunFacts = {
@@ -181,7 +182,7 @@ def _search(planned: Plan, artifacts: dict[str, Artifact], method: str, store: S
     artifact = artifacts.get(stage.identity) if stage else None
     if artifact is None:
         so_far = trials.find_progress(store, stage.identity) if store and stage else []
-        return {"trials": cast(list[schema.Trial], so_far), "best": None}
+        return {"trials": so_far, "best": None}
     return {"trials": artifact.results["trials"], "best": artifact.results["best"]}
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import yaml
 
@@ -12,7 +11,7 @@ from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.messages import plain
 
 
-def command(resolved: dict[str, Any]) -> str | None:
+def command(resolved: Mapping[str, object]) -> str | None:
     """The command that makes this recipe out of one that comes with the program; None where none of them has its name.
 
     A user's recipe may have been any file, so its content is included instead (``as_yaml``).
@@ -29,7 +28,7 @@ def command(resolved: dict[str, Any]) -> str | None:
     return shlex.join(["python", "-m", "orchestrator.run", name, *changes]) if same else None
 
 
-def _changes(resolved: dict[str, Any], base: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _changes(resolved: Mapping[str, object], base: Mapping[str, object], prefix: str = "") -> Iterator[str]:
     """``field=value`` for every field that differs; a list stands whole."""
     for key, value in resolved.items():
         before = base.get(key)
@@ -39,6 +38,6 @@ def _changes(resolved: dict[str, Any], base: dict[str, Any], prefix: str = "") -
             yield f"{prefix}{key}={plain(value)}"
 
 
-def as_yaml(resolved: dict[str, Any]) -> str:
+def as_yaml(resolved: Mapping[str, object]) -> str:
     """The whole recipe as a file that the program reads."""
     return str(yaml.safe_dump(resolved, sort_keys=False, default_flow_style=None, width=100))

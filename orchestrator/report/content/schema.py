@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.artifacts.trials import Point
+from orchestrator.artifacts.trials import TrialRecord as Trial
 from orchestrator.pipeline.placement import Part
 from orchestrator.pipeline.stage_state import State
+from orchestrator.recipe.choices import Mode, Selector
 from orchestrator.recipe.methods import REFERENCE
+from orchestrator.report.content.recipe_fields import RecipeFields
 
 Role = Literal["teacher", "ta", "ta of another topology", "student"]
-TrialStatus = Literal["finished", "stopped", "failed"]
 
 
 def means(text: str) -> Any:
@@ -68,13 +72,22 @@ class NetworkRow(TypedDict):
     test_accuracy: Annotated[float | None, means("on test images")]
 
 
+@with_config(ConfigDict(extra="allow"))
+class Curriculum(TypedDict):
+    """A student's curriculum, which has the other fields of its spec too."""
+
+    mode: Annotated[Mode, means("its mode")]
+    selector: Annotated[Selector, means("its expert selector")]
+    pacing: Annotated[Point, means("its pacing function: settings by name, such as `family`, `a` and `b`")]
+
+
 class TaughtWith(TypedDict):
     """Settings of a student's training, as the search or the recipe chose them. The first two have no effect for
     students taught by labels alone."""
 
     temperature: Annotated[float, means("temperature of distillation")]
     kd_weight: Annotated[float, means("weight of distillation in the loss")]
-    curriculum: Annotated[dict[str, Any] | None, means("mode, selector and pacing; `null` without a curriculum")]
+    curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
 
 
 class StudentRow(TypedDict):
@@ -85,27 +98,10 @@ class StudentRow(TypedDict):
     validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
     test_accuracy: Annotated[float | None, means("measured once")]
     steps: Annotated[int | None, means("steps of training")]
-    artifact: Annotated[str, means("`id` of its training, whose folder holds `weights.safetensors`")]
+    artifact: Annotated[str, means(f"`id` of its training, whose folder holds `{WEIGHTS}`")]
     weights_sha256: Annotated[str | None, means("SHA-256 of that file")]
     taught_with: Annotated[TaughtWith | None, means("settings of its training (below)")]
     seconds: Annotated[float | None, means("of training")]
-
-
-class Trial(TypedDict):
-    """A trial. `rungs` has a pair for each training of its point, several with `search.scheduler: halving`. A failed
-    trial has `error`; any other has `identity`, `validation_loss`, `seconds` and `curve`."""
-
-    id: Annotated[int, means("its number, from 0")]
-    config: Annotated[dict[str, Any], means("the point that was tried")]
-    status: Annotated[TrialStatus, means("`stopped`: early")]
-    validation_accuracy: Annotated[float | None, means("after its last step")]
-    steps: Annotated[int, means("steps done")]
-    rungs: NotRequired[Annotated[list[tuple[int, float]], means("step and validation accuracy")]]
-    identity: NotRequired[Annotated[str, means("identity of its training")]]
-    validation_loss: NotRequired[Annotated[float, means("after its last step")]]
-    seconds: NotRequired[Annotated[float, means("of training")]]
-    curve: NotRequired[Annotated[list[tuple[int, float]], means("step and validation accuracy")]]
-    error: NotRequired[Annotated[str, means("cause of its failure")]]
 
 
 class Search(TypedDict):
@@ -157,8 +153,8 @@ class Difficulty(TypedDict, total=False):
 
 
 class Strata(TypedDict):
-    """Which expert taught which images, over all steps and seeds: for each curriculum method a row a stratum, easiest
-    first, with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
+    """Shares of images by expert, over all steps and seeds: for each curriculum method a row a stratum, easiest first,
+    with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
 
     experts: Annotated[list[str], means("the experts, smallest first")]
     methods: Annotated[dict[str, list[list[float]]], means("rows of shares by curriculum method")]
@@ -232,9 +228,7 @@ class Report(Derived):
 
     version: Annotated[int, means("version of this layout, now 1")]
     run: Annotated[RunFacts, means("the run as a whole")]
-    recipe: Annotated[
-        dict[str, Any], means("the recipe with all defaults and overrides; as YAML it makes the same run")
-    ]
+    recipe: Annotated[RecipeFields, means("the recipe with all defaults and overrides; as YAML it makes the same run")]
     stages: Annotated[list[StageRow], means("every stage, each after those it needs")]
     warnings: Annotated[
         list[str],
@@ -265,8 +259,8 @@ class Report(Derived):
 
 PARTS: dict[str, type] = {
     "run": RunFacts, "a stage": StageRow, "a network": NetworkRow, "a method's student": StudentRow,
-    "taught_with": TaughtWith, "a search": Search, "a trial": Trial, "a comparison": Comparison,
-    "sensitivity": Sensitivity, "difficulty": Difficulty, "experts_by_stratum": Strata, "wall": Wall, "spent": Spent,
-    "schedule": Makespan, "cost": Cost, "seeds": Seeds, "a network's size": Size,
+    "taught_with": TaughtWith, "taught_with's curriculum": Curriculum, "a search": Search, "a trial": Trial,
+    "a comparison": Comparison, "sensitivity": Sensitivity, "difficulty": Difficulty, "experts_by_stratum": Strata,
+    "wall": Wall, "spent": Spent, "schedule": Makespan, "cost": Cost, "seeds": Seeds, "a network's size": Size,
 }  # fmt: skip
 """By the heading of the part's table in docs/report.md."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.methods import METHODS, REFERENCE
-from orchestrator.report.content.schema import Report, Search, Trial
+from orchestrator.report.content.schema import Comparison, Curriculum, Report, Search, Trial
 from orchestrator.report.content.statistics import (
     at_first_rung,
     baseline_leads,
@@ -21,9 +22,39 @@ from orchestrator.report.page.scored import Scored
 from orchestrator.report.words import MOST_VALUES, percent
 
 MOST_NODES = 4  # that are named
+Values = dict[str, Any]  # of a template, by name
 
 
-def answers(content: Report, store: Store, found: Scored | None) -> dict[str, Any]:
+class Lead(NamedTuple):
+    """The best method's lead: over the reference, or where that is the best over the next.
+
+    ``apart`` tells whether the interval excludes zero (None: not known); ``factor`` is the least lead that would show,
+    in units of its spread over seeds, None below two pairs.
+    """
+
+    comparison: Comparison
+    apart: bool | None
+    factor: float | None
+
+
+class PacedTrial(NamedTuple):
+    """The best trial that has pacing, where the best of all has none, compared after ``steps``."""
+
+    steps: int | None
+    trial: Trial
+    accuracy: float
+    best_accuracy: float  # of the best of all
+
+
+class RightOnStrata(NamedTuple):
+    """Shares of each stratum, as per cent, on which its own expert and the teacher are right."""
+
+    experts: list[str]
+    teachers: list[str]
+    teacher: str
+
+
+def answers(content: Report, store: Store, found: Scored | None) -> Values:
     """The questions that a run is made to answer, each with its answer in words."""
     methods, strata = content["methods"], content["experts_by_stratum"]
     ranked = ranking(methods)
@@ -41,7 +72,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> dict[str, An
         "baseline_leads": baseline_leads(methods),
         "fixed": [f"`{name}`" for name in taught if not budget(content["searches"], name)],
         "best_expert": max((row["validation_accuracy"] or 0.0 for row in content["networks"][:-1]), default=0.0),
-        **_lead(content, names),
+        "lead": _lead(content, names),
         "clear": [f"`{row['method']}`" for row in content["comparisons"] if excludes_zero(row)],
         "final": final_curriculum(content),
         "paced": best_with_pacing(content["search"]),
@@ -63,27 +94,31 @@ def answers(content: Report, store: Store, found: Scored | None) -> dict[str, An
     }
 
 
-def _lead(content: Report, names: list[str]) -> dict[str, Any]:
-    """The best method against the reference, or where that is the best against the next."""
+def _lead(content: Report, names: list[str]) -> Lead | None:
     if len(names) < 2:
-        return {"lead": None}
+        return None
     lead = paired(content["methods"], names[0], REFERENCE if REFERENCE in names[1:] else names[1])
     factor = t_quantile(lead["pairs"] - 1) / lead["pairs"] ** 0.5 if lead["pairs"] > 1 else None
-    return {"lead": lead, "apart": excludes_zero(lead), "factor": factor}
+    return Lead(lead, excludes_zero(lead), factor)
 
 
-def final_curriculum(content: Report) -> tuple[dict[str, Any], str] | None:
+def point_of(curriculum: Curriculum) -> Point:
+    """Returns a curriculum as a point of the search space."""
+    return {"mode": curriculum["mode"], "selector": curriculum["selector"], **curriculum["pacing"]}
+
+
+def final_curriculum(content: Report) -> tuple[Point, str] | None:
     """The curriculum of the final students, and their method; that of the reference before its controls'."""
     rows = [
-        (taught["curriculum"], row["method"])
+        (point_of(taught["curriculum"]), row["method"])
         for row in content["methods"]
         if (taught := row["taught_with"]) and taught["curriculum"]
     ]
     return min(rows, key=lambda row: row[1] != REFERENCE, default=None)
 
 
-def best_with_pacing(search: Search) -> tuple[int | None, Trial, float, float] | None:
-    """Where the best trial has no pacing: steps, the best trial that has, its accuracy there, and the best trial's."""
+def best_with_pacing(search: Search) -> PacedTrial | None:
+    """Returns the best trial with pacing; None where the best of all has pacing, or there is none to compare."""
     best = search["best"]
     if best is None or best["config"].get("mode") != "static":
         return None
@@ -93,16 +128,15 @@ def best_with_pacing(search: Search) -> tuple[int | None, Trial, float, float] |
     if not paced or accuracy is None:
         return None
     trial, value = max(paced, key=lambda item: item[1])
-    return steps, trial, value, accuracy
+    return PacedTrial(steps, trial, value, accuracy)
 
 
-def _right(found: Scored | None) -> dict[str, Any] | None:
-    """Share of each stratum on which its own expert and the teacher are right."""
+def _right(found: Scored | None) -> RightOnStrata | None:
     shares = found.right_by_stratum() if found else None
     if found is None or shares is None:
         return None
-    return {
-        "experts": [percent(row[place], 0) for place, row in enumerate(shares)],
-        "teachers": [percent(row[-1], 0) for row in shares],
-        "teacher": found.experts[-1],
-    }
+    return RightOnStrata(
+        experts=[percent(row[place], 0) for place, row in enumerate(shares)],
+        teachers=[percent(row[-1], 0) for row in shares],
+        teacher=found.experts[-1],
+    )

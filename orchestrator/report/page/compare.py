@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.store import Store
@@ -11,6 +10,7 @@ from orchestrator.errors import OptionError
 from orchestrator.recipe.methods import REFERENCE
 from orchestrator.report.content.schema import Report
 from orchestrator.report.content.statistics import method_rows
+from orchestrator.report.page.answers import Values
 from orchestrator.report.page.document import document, part
 from orchestrator.report.page.figures.methods import points
 from orchestrator.report.storage import PAGE, read
@@ -43,7 +43,7 @@ def page_of_runs(contents: Sequence[Report]) -> str:
     return document("compare.html", f"{len(runs)} runs side by side", parts, runs=runs)
 
 
-def _methods(contents: Sequence[Report]) -> dict[str, Any]:
+def _methods(contents: Sequence[Report]) -> Values:
     by_run = [{row["method"]: row for row in method_rows(content["methods"])} for content in contents]
     names = dict.fromkeys(name for rows in by_run for name in rows)
     return {
@@ -54,7 +54,7 @@ def _methods(contents: Sequence[Report]) -> dict[str, Any]:
     }
 
 
-def _settings(contents: Sequence[Report]) -> dict[str, Any]:
+def _settings(contents: Sequence[Report]) -> Values:
     flat = [dict(_flattened(content["recipe"])) for content in contents]
     fields = dict.fromkeys(field for of_run in flat for field in of_run)
     rows = [
@@ -65,9 +65,9 @@ def _settings(contents: Sequence[Report]) -> dict[str, Any]:
     return {"rows": rows, "fields": len(fields)}
 
 
-def _flattened(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in recipe.items():
+def _flattened(fields: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for key, value in fields.items():
         if isinstance(value, dict):
             found += _flattened(value, f"{prefix}{key}.")
         else:
@@ -75,7 +75,7 @@ def _flattened(recipe: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]
     return found
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """A setting in short; of networks, the names."""
     if isinstance(value, list):
         return ", ".join(_value(item) for item in value)
@@ -85,11 +85,11 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _schedules(contents: Sequence[Report]) -> dict[str, Any]:
+def _schedules(contents: Sequence[Report]) -> Values:
     return {"rows": [{**content, "found": content["sensitivity"].get(REFERENCE)} for content in contents]}
 
 
-def _costs(contents: Sequence[Report]) -> dict[str, Any]:
+def _costs(contents: Sequence[Report]) -> Values:
     costs = [content["cost"] for content in contents]
     students = [content["networks"][-1] for content in contents]
     kinds = dict.fromkeys(kind for cost in costs for kind in cost["by_kind"])

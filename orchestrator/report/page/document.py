@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orchestrator.artifacts.store import Store
 from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
 from orchestrator.report.content.schema import Report
+from orchestrator.report.page.answers import Values
 from orchestrator.report.page.scored import scored
 from orchestrator.report.page.sections import SECTIONS
 from orchestrator.report.templates import fill
@@ -38,7 +39,7 @@ def page_of(content: Report, store: Store) -> str:
     return document("report.html", f"{content['run']['name']}: report", parts, **content)
 
 
-def part(template: str, name: str, values: dict[str, Any], anchor: str | None = None) -> Part:
+def part(template: str, name: str, values: Values, anchor: str | None = None) -> Part:
     """A section from its template."""
     known = {"METHODS": METHODS, "reference": REFERENCE, "baseline": BASELINE}
     html = fill(PACKAGE, f"{template}.html", **known, **values)

@@ -6,17 +6,18 @@ A section that has nothing to show returns None.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import read_history
+from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.stage_state import STATES
 from orchestrator.recipe.methods import METHODS, REFERENCE
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content import reproduce
-from orchestrator.report.content.schema import Report, Trial
+from orchestrator.report.content.schema import Report, StudentRow, Trial
 from orchestrator.report.content.statistics import LEVEL, budget, excludes_zero, method_rows
 from orchestrator.report.files import read
-from orchestrator.report.page.answers import answers, final_curriculum
+from orchestrator.report.page.answers import Values, answers, final_curriculum, point_of
 from orchestrator.report.page.examples import examples
 from orchestrator.report.page.figures import experts as expert_figures
 from orchestrator.report.page.figures import methods as method_figures
@@ -27,10 +28,9 @@ from orchestrator.report.page.figures.trials import drawn_by_optuna, space_of
 from orchestrator.report.page.scored import Scored
 from orchestrator.report.words import MOST_VALUES, number, percent, stratum_name
 
-Values = dict[str, Any]
 Section = Callable[[Report, Store, Scored | None], Values | None]
 VERDICTS = {True: "larger than the seeds' spread explains", False: "within the seeds' spread", None: "not known"}
-WORDS = ("mode", "selector", "family")  # settings of the search that are no numbers
+WORDS = {setting.name for setting in SETTINGS.values() if not setting.is_number}
 
 
 def status(content: Report, store: Store, found: Scored | None) -> Values | None:
@@ -84,11 +84,15 @@ def schedule(content: Report, store: Store, found: Scored | None) -> Values | No
     final, name = final_curriculum(content) or (None, "")
     if not final and not search["trials"]:
         return None
-    taught = {row["method"]: row for row in reversed(content["methods"]) if row["taught_with"]}
-    methods = dict.fromkeys(row["method"] for row in content["methods"])
+    taught: dict[str, tuple[StudentRow, Point | None]] = {}
+    for row in content["methods"]:
+        settings = row["taught_with"]
+        if settings and METHODS[row["method"]].searched_as:
+            chosen = settings["curriculum"]
+            taught.setdefault(row["method"], (row, point_of(chosen) if chosen else None))
     return {
         "curves": pacing_curves(search["trials"], search["best"], final, name),
-        "taught": [taught[method] for method in methods if method in taught and METHODS[method].searched_as],
+        "taught": list(taught.values()),
     }
 
 

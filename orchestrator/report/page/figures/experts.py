@@ -18,7 +18,7 @@ WIDE = 100.0  # greatest by smallest difficulty from which on the axis is logari
 def difficulty_histogram(
     difficulty: npt.NDArray[np.float64], strata: npt.NDArray[np.int64], experts: Sequence[str], scorer: str
 ) -> Figure:
-    """How many images of each difficulty, (N,), each stratum has; its colour is its own expert's."""
+    """A histogram of the difficulties, (N,), with bars by stratum in the colour of its own expert."""
     colours = colours_of(experts)
     # Losses lie over many powers of ten, and on a linear axis nearly all of them in one bar.
     powers = bool(difficulty.min() > 0 and difficulty.max() > WIDE * difficulty.min())
@@ -63,7 +63,7 @@ def agreement(right: npt.NDArray[np.float64], experts: Sequence[str]) -> Figure:
 
 
 def taught(methods: Mapping[str, Sequence[Sequence[float]]], experts: Sequence[str]) -> Figure:
-    """Which share of each stratum each expert taught: a row a method and stratum, in the experts' colours."""
+    """Bars of the share that each expert taught: a row a method and stratum, in the experts' colours."""
     colours = colours_of(experts)
     data: list[Trace] = []
     # Two levels of categories: the method, and within it the stratum.

@@ -10,7 +10,18 @@ from typing import Any
 from orchestrator.recipe.methods import METHODS, REFERENCE
 from orchestrator.report.content.schema import Comparison, NetworkRow, StudentRow
 from orchestrator.report.content.statistics import ranking
-from orchestrator.report.page.figures.style import QUIET, TEXT, Figure, Trace, axis, colours_of, faint, figure, scatter
+from orchestrator.report.page.figures.style import (
+    QUIET,
+    TEXT,
+    Attributes,
+    Figure,
+    Trace,
+    axis,
+    colours_of,
+    faint,
+    figure,
+    scatter,
+)
 
 History = Sequence[tuple[int, float]]  # steps and validation accuracy
 PERCENT = "%{x:.2f} %"
@@ -129,7 +140,7 @@ def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], exp
     )  # fmt: skip
 
 
-def _marker(method: str, size: int = 11, **more: Any) -> dict[str, Any]:
+def _marker(method: str, size: int = 11, **more: Any) -> Attributes:
     look = METHODS[method].look
     return {"color": look.colour, "symbol": look.symbol, "size": size, **more}
 

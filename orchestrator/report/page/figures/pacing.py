@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from curricula import pacing
 from orchestrator import user_code
+from orchestrator.artifacts.trials import Point
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.schema import Trial
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.page.figures.style import SCALE, TEXT, Figure, Trace, axis, figure, on_scale, scatter
+from orchestrator.report.page.figures.style import (
+    SCALE,
+    TEXT,
+    Attributes,
+    Figure,
+    Trace,
+    axis,
+    figure,
+    on_scale,
+    scatter,
+)
 from orchestrator.report.words import settings
 
-Point = dict[str, Any]
-"""A point of the search, or a curriculum."""
-PACING = ("family", "a", "b", "increase", "step_length")
 STEPS = 101
 
 
-def curve(config: Point) -> tuple[list[float], list[float]] | None:
-    """Progress and the fraction in play of a point of the search, or of a curriculum.
+def curve(point: Point) -> tuple[list[float], list[float]] | None:
+    """Progress and the fraction in play of a point of the search.
 
     None for a user-defined family whose module is not on the machine that writes the report.
     """
-    settings = config.get("pacing") or config
     progress = np.linspace(0, 1, STEPS)
-    if config.get("mode") == "static" or "family" not in settings:
+    if point.get("mode", "static") == "static" or "family" not in point:
         return progress.tolist(), np.ones(STEPS).tolist()  # everything is in play throughout
-    of_family = PACING if settings["family"] == "fixed_exponential" else PACING[:3]
-    given = {name: settings[name] for name in of_family}
-    if user_code.is_user_defined(settings["family"]):
-        try:
-            given["family"] = user_code.load(settings["family"])
-        except user_code.UserCodeError:
-            return None
-    fraction = pacing.make(**given)(progress)
+    family = str(point["family"])
+    try:
+        formula = user_code.load(family) if user_code.is_user_defined(family) else family
+    except user_code.UserCodeError:
+        return None
+    numbers = {
+        setting.name: float(point[setting.name])
+        for setting in SETTINGS.values()
+        if setting.place == "curriculum.pacing" and setting.is_number and setting.when(point)
+    }
+    fraction = np.atleast_1d(pacing.make(formula, **numbers)(progress))
     return progress.tolist(), [round(float(value), 4) for value in fraction]
 
 
 def pacing_curves(trials: Sequence[Trial], best: Trial | None, final: Point | None, name: str) -> Figure | None:
     """Every trial's fraction in play over progress, by colour its validation accuracy; best and ``final`` bold.
 
-    ``final`` is the curriculum of the final students of method ``name``.
+    ``final`` is the point of the final students of method ``name``.
     """
     steps, found = at_first_rung(trials)
     values = [100 * value for _, value in found]
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     data: list[Trace] = []
 
-    def draw(point: Point, name: str, hover: str, line: dict[str, Any], legend: bool = True) -> None:
+    def draw(point: Point, name: str, hover: str, line: Attributes, legend: bool = True) -> None:
         drawn = curve(point)
         if drawn is not None:
             data.append(scatter(name, *drawn, hover, legend=legend, mode="lines", line=line))

@@ -7,10 +7,19 @@ page; its script fills in their values for the light or the dark.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
-Figure = dict[str, Any]
-Trace = dict[str, Any]
+Attributes = dict[str, Any]
+"""Attributes of a plotly object by name, as JSON; plotly.js checks them, by a schema of thousands."""
+Trace = Attributes
+
+
+class Figure(TypedDict):
+    """A figure as plotly.js takes it."""
+
+    data: list[Trace]
+    layout: Attributes
+
 
 TEXT, QUIET, LINES = "var(--text)", "var(--quiet)", "var(--lines)"
 LOW, MIDDLE, HIGH = "#3b6fb6", "#8f86a3", "#e8700a"  # of a value between two ends; also told apart by lightness
@@ -48,7 +57,7 @@ def faint(colour: str, opacity: float) -> str:
     return f"rgba({parts},{opacity:g})"
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
+def axis(title: str, **more: Any) -> Attributes:
     """An axis that makes room for its own labels."""
     base = {
         "title": {"text": title, "standoff": 8}, "automargin": True, "gridcolor": LINES, "linecolor": LINES,

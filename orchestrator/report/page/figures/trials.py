@@ -6,10 +6,10 @@ import json
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.search_space import SETTINGS
+from orchestrator.report.content.recipe_fields import Space
 from orchestrator.report.content.schema import Report, Trial
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
@@ -17,11 +17,9 @@ from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCAL
 ROUNDED = 5e-5  # proposals have four digits (search/proposals.py)
 FEWEST = 4  # trials, below which these figures show nothing
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
-# Field of the space -> setting.
-ALTERNATIVES = {field: setting.name for field, setting in SETTINGS.items() if not setting.is_number}
 
 
-def drawn_by_optuna(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, Figure]:
+def drawn_by_optuna(trials: Sequence[Trial], space: Space) -> dict[str, Figure]:
     """``history``, ``importances`` and ``parallel``, by Optuna, of the stored trials; none for too few of them.
 
     All trials are compared at the steps that each of them has reached. Importances are by PED-ANOVA, which needs no
@@ -36,7 +34,7 @@ def drawn_by_optuna(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str,
     }
 
 
-def importances(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, float]:
+def importances(trials: Sequence[Trial], space: Space) -> dict[str, float]:
     """The importance of each searched setting for a trial to be among the best, as shares of 1, greatest first."""
     shown = drawn_by_optuna(trials, space).get("importances")
     if shown is None:
@@ -47,10 +45,12 @@ def importances(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, flo
     return {name: value / whole for name, value in pairs} if whole > 0 else {}
 
 
-def space_of(content: Report, method: str) -> dict[str, Any]:
-    """The space of a method's search."""
-    space: dict[str, Any] = content["recipe"]["search"]["space"]
-    return space if METHODS[method].dealing else {name: space[name] for name in ("temperature", "kd_weight")}
+def space_of(content: Report, method: str) -> Space:
+    """The space of a method's search; without a curriculum it has the settings of the guidance alone."""
+    space = content["recipe"]["search"]["space"]
+    if METHODS[method].dealing:
+        return space
+    return {field: choices for field, choices in space.items() if SETTINGS[field].place == "guidance"}
 
 
 @lru_cache(maxsize=16)
@@ -59,11 +59,11 @@ def _drawn(trials: str, space: str) -> str:
     import optuna  # a second or so: only where a page is made
     from optuna import visualization
 
-    asked = json.loads(space)
-    known: dict[str, Any] = {}
+    asked: Space = json.loads(space)
+    known: dict[str, optuna.distributions.BaseDistribution] = {}
     for name, values in asked.items():
-        if name in ALTERNATIVES:
-            known[ALTERNATIVES[name]] = optuna.distributions.CategoricalDistribution(values)
+        if isinstance(values, list):
+            known[SETTINGS[name].name] = optuna.distributions.CategoricalDistribution(values)
         else:
             fixed = values["low"] == values["high"]
             room = 0.0 if fixed else ROUNDED  # a proposal that was rounded may lie beyond an end
@@ -78,7 +78,7 @@ def _drawn(trials: str, space: str) -> str:
             study.add_trial(optuna.trial.create_trial(params=ours, distributions=distributions, value=100 * value))
         name = "validation accuracy (%)"
         made = {"history": visualization.plot_optimization_history(study, target_name=name)}
-        tried: dict[str, set[Any]] = {}
+        tried: dict[str, set[str | float]] = {}
         for trial in study.trials:
             for setting, value in trial.params.items():
                 tried.setdefault(setting, set()).add(value)

@@ -1,0 +1,60 @@
+"""The fields of a recipe that reports read: a recipe in its plain form has these and all others of docs/recipe.md."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+_with_others = with_config(ConfigDict(extra="allow"))
+
+
+@_with_others
+class DatasetFields(TypedDict):
+    """The recipe's ``dataset``."""
+
+    name: str
+    root: str
+
+
+@_with_others
+class DifficultyFields(TypedDict):
+    """The recipe's ``difficulty``."""
+
+    scorer: str
+    balanced: bool
+
+
+class Bounds(TypedDict):
+    """A range of the search space."""
+
+    low: float
+    high: float
+
+
+Space = dict[str, list[str] | Bounds]
+"""A search space: alternatives or a range, by field."""
+
+
+@_with_others
+class SearchFields(TypedDict):
+    """The recipe's ``search``."""
+
+    space: Space
+
+
+@_with_others
+class TrainingFields(TypedDict):
+    """The recipe's ``training``."""
+
+    precision: str
+
+
+@_with_others
+class RecipeFields(TypedDict):
+    """A recipe with all defaults and overrides."""
+
+    name: str
+    dataset: DatasetFields
+    difficulty: DifficultyFields
+    search: SearchFields
+    training: TrainingFields
