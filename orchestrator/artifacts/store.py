@@ -9,8 +9,6 @@ Layout below the storage URI (a local folder, NFS, or any URI that pyarrow opens
     logs/                               TensorBoard files
     mlflow/, wandb/                     tracked runs, where the recipe asks for them
     reports/<run id>/                   one folder a run
-
-This module imports neither torch nor ray, so that a run with nothing left to do answers at once.
 """
 
 from __future__ import annotations
