@@ -8,12 +8,13 @@ of each stratum that each expert taught, and ``learned_step.npy`` is int64 (N,),
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import NotRequired
 
 from orchestrator.artifacts.reading import Files
 
@@ -24,7 +25,7 @@ WEIGHTS, HISTORY, ASSIGNMENTS, LEARNED_STEP = "weights.safetensors", "history.js
 
 
 class HistoryRow(TypedDict):
-    """The fields of a validation that every row of the history has; some have more."""
+    """One validation of a training; the last two fields are of a curriculum."""
 
     step: int
     training_loss: float
@@ -33,10 +34,12 @@ class HistoryRow(TypedDict):
     validation_loss: float
     learning_rate: float
     seconds: float
+    active_fraction: NotRequired[float]
+    expert_limit: NotRequired[int]
 
 
 def write(
-    folder: Path, history: Sequence[Mapping[str, Any]], assignments: npt.NDArray[np.int64],
+    folder: Path, history: Sequence[HistoryRow], assignments: npt.NDArray[np.int64],
     learned_step: npt.NDArray[np.int64] | None,
 ) -> None:  # fmt: skip
     """Write all files but the weights."""

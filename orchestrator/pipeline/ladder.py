@@ -14,7 +14,7 @@ from orchestrator.pipeline import logit_source
 from orchestrator.pipeline.brought_weights import sha256_of_weights
 from orchestrator.pipeline.graph import Expert, Stage
 from orchestrator.pipeline.inputs import DATA, NETWORK, expert_role, fold_role, score_role
-from orchestrator.pipeline.placement import Facts, Placement
+from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.specs import (
     EvaluateSpec,
     GuidanceSpec,
@@ -41,7 +41,7 @@ class LadderPlanner:
     def __init__(self, recipe: Recipe, data: DatasetInfo, precision: Precision) -> None:
         self.recipe, self.data, self.precision = recipe, data, precision
         self.source = logit_source.choose(recipe, data.train_images)
-        self.single = Placement("in_process", 1, recipe.resources.cpus, recipe.resources.student_gpus)
+        self.single = self.placement(1)
         self.stages: dict[str, Stage] = {}
         self.labels: dict[str, str] = {}  # an expert stage's identity -> its label
         self.ladders: dict[Topology, list[Expert]] = {}
@@ -55,6 +55,16 @@ class LadderPlanner:
                 facts=Facts(dataset=recipe.dataset),
             )
         )
+
+    def placement(self, workers: int) -> Placement:
+        """Returns the placement of a student, a fold or an evaluation: in process for one worker, else by Ray Train."""
+        resources = self.recipe.resources
+        launch: Launch = "in_process" if workers == 1 else "ray_train"
+        return Placement(launch, workers, resources.cpus, resources.student_gpus)
+
+    def threads(self, gpus: float) -> int:
+        """Returns the threads of a process with so many GPUs; beside a GPU their number must change no identity."""
+        return 1 if gpus else self.recipe.resources.cpus
 
     def add(self, stage: Stage) -> Stage:
         """Returns the stage, or the equal one that was added before."""
@@ -93,7 +103,7 @@ class LadderPlanner:
                     network=network,
                     sha256=sha256_of_weights(entry.weights),
                     precision=self.precision,
-                    threads=resources.cpus,
+                    threads=self.threads(resources.student_gpus),
                 ),
                 ((DATA, self.ingest),),
                 self.single,
@@ -106,7 +116,9 @@ class LadderPlanner:
             )
         else:
             teachers = larger[TEACHERS[topology]]
-            training = self.training(entry, self.guidance(teachers, self.source.tas), smallest=smallest)
+            _, workers = self.recipe.workers_of(self.recipe.ladder.networks.index(entry))
+            training = self.training(entry, self.guidance(teachers, self.source.tas), resources.gpus)
+            training = training.model_copy(update={"record_learned_step": smallest})
             if training.guidance.source == "cached":
                 training = training.model_copy(update={"views": self.recipe.distillation.views})
             stage = Stage(
@@ -114,7 +126,7 @@ class LadderPlanner:
                 f"train/{entry.name}",
                 training,
                 ((DATA, self.ingest), *self.taught_by(teachers, self.source.tas, topology)),
-                Placement("ray_train", entry.workers or resources.workers, resources.cpus, resources.gpus),
+                Placement("ray_train", workers, resources.cpus, resources.gpus),
                 Facts(part="expert", expert=entry.name, topology=topology),
             )
         label = self.labels.get(stage.identity)
@@ -149,8 +161,8 @@ class LadderPlanner:
             source=kind,
         )
 
-    def training(self, entry: LadderNetwork, guidance: GuidanceSpec, smallest: bool = False) -> TrainSpec:
-        """Returns the training of a network of the ladder under a guidance, with the recipe's settings."""
+    def training(self, entry: LadderNetwork, guidance: GuidanceSpec, gpus: float) -> TrainSpec:
+        """Returns the training of a network of the ladder under a guidance, by workers of so many GPUs."""
         recipe, training = self.recipe, self.recipe.training
         optimizer = training.optimizer
         if entry.learning_rate:
@@ -160,7 +172,8 @@ class LadderPlanner:
             guidance=guidance,
             optimizer=optimizer,
             steps=entry.steps or training.steps,
-            batch_size=training.batch_size,
+            batch_size=entry.batch_size or training.batch_size,
+            norm_batch=training.norm_batch,
             augmentation=training.augmentation,
             views=0,
             views_seed=recipe.ladder.seed,
@@ -168,8 +181,7 @@ class LadderPlanner:
             evaluate_every=training.evaluate_every,
             keep=training.keep,
             seed=recipe.ladder.seed,
-            threads=recipe.resources.cpus,
-            record_learned_step=smallest,
+            threads=self.threads(gpus),
         )
 
     # -- scores --------------------------------------------------------------------------------------------------
@@ -209,9 +221,7 @@ class LadderPlanner:
     def _score(self, facts: Facts, experts: list[Expert], ladder: list[Expert]) -> Stage:
         """Returns the score of ``experts``, with difficulties by all of ``ladder``; both have the smallest first."""
         recipe = self.recipe
-        folds = 0
-        if ladder:
-            folds = recipe.difficulty.held_out_folds or (3 if recipe.difficulty.scorer == "held_out_loss" else 0)
+        folds = recipe.folds if ladder else 0
         spec = ScoreSpec(
             experts=tuple(expert.label for expert in experts),
             networks=tuple(expert.network for expert in experts),
@@ -219,7 +229,7 @@ class LadderPlanner:
             views_seed=recipe.ladder.seed,
             augmentation=recipe.training.augmentation,
             precision=self.precision,
-            threads=recipe.resources.cpus,
+            threads=self.threads(recipe.resources.student_gpus),
             ladder=tuple(expert.label for expert in ladder),
             fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
             folds=folds,
@@ -237,10 +247,13 @@ class LadderPlanner:
 
     def _fold(self, fold: int, folds: int) -> Stage:
         """Returns the training of the smallest expert's network on labels without one fold, for the held-out loss."""
-        entry = self.recipe.ladder.networks[-2]
-        spec = self.training(entry, GuidanceSpec(kind="labels")).model_copy(update={"fold": fold, "folds": folds})
+        entry, resources = self.recipe.ladder.networks[-2], self.recipe.resources
+        spec = self.training(entry, GuidanceSpec(kind="labels"), resources.student_gpus)
+        steps = self.recipe.difficulty.fold_steps or spec.steps
+        spec = spec.model_copy(update={"fold": fold, "folds": folds, "steps": steps})
         name, inputs = f"fold/{fold + 1}-of-{folds}", ((DATA, self.ingest),)
-        return self.add(Stage("train", name, spec, inputs, self.single, Facts(part="fold")))
+        placement = self.placement(resources.student_workers)
+        return self.add(Stage("train", name, spec, inputs, placement, Facts(part="fold")))
 
     # -- evaluations ---------------------------------------------------------------------------------------------
 
@@ -250,7 +263,7 @@ class LadderPlanner:
 
     def evaluation(self, label: str, network: NetworkSpec, stage: Stage) -> Stage:
         """Returns the evaluation of the network that ``stage`` makes, under the label's name."""
-        spec = EvaluateSpec(network=network, precision=self.precision, threads=self.recipe.resources.cpus)
+        spec = EvaluateSpec(network=network, precision=self.precision, threads=self.threads(self.single.gpus))
         inputs = ((DATA, self.ingest), (NETWORK, stage))
         facts = replace(stage.facts, weights=None)
         return self.add(Stage("evaluate", f"evaluate/{label}", spec, inputs, self.single, facts))

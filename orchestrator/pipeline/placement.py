@@ -26,12 +26,14 @@ class Placement:
         workers: how many can work at once; each takes one slot of the cluster.
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
+        trial_workers: how many of the workers train one trial of a search together.
     """
 
     launch: Launch = "in_process"
     workers: int = 1
     cpus: int = 1
     gpus: float = 0.0
+    trial_workers: int = 1
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,13 @@ from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import Dealing, GuidanceKind
 from orchestrator.recipe.search_space import SETTINGS, Choice, Place, SpaceSpec, Value, values_of
 
+Plain = dict[str, object]  # the serial form of a spec
+
+
+def without(plain: Plain, left_out: str) -> Plain:
+    """Returns a serial form without a field, so that specs in which it is not set keep their identities."""
+    return {field: value for field, value in plain.items() if field != left_out}
+
 
 class CodedSpec(Spec):
     """A spec that may name user-defined callables. ``code`` has the SHA-256 of each one's file, by its name.
@@ -34,9 +41,8 @@ class CodedSpec(Spec):
     code: dict[str, str] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
-    def _without_empty_code(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain = serialise(self)
-        return plain if self.code else {field: value for field, value in plain.items() if field != "code"}
+    def _without_empty_code(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        return without(serialise(self), "" if self.code else "code")
 
 
 class NetworkSpec(CodedSpec):
@@ -109,6 +115,11 @@ class TrainSpec(Spec):
     record_learned_step: bool = False
     fold: int | None = None  # train without this fold of the training images
     folds: int = 0
+    norm_batch: int | None = None  # images over which batch normalisation takes its statistics; None: the batch
+
+    @model_serializer(mode="wrap")
+    def _without_unset_norm_batch(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        return without(serialise(self), "norm_batch" if self.norm_batch is None else "")
 
 
 class PretrainedSpec(Spec):

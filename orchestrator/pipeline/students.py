@@ -23,6 +23,7 @@ class StudentPlanner:
     def __init__(self, ladder: LadderPlanner) -> None:
         self.ladder, self.recipe = ladder, ladder.recipe
         self.searches: dict[str, Stage] = {}
+        _, self.workers = self.recipe.workers_of(len(self.recipe.ladder.networks) - 1)
 
     def final(self, method: Method, seed: int) -> Final:
         """Returns the final student of a method and a seed."""
@@ -33,7 +34,8 @@ class StudentPlanner:
             inputs += ((SEARCH, self._search(METHODS[method.searched_as])),)
         name = f"{method.name}/seed-{seed}"
         facts = Facts(part="student", method=method.name, seed=seed)
-        train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, self.ladder.single, facts))
+        placement = self.ladder.placement(self.workers)
+        train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, placement, facts))
         return Final(method.name, seed, train, self.ladder.evaluation(name, student.network, train))
 
     def _is_searched(self, method: Method) -> bool:
@@ -42,7 +44,8 @@ class StudentPlanner:
     def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
         """Returns a student's training by one method, and its inputs, with settings as before any search."""
         recipe = self.recipe
-        spec = self.ladder.training(recipe.ladder.networks[-1], GuidanceSpec(kind="labels"))
+        labels, gpus = GuidanceSpec(kind="labels"), recipe.resources.student_gpus
+        spec = self.ladder.training(recipe.ladder.networks[-1], labels, gpus)
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
         if method.experts == "none":
             alone = GuidanceSpec(kind=method.guidance or "labels")
@@ -112,7 +115,9 @@ class StudentPlanner:
             )
             name = "search" if method.name == REFERENCE else f"search/{method.name}"
             resources = self.recipe.resources
-            placement = Placement("ray_tune", search.round_size, resources.cpus, resources.student_gpus)
+            placement = Placement(
+                "ray_tune", search.round_size * self.workers, resources.cpus, resources.student_gpus, self.workers
+            )
             stage = Stage("search", name, spec, inputs, placement, Facts(method=method.name))
             self.searches[method.name] = self.ladder.add(stage)
         return self.searches[method.name]

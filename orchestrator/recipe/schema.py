@@ -15,6 +15,7 @@ from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, Pacin
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
+from orchestrator.recipe.sharing import SharedTraining
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
@@ -33,11 +34,14 @@ class LadderNetwork(Section):
 
     name: str = Field(description="a registered network (models.names() lists them), or module:callable")
     steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
+    batch_size: int | None = Field(None, gt=0, description="its images a step, instead of training.batch_size")
     learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
     weights: Annotated[str, AfterValidator(local_path)] | None = Field(
         None, description="a .safetensors file: the network is taken from it, not trained"
     )
-    workers: int | None = Field(None, gt=0, description="its Ray Train workers, instead of resources.workers")
+    workers: int | None = Field(
+        None, gt=0, description="its workers, instead of resources.workers; of the student, of student_workers"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -67,8 +71,6 @@ class Ladder(Section):
             raise ValueError(f"{twice} is in the ladder twice; every network must be a different one")
         if networks[-1].weights:
             raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
-        if networks[-1].workers:
-            raise ValueError("the student (last network) has workers set, but a student has one worker; leave them out")
         return networks
 
 
@@ -77,6 +79,12 @@ class Training(Section):
 
     steps: int = Field(gt=0, description="batches that every network is trained for, unless the ladder says otherwise")
     batch_size: int = Field(128, gt=0, description="images a step, over all workers")
+    norm_batch: int | None = Field(
+        None,
+        gt=1,
+        description="images, at most, over which batch normalisation takes its statistics, whatever the number of "
+        "workers; by default the whole batch, which workers then share",
+    )
     optimizer: OptimizerSpec = Field(OptimizerSpec(), description="optimiser and learning-rate schedule")
     augmentation: Augmentation = Field(
         "crop_flip", description="none, crop (shifted at random), crop_flip (and mirrored), resized_crop_flip (photos)"
@@ -111,6 +119,11 @@ class Difficulty(Section):
     balanced: bool = Field(False, description="rank images within their class, so that every stratum has the same mix")
     held_out_folds: int = Field(
         0, ge=0, le=100, description="folds of the held-out loss, 2 or more; 0: none, or 3 where it is the scorer"
+    )
+    fold_steps: int | None = Field(
+        None,
+        gt=0,
+        description="steps of each fold's training, instead of those of the smallest expert, whose network it has",
     )
 
 
@@ -180,13 +193,22 @@ class Search(Section):
 
 
 class Resources(Section):
-    """Resource requests to Ray. They do not change results, except cpus on a CPU (threads)."""
+    """Resource requests to Ray. They change results by rounding alone; cpus are in identities where CPUs compute."""
 
     workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
-    cpus: int = Field(1, gt=0, description="CPUs, and threads, of each worker, student and trial")
+    student_workers: int = Field(1, gt=0, description="workers of each student, trial and fold; they share a batch")
+    cpus: int = Field(
+        1, gt=0, description="CPUs of each worker, student and trial: its threads, or beside a GPU its decoders"
+    )
     gpus: float = Field(0, ge=0, description="GPUs of each expert's worker")
     student_gpus: float = Field(
-        0, ge=0, description="GPUs of a student, trial or scoring actor; fractions share one GPU"
+        0, ge=0, description="GPUs of a worker of a student, trial or fold, or of a scoring actor; fractions share one"
+    )
+    micro_batch: int | None = Field(
+        None,
+        gt=0,
+        description="images, at most, that a worker takes through a network at once; gradients are added up over them. "
+        "It must hold the images of a norm group (training.norm_batch)",
     )
     score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
     checkpoint_seconds: float = Field(15, ge=0, description="least seconds between two checkpoints of a training")
@@ -229,6 +251,38 @@ class Recipe(Section):
         wanted = dict.fromkeys(name for method in self.methods if (name := METHODS[method].searched_as))
         return tuple(name for name in wanted if self.search.methods is None or name in self.search.methods)
 
+    @property
+    def folds(self) -> int:
+        """Folds of the held-out loss, where it is computed."""
+        held_out = self.difficulty.scorer == "held_out_loss"
+        return self.difficulty.held_out_folds or (3 if held_out else 0)
+
+    def workers_of(self, place: int) -> tuple[str, int]:
+        """Returns the workers of the network at a place of the ladder, as an expert or the student, and their field."""
+        networks, resources = self.ladder.networks, self.resources
+        if own := networks[place].workers:
+            return f"ladder.networks[{place}].workers", own
+        if place == len(networks) - 1:
+            return "resources.student_workers", resources.student_workers
+        return "resources.workers", resources.workers
+
+    def _shared_trainings(self) -> list[SharedTraining]:
+        networks, resources = self.ladder.networks, self.resources
+        gpus, student_gpus = ("resources.gpus", resources.gpus), ("resources.student_gpus", resources.student_gpus)
+        last = len(networks) - 1
+        found = []
+        for place, network in enumerate(networks):
+            batch = "training.batch_size", self.training.batch_size
+            if network.batch_size:
+                batch = f"ladder.networks[{place}].batch_size", network.batch_size
+            of_this = student_gpus if place == last else gpus
+            if not network.weights:
+                found.append(SharedTraining(network.name, batch, self.workers_of(place), of_this))
+            if place == last - 1 and self.folds:
+                workers = "resources.student_workers", resources.student_workers
+                found.append(SharedTraining(f"{network.name} (a fold)", batch, workers, student_gpus))
+        return found
+
     @field_validator("seeds", "methods")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -248,17 +302,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        workers = max(self.resources.workers, *(network.workers or 1 for network in self.ladder.networks))
-        if self.training.batch_size < workers:
-            raise ValueError(
-                f"training.batch_size is {self.training.batch_size}, less than the {workers} workers that share it; "
-                "give every worker an image or more"
-            )
-        if workers > 1 and 0 < self.resources.gpus < 1:
-            raise ValueError(
-                f"resources.gpus is {self.resources.gpus:g}, but {workers} workers train a network together, and each "
-                "needs a whole GPU; give 1, or set workers to 1"
-            )
+        for training in self._shared_trainings():
+            training.check(self.training.norm_batch, self.resources.micro_batch)
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.tracking_uri and self.tracking == "none":

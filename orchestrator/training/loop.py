@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,48 +19,33 @@ import torch
 from torch import Tensor, nn
 
 from curricula.difficulty import LearnedStepRecorder
+from orchestrator.artifacts.trained import HistoryRow
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.randomness import Purpose, torch_seed
+from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training import optim
+from orchestrator.training.batch_norm import GroupedNormalisation
 from orchestrator.training.clock import Clock
-from orchestrator.training.data.batches import Batch, BatchPlan
+from orchestrator.training.data.batches import BatchPlan
 from orchestrator.training.data.folds import training_images
 from orchestrator.training.data.images import TrainingData
-from orchestrator.training.data.loader import Loader, StepGroup
+from orchestrator.training.data.loader import Loader
 from orchestrator.training.device import to_device
 from orchestrator.training.evaluation import evaluate, not_finite
-from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.teaching import Teaching
-from orchestrator.training.pace import Pace, Timing
-from orchestrator.training.precision import autocast
+from orchestrator.training.observer import Observer, ReportedRow
+from orchestrator.training.pace import Pace
 from orchestrator.training.running_metrics import RunningMetrics
 from orchestrator.training.state import TrainingState
+from orchestrator.training.stepping import Stepper
 from orchestrator.training.telemetry import telemetry
 from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
 PASSES_OF_A_STEP = 3  # forward and backward, in forward passes
-MOST_WORKERS = 1 << 20  # of one training, so that each has streams of its own
 
 
 class TrainingDivergedError(RuntimeError):
     """The loss became NaN or infinite."""
-
-
-class Observer(Protocol):
-    """Receiver of a training's progress, and keeper of its checkpoints."""
-
-    def load(self) -> bytes | None:
-        """Returns the checkpoint to resume from; None for a new training."""
-        ...
-
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
-        """Called after each validation, on every worker. Returns whether the checkpoint of ``state`` was written."""
-        ...
-
-    def tick(self, step: int, steps: int, timing: Timing) -> None:
-        """Called about once a second, on the main worker."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +58,7 @@ class Trained:
     """
 
     weights: dict[str, Tensor]
-    history: list[dict[str, Any]]
+    history: list[HistoryRow]
     validation_accuracy: float
     validation_loss: float
     kept_step: int
@@ -88,21 +71,31 @@ class Trained:
 
 def train(
     spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, *, device: torch.device,
-    observer: Observer, world: World | None = None,
+    observer: Observer, world: World | None = None, micro_batch: int | None = None,
 ) -> Trained:  # fmt: skip
     """Train ``network`` (already initialised from the seed) as ``spec`` says.
+
+    Args:
+        spec: the training.
+        network: trained in place; its layers of batch normalisation may be replaced (``batch_norm.py``).
+        data: the images.
+        teaching: the loss.
+        device: of this process.
+        observer: receives the progress.
+        world: this worker's place among others; None for one alone.
+        micro_batch: most images in one forward pass; None for a worker's whole part of a batch.
 
     Raises:
         TrainingDivergedError: with the step, its learning rate and the last checkpoint's step; or with the expert
             whose logits are not finite.
     """
-    return _Loop(spec, network, data, teaching, device, observer, world or World()).run()
+    return _Loop(spec, network, data, teaching, device, observer, world or World(), micro_batch).run()
 
 
 class _Loop:
     def __init__(
         self, spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, device: torch.device,
-        observer: Observer, world: World,
+        observer: Observer, world: World, micro_batch: int | None,
     ) -> None:  # fmt: skip
         self.spec, self.data, self.device = spec, data, device
         self.observer, self.world = observer, world
@@ -114,19 +107,24 @@ class _Loop:
             active, order = curriculum.active_count, curriculum.order
         self.plan = BatchPlan(count, spec.batch_size, spec.steps, spec.seed, active)
         self.interval = spec.evaluate_every or math.ceil(len(self.images) / self.plan.batch_size)
+        groups = NormGroups.of(self.plan.batch_size, spec.norm_batch, world.size)
+        # Targets of several steps at once would have experts run on more images than a pass may have.
+        at_once = 1 if micro_batch else teaching.steps_at_once
         self.loader = Loader(
-            data.images, self.images, self.plan, order, spec.views, self.interval, teaching.steps_at_once, world
+            data.images, self.images, self.plan, order, spec.views, self.interval, at_once, groups, world.rank
         )
         self.bf16 = spec.precision == "bf16"
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.norm = GroupedNormalisation(network, groups, world)
+        self.network = self.norm.network
         torch.manual_seed(spec.seed)  # for parameters that the teaching makes
         teaching.attach(self.network)
         self.teaching = teaching.to(device)
         self.optimizer = optim.build(spec.optimizer, [*self.network.parameters(), *self.teaching.parameters()])
         self.step = 0
-        self.history: list[dict[str, Any]] = []
+        self.history: list[HistoryRow] = []
         self.best: dict[str, Tensor] = {}
-        self.best_row: dict[str, Any] | None = None
+        self.best_row: HistoryRow | None = None
         self.saved_step: int | None = None
         self.clock = Clock()
         images = self.plan.batch_size
@@ -136,7 +134,10 @@ class _Loop:
         self.assignment_counts = np.zeros_like(teaching.assignment_counts)
         self.sums = RunningMetrics(device)
         self._resume()
-        self.model, self.loss = world.wrap(self.network), world.wrap(self.teaching)
+        self.stepper = Stepper(
+            spec, data, self.images, device, world, self.loader, self.norm, self.teaching, self.optimizer, self.sums,
+            self.right if self.learned is not None else None, micro_batch,
+        )  # fmt: skip
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -179,11 +180,11 @@ class _Loop:
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def run(self) -> Trained:
-        self.model.train()
         last_tick = time.monotonic()
         for group in self.loader.groups(self.step):
             self.clock.spend("data")
-            self._take_steps(group)
+            self.stepper.take(group)
+            self.step += len(group.batches)
             if group.batches[-1].last_of_pass:
                 self._end_pass()
             self.clock.spend("compute")
@@ -196,41 +197,6 @@ class _Loop:
                 last_tick = now
                 self.clock.spend("report")
         return self._result()
-
-    def _take_steps(self, group: StepGroup) -> None:
-        targets = self.teaching.targets(group.shown, group.sizes, self.step, self.spec.steps)
-        for batch, shown, target in zip(group.batches, group.shown.parts(group.sizes), targets, strict=True):
-            self._take_step(batch, shown, target)
-            self.step += 1
-
-    def _take_step(self, batch: Batch, shown: Shown, target: Any) -> None:
-        spec, step = self.spec, self.step
-        self._seed_dropout(step)
-        rate = optim.learning_rate(spec.optimizer, step, spec.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        labels = self.data.labels[to_device(self.images[shown.numbers], self.device)]
-        with autocast(self.device, self.bf16):
-            logits = self.model(shown.pixels)
-        each = self.loss(logits, labels, target)
-        # The gradient is that of the mean over the whole batch, however unevenly the workers share it.
-        loss = each.sum() * (self.world.size / len(batch.positions))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        with torch.no_grad():
-            right = logits.detach().argmax(dim=1) == labels
-            self.sums.add(each.detach(), right, step)
-            if self.learned is not None:
-                self.right.index_copy_(0, to_device(shown.numbers, self.device), right.int())
-
-    def _seed_dropout(self, step: int) -> None:
-        """Make what a network draws while it trains (dropout) a function of the step as well."""
-        seed = torch_seed(self.spec.seed, Purpose.DROPOUT, step * MOST_WORKERS + self.world.rank)
-        # Not torch.manual_seed: on a machine without a GPU it keeps a stack trace of every call.
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
 
     def _end_pass(self) -> None:
         if self.learned is not None:
@@ -246,7 +212,7 @@ class _Loop:
             mine = to_device(self.loader.numbers(self.plan.at(step)), self.device)
             shared[mine] = self.right[mine]
         self.world.max_(shared)
-        self.right = torch.where(shared >= 0, shared, self.right)
+        self.right.copy_(torch.where(shared >= 0, shared, self.right))
 
     def _share_assignment_counts(self) -> npt.NDArray[np.int64]:
         """Add up, over the workers, which expert taught which stratum since the last validation."""
@@ -258,6 +224,7 @@ class _Loop:
         return counted
 
     def _validate(self) -> None:
+        self.norm.share()
         self.world.share_buffers(self.network)
         self.world.share_buffers(self.teaching)
         counts = self._share_assignment_counts()
@@ -272,7 +239,7 @@ class _Loop:
         if not math.isfinite(validation_loss):
             self._diverged(self.step - 1)
         progress = min(1.0, self.step / self.spec.steps)
-        row: dict[str, Any] = {
+        row: HistoryRow = {
             "step": self.step,
             "training_loss": sums.loss,
             "training_accuracy": sums.accuracy,
@@ -294,7 +261,8 @@ class _Loop:
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.clock.spend("validation")
         also = telemetry(self.best_row or row, self.spec.guidance.experts, counts, sums.images, *stretch)
-        written = self.observer.evaluated(row | also, lambda: self._state().to_bytes())
+        reported: ReportedRow = {**row, **also}  # type: ignore[dict-item]  # a row's values are numbers
+        written = self.observer.evaluated(reported, lambda: self._state().to_bytes())
         self.clock.spend("checkpoint" if written else "report")
         if written:
             self.saved_step = self.step

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from orchestrator.artifacts.trained import HistoryRow
 
 EXPERT = "experts/"  # before an expert's name
 
 
 def telemetry(
-    kept: dict[str, Any], experts: Sequence[str], counts: npt.NDArray[np.int64], images: float, seconds: float,
+    kept: HistoryRow, experts: Sequence[str], counts: npt.NDArray[np.int64], images: float, seconds: float,
     waiting: float,
 ) -> dict[str, float]:  # fmt: skip
     """Returns the measurements of the steps since the last validation.

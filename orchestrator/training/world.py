@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +31,20 @@ class World:
         trained = next((parameter for parameter in module.parameters() if parameter.requires_grad), None)
         if self.size == 1 or trained is None:
             return module
-        return DistributedDataParallel(module, device_ids=[trained.device] if trained.device.type == "cuda" else None)
+        return DistributedDataParallel(
+            module,
+            device_ids=[trained.device] if trained.device.type == "cuda" else None,
+            broadcast_buffers=False,  # running statistics are shared at validations, see ``batch_norm.py``
+        )
+
+    @contextmanager
+    def accumulating(self, *modules: nn.Module) -> Iterator[None]:
+        """The context of a pass whose gradients are added up on this worker, to be averaged by a later pass."""
+        with ExitStack() as stack:
+            for module in modules:
+                if isinstance(module, DistributedDataParallel):
+                    stack.enter_context(module.no_sync())
+            yield
 
     def sum_(self, values: Tensor) -> None:
         """Replace ``values`` by their sum over the workers."""
@@ -48,7 +63,7 @@ class World:
         return bool(flag.item())
 
     def share_buffers(self, network: nn.Module) -> None:
-        """Give every worker the first one's buffers (batch norm's running statistics)."""
+        """Give every worker the first one's buffers."""
         if self.size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, 0)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from curricula import selection
 from curricula.curriculum import Curriculum
@@ -18,7 +18,8 @@ from orchestrator import datasets
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
-from orchestrator.training.data.images import ResidentImages, TrainingData
+from orchestrator.training.data.images import Images, ResidentImages, TrainingData
+from orchestrator.training.data.views import CLEAN
 from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
 from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.guidance.opening import make_pacing
@@ -146,6 +147,23 @@ def teaching_of(spec: TrainSpec) -> Teaching:
     return new_teaching(spec.guidance, experts, curriculum, strata, spec.seed)
 
 
+class Shown:
+    """Images that remember which of them each training step was shown, and in which view."""
+
+    prefetch = False
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+        self.steps: list[npt.NDArray[np.int64]] = []
+        self.view_numbers: list[int] = []
+
+    def views(self, images: npt.NDArray[np.int64], numbers: Sequence[int]) -> Tensor:
+        if list(numbers) != [CLEAN]:
+            self.steps.append(images.copy())
+            self.view_numbers.extend(numbers)
+        return self.images.views(images, numbers)
+
+
 class Killed(RuntimeError):  # noqa: N818 (the name says what happened)
     """The machine is gone."""
 
@@ -182,11 +200,12 @@ def learn(
     on: TrainingData | None = None,
     taught_by: Teaching | None = None,
     world: World | None = None,
+    micro_batch: int | None = None,
 ) -> Trained:
     """Train as ``spec`` says, with a new network and teaching, as a new process would."""
     return train(
         spec, new_network(spec.network, spec.seed), on or data(spec.augmentation), taught_by or teaching_of(spec),
-        device=CPU, observer=observer or Keeper(), world=world,
+        device=CPU, observer=observer or Keeper(), world=world, micro_batch=micro_batch,
     )  # fmt: skip
 
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor
 
 from curricula.pacing import FAMILIES
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.data.folds import folds_of, training_images
-from orchestrator.training.data.images import Images
-from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.experts import OnlineExperts
 from orchestrator.training.loop import TrainingDivergedError
@@ -32,6 +27,7 @@ from tests.training.examples import (
     TRAINING_IMAGES,
     Keeper,
     Killed,
+    Shown,
     arrays,
     assert_same_training,
     curriculum_of,
@@ -45,23 +41,6 @@ from tests.training.examples import (
     training,
 )
 from tests.training.networks import NO_BATCH_NORM
-
-
-class Shown:
-    """Images that remember which of them each training step was shown, and in which view."""
-
-    prefetch = False
-
-    def __init__(self, images: Images) -> None:
-        self.images = images
-        self.steps: list[npt.NDArray[np.int64]] = []
-        self.view_numbers: list[int] = []
-
-    def views(self, images: npt.NDArray[np.int64], numbers: Sequence[int]) -> Tensor:
-        if list(numbers) != [CLEAN]:
-            self.steps.append(images.copy())
-            self.view_numbers.extend(numbers)
-        return self.images.views(images, numbers)
 
 
 def shown_by(spec: TrainSpec) -> Shown:

@@ -8,16 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.training.loop import Trained
 from orchestrator.training.world import World
-from tests.training.examples import CPU, assert_same_training, assert_same_weights, without_times
-from tests.training.workers import CASES, learn_case, read, work
-
-WITHOUT_BATCH_NORM = [case for case in CASES if case != "batch norm"]
+from tests.training.examples import CPU, assert_same_training, without_times
+from tests.training.workers import CASES, learn_case, read
 
 
 @given(items=st.lists(st.integers(0, 1000)), size=st.integers(1, 9))
@@ -39,11 +36,9 @@ def test_one_worker_alone_needs_no_process_group() -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pair(by_workers: Path) -> Path:
     """Results of two workers that trained every case together, once undisturbed and once killed and resumed."""
-    folder = tmp_path_factory.mktemp("pair")
-    torch.multiprocessing.spawn(work, args=(2, str(folder)), nprocs=2)
-    return folder
+    return by_workers / "2"
 
 
 def two(folder: Path, case: str) -> tuple[Trained, Trained]:
@@ -67,8 +62,8 @@ def test_two_workers_that_were_killed_and_resumed_end_in_the_same_training(pair:
         assert_same_training(resumed, undisturbed)
 
 
-@pytest.mark.parametrize("case", WITHOUT_BATCH_NORM)
-def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_end_where_one_does(pair: Path, case: str) -> None:
     (found, _), alone = two(pair, case), learn_case(case)
     for name, weights in alone.weights.items():
         torch.testing.assert_close(found.weights[name], weights, rtol=1e-4, atol=1e-5)
@@ -76,10 +71,3 @@ def test_without_batch_norm_two_workers_end_where_one_does(pair: Path, case: str
         assert row == pytest.approx(wanted, rel=1e-4)
     np.testing.assert_array_equal(found.assignment_counts, alone.assignment_counts)
     np.testing.assert_array_equal(found.learned_step, alone.learned_step)
-
-
-def test_with_batch_norm_two_workers_learn_about_as_one_does(pair: Path) -> None:
-    (found, _), alone = two(pair, "batch norm"), learn_case("batch norm")
-    assert found.history[-1]["training_loss"] == pytest.approx(alone.history[-1]["training_loss"], rel=0.25)
-    with pytest.raises(AssertionError):  # each worker normalises by its own part of the batch
-        assert_same_weights(found.weights, alone.weights)

@@ -1,10 +1,10 @@
-"""Function of each worker process in ``test_world.py``."""
+"""Functions of the worker processes in ``test_world.py`` and ``test_batch_norm.py``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,72 @@ from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.loop import Trained
 from orchestrator.training.process import set_up_process
 from orchestrator.training.world import World
-from tests.training.examples import CPU, Keeper, Killed, learn, pacing, teaching, teaching_of, training
+from tests.training.examples import (
+    CPU,
+    Keeper,
+    Killed,
+    Shown,
+    data,
+    learn,
+    optimizer,
+    pacing,
+    teaching,
+    teaching_of,
+    training,
+)
 from tests.training.hints import hints_of
-from tests.training.networks import NO_BATCH_NORM
+from tests.training.networks import NO_BATCH_NORM, SMOOTH
 
 KILLED_AT = 8  # amid a pass
 
 CASES: dict[str, TrainSpec] = {
     "labels": training(NO_BATCH_NORM, record_learned_step=True),
     "selected": training(NO_BATCH_NORM, guidance=teaching("selected"), curriculum=pacing("both"), keep="best"),
-    "batch norm": training("plain_cnn_2", guidance=teaching("single")),
+    "batch norm": training(SMOOTH, guidance=teaching("single")),
     "feature hints": training(NO_BATCH_NORM, guidance=teaching("single")),
 }
+
+WORLD_SIZES = (2, 3, 4)
+# Steps of a learning rate of 1 without momentum: the weights' difference is the gradient.
+PLAIN = optimizer(learning_rate=1.0, schedule="constant", momentum=0.0, nesterov=False, weight_decay=0.0, warmup=0.0)
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A training whose batches are cut into norm groups, and whose steps may be in parts."""
+
+    norm_batch: int | None
+    micro_batch: int | None = None
+    steps: int = 5
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> TrainSpec:
+        changes = {"evaluate_every": 2, "steps": self.steps, "norm_batch": self.norm_batch} | self.changes
+        return training(SMOOTH, **changes)
+
+
+GROUPED: dict[str, Grouped] = {
+    "gradient, one group": Grouped(None, steps=1, changes={"optimizer": PLAIN}),
+    "gradient, 2 groups": Grouped(16, steps=1, changes={"optimizer": PLAIN}),
+    "gradient, 3 groups": Grouped(11, steps=1, changes={"optimizer": PLAIN}),
+    "gradient, 8 groups": Grouped(4, steps=1, changes={"optimizer": PLAIN}),
+    "gradient, 8 groups in parts": Grouped(4, 8, steps=1, changes={"optimizer": PLAIN}),
+    "one group": Grouped(None),
+    "2 groups": Grouped(16),
+    "8 groups in parts": Grouped(4, 4),
+    "taught by several, in parts": Grouped(
+        8, 8, changes={"guidance": teaching("selected"), "curriculum": pacing("both"), "record_learned_step": True}
+    ),
+}
+
+
+def learn_grouped(name: str, images: Shown, world: World | None = None) -> Trained:
+    """Train a grouped case on images that remember what was shown."""
+    case = GROUPED[name]
+    return learn(case.spec, on=replace(data(), images=images), world=world, micro_batch=case.micro_batch)
+
+
 TEACHINGS: dict[str, Callable[[TrainSpec], Teaching]] = {"feature hints": hints_of}
 
 
@@ -58,11 +112,27 @@ class MainKeeper(Keeper):
         return True
 
 
-def work(rank: int, size: int, folder: str) -> None:
-    """Train every case, undisturbed and resumed, as worker ``rank`` of ``size``; leave the results in ``folder``."""
+def work(rank: int, folder: str) -> None:
+    """Train as worker ``rank`` of each number of workers; leave the results in ``folder``."""
     set_up_process(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
-    world, results = World(rank, size), Path(folder)
+    for size in WORLD_SIZES:
+        if rank < size:
+            dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{size}", rank=rank, world_size=size)
+            results = Path(folder) / str(size)
+            results.mkdir(exist_ok=True)
+            world = World(rank, size)
+            if size == 2:
+                work_on_cases(world, results)
+            for name in GROUPED:
+                images = Shown(data().images)
+                write(results, name, rank, learn_grouped(name, images, world))
+                np.savez(results / f"{name}-{rank}.npz", *images.steps)
+            dist.destroy_process_group()
+
+
+def work_on_cases(world: World, results: Path) -> None:
+    """Train every case, undisturbed and resumed."""
+    rank = world.rank
     reported = {"of one": world.any(rank == 1, CPU), "of none": world.any(False, CPU)}
     (results / f"any-{rank}.json").write_text(json.dumps(reported))
     for number, case in enumerate(CASES):
@@ -72,7 +142,6 @@ def work(rank: int, size: int, folder: str) -> None:
             learn_case(case, MainKeeper(checkpoint, world, KILLED_AT), world)
         except Killed:
             write(results, f"{case}, resumed", rank, learn_case(case, MainKeeper(checkpoint, world), world))
-    dist.destroy_process_group()
 
 
 def write(folder: Path, case: str, rank: int, trained: Trained) -> None:

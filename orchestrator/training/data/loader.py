@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training.data.batches import Batch, BatchPlan
 from orchestrator.training.data.images import Images
 from orchestrator.training.data.views import view_of_pass
 from orchestrator.training.guidance.experts import Shown
-from orchestrator.training.world import World
 
 IntArray = npt.NDArray[np.int64]
 
@@ -39,6 +39,8 @@ class Loader:
         trained_on: the data set's numbers of the training images, (N,).
         order: the training images in the order of the plan, (N,).
         views: number of views of an image, 0 for a new one in every pass.
+        norm_groups: norm groups of a batch, of which this worker has its part.
+        rank: this worker's.
     """
 
     images: Images
@@ -48,7 +50,8 @@ class Loader:
     views: int
     interval: int
     at_once: int
-    world: World
+    norm_groups: NormGroups
+    rank: int
 
     def groups(self, step: int) -> Iterator[StepGroup]:
         """Yields all groups from a step on."""
@@ -75,4 +78,9 @@ class Loader:
 
     def numbers(self, batch: Batch) -> IntArray:
         """Returns the training image numbers of this worker's part of a batch."""
-        return self.order[self.world.part(batch.positions)]
+        pieces = self.norm_groups.pieces(len(batch.positions), self.rank)
+        return self.order[batch.positions[pieces[0].start : pieces[-1].stop]]
+
+    def piece_sizes(self, batch: Batch) -> list[int]:
+        """Returns the number of images of each norm group in this worker's part of a batch."""
+        return [len(piece) for piece in self.norm_groups.pieces(len(batch.positions), self.rank)]
