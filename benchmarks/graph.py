@@ -19,7 +19,7 @@ from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
-from orchestrator.stages import search, train
+from orchestrator.stages import ray_train, search
 
 TINY = (
     "mnist5k", "training.steps=20", "ladder.networks=[plain_cnn_6,plain_cnn_4,plain_cnn_2]", "methods=[labels,kd]",
@@ -61,7 +61,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
 def _fit_start(folder: str, inputs: dict[str, Artifact], number: int) -> float:
     spec = workload.train_spec(2, "labels", "none", "fp32", threads=1).model_copy(update={"seed": number})
     asked = time.time()
-    artifact = train.run_ladder(
+    artifact = ray_train.run(
         job_of("train", spec, folder, {}, number), {role: (role, item) for role, item in inputs.items()}
     )
     return artifact.start - asked

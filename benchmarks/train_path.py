@@ -27,7 +27,7 @@ from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
-from orchestrator.stages import search, train
+from orchestrator.stages import ray_train, search, trial
 from orchestrator.stages.job import Job
 from orchestrator.training.data.images import load
 from orchestrator.training.guidance.kinds import new_teaching
@@ -90,7 +90,7 @@ def job_of(kind: str, spec: TrainSpec | SearchSpec, folder: str, inputs: dict[st
 
 def _ray_train(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int) -> float:
     job = job_of("train", spec.model_copy(update={"seed": number}), folder, {}, number)
-    artifact = train.run_ladder(job, {role: (role, item) for role, item in inputs.items()})
+    artifact = ray_train.run(job, {role: (role, item) for role, item in inputs.items()})
     return _steady(read_history(StoredFiles(Store(folder), artifact.identity)))
 
 
@@ -102,7 +102,7 @@ def _tune(spec: TrainSpec, folder: str, inputs: dict[str, Artifact], number: int
     job = job_of("search", wanted, folder, inputs, number)
     with quietly():
         search.run(job)
-    (reports,) = Path(folder, "logs", search.log_folder(job)).glob("*/result.json")
+    (reports,) = Path(folder, "logs", trial.log_folder(job)).glob("*/result.json")
     return _steady([json.loads(line) for line in reports.read_text().splitlines()])
 
 

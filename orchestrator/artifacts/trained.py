@@ -8,7 +8,7 @@ of each stratum that each expert taught, and ``learned_step.npy`` is int64 (N,),
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -39,7 +39,7 @@ class HistoryRow(TypedDict):
 
 
 def write(
-    folder: Path, history: Sequence[HistoryRow], assignments: npt.NDArray[np.int64],
+    folder: Path, history: Sequence[Mapping[str, object]], assignments: npt.NDArray[np.int64],
     learned_step: npt.NDArray[np.int64] | None,
 ) -> None:  # fmt: skip
     """Write all files but the weights."""

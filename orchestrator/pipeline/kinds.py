@@ -68,7 +68,7 @@ _ROWS = (
     Kind(
         "train", "orchestrator.stages.train:run", trained.VERSION, Look("train", "#0072b2"), _validation,
         takes_slots=True,
-        ray_train="orchestrator.stages.train:run_ladder",
+        ray_train="orchestrator.stages.ray_train:run",
         looks=(("student", Look("student", "#56b4e9", "final students")),),
     ),
     Kind(

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.artifacts.store import CHECKPOINT
 from orchestrator.stages.job import Job
 from orchestrator.tracking.logbook import Logbook
+from orchestrator.training.observer import ReportedRow
 from orchestrator.training.pace import Timing
 
 
@@ -28,7 +29,7 @@ class StageObserver:
     def load(self) -> bytes | None:
         return self.store.read_checkpoint(self.job.identity)
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+    def evaluated(self, row: ReportedRow, state: Callable[[], bytes]) -> bool:
         self.accuracy = row["validation_accuracy"]
         if self.logbook:
             self.logbook.row(row)
@@ -61,16 +62,22 @@ class RayTrainObserver(StageObserver):
         with checkpoint.as_directory() as folder:
             return (Path(folder) / CHECKPOINT).read_bytes()
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+    def evaluated(self, row: ReportedRow, state: Callable[[], bytes]) -> bool:
         import ray.train
 
         self.accuracy = row["validation_accuracy"]
         if self.logbook:
             self.logbook.row(row)
         if not self.logbook or not self.checkpoint_is_due():
-            ray.train.report(row)
+            self.report(row)
             return False
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CHECKPOINT).write_bytes(state())
-            ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+            self.report(row, ray.train.Checkpoint.from_directory(folder))
         return True
+
+    def report(self, row: ReportedRow, checkpoint: Any = None) -> None:
+        """Report a validation; every worker does at the same step."""
+        import ray.train
+
+        ray.train.report(row, checkpoint=checkpoint)

@@ -100,7 +100,7 @@ def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     """
     chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in range(0, count, CHUNK)]
     dataset = ray.data.from_items(chunks, override_num_blocks=len(chunks))
-    ask: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": spec.threads}
+    ask: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": job.placement.cpus}
     workers, gpus = _workers(job, count), job.placement.gpus
     if gpus:
         pool = ray.data.ActorPoolStrategy(size=workers)

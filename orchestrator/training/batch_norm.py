@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -49,7 +49,7 @@ class GroupedNormalisation:
                 sharing = groups.sharing(group)
                 made = dist.new_group(list(sharing))
                 if world.rank in sharing:
-                    self.peers = made
+                    self.peers = cast(dist.ProcessGroup, made)
 
     def _replace(self, name: str, module: nn.Module) -> nn.Module:
         if isinstance(module, _BatchNorm):
@@ -120,7 +120,7 @@ class _Layer(_BatchNorm):
             arguments: Any = (input, self.weight, self.bias, self.eps, self.whole.peers)
             output, mean, variance = _OverWorkers.apply(*arguments)
             self._keep(mean, variance)
-            return output  # type: ignore[no-any-return]
+            return output
         parts = [self._normalised(part) for part in (input.split(list(sizes)) if len(sizes) > 1 else [input])]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 

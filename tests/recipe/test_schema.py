@@ -170,11 +170,33 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
     [
         (["ladder.networks=[a, b, a]"], "ladder.networks: a is in the ladder twice"),
         (["ladder.networks=[a, {name: b, weights: w.safetensors}]"], "ladder.networks: the student (last network) has"),
-        (["ladder.networks=[a, {name: b, workers: 2}]"], "ladder.networks: the student (last network) has workers"),
         (["seeds=[3, 4, 3]"], "seeds: 3 is in [3, 4, 3] twice"),
         (["methods=[kd, kd]"], "methods: kd is in ['kd', 'kd'] twice"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
         (["resources={gpus: 0.5, workers: 2}"], "resources.gpus is 0.5, but 2 workers train a network together"),
+        (
+            ["resources={student_gpus: 0.5}", "ladder.networks=[a, {name: b, workers: 2}]"],
+            "resources.student_gpus is 0.5, but 2 workers train a network together, and each needs a whole GPU; give 1, "
+            "or set ladder.networks[1].workers to 1",
+        ),
+        (
+            ["resources.student_workers=40"],
+            "training.batch_size is 32, less than the 40 workers that share it (resources.student_workers)",
+        ),
+        (
+            ["ladder.networks=[{name: a, batch_size: 3, workers: 4}, b]"],
+            "ladder.networks[0].batch_size is 3, less than the 4 workers that share it (ladder.networks[0].workers)",
+        ),
+        (
+            ["resources.micro_batch=8"],
+            "resources.micro_batch is 8, but batch normalisation takes its statistics over the whole batch, of which a "
+            "worker of plain_cnn_8 has 32 at once; set training.norm_batch to 8 or less",
+        ),
+        (
+            ["resources={micro_batch: 8, workers: 4, student_workers: 2}", "training.norm_batch=16"],
+            "resources.micro_batch is 8, but batch normalisation takes its statistics over 16 images, of which a worker "
+            "of plain_cnn_6 (a fold) has 16 at once",
+        ),
         (["difficulty.held_out_folds=1"], "difficulty.held_out_folds is 1; a held-out loss needs at least 2"),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),

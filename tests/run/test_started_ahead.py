@@ -14,7 +14,7 @@ import ray
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.recipe.schema import Resources
-from orchestrator.stages import train
+from orchestrator.stages import ray_train
 from orchestrator.stages.job import BlockedError, Failure, Job
 from orchestrator.stages.status import Posted
 from orchestrator.stages.status_actor import StatusHandle, open_status_actor
@@ -69,10 +69,10 @@ def test_it_trains_the_same_after_its_slot_was_released_and_it_started_again(
     cluster: None, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, inputs, weights = stage  # the weights are of a run in which it waited for its teacher
-    monkeypatch.setattr(train, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(ray_train, "PATIENCE_SECONDS", 1.0)
     upstream = {role: (role, later.remote(item, DELAY)) for role, item in inputs.items()}
     asked = time.time()
-    artifact = train.run_ladder(job, upstream)
+    artifact = ray_train.run(job, upstream)
     assert artifact.start - asked > DELAY
     assert artifact.results["weights_sha256"] == weights
 
@@ -80,9 +80,7 @@ def test_it_trains_the_same_after_its_slot_was_released_and_it_started_again(
 def test_its_cost_includes_the_controller_process(cluster: None, stage: Stage) -> None:
     job, inputs, _ = stage
     receiver = MarkedHandle(open_status_actor().actor)
-    artifact = train.run_ladder(
-        dataclasses.replace(job, status=receiver), {role: (role, inputs[role]) for role in inputs}
-    )
+    artifact = ray_train.run(dataclasses.replace(job, status=receiver), {role: (role, inputs[role]) for role in inputs})
     assert artifact.results["cost"]["slot_seconds"] > 1000.0
     assert 0.5 < receiver.controller_seconds(TA) - 1000.0 < 60.0  # importing torch alone takes longer
 
@@ -105,4 +103,4 @@ def test_its_error_names_the_teacher_that_failed(cluster: None, stage: Stage) ->
     failed = later.remote(Failure("train/plain_cnn_8", error="it diverged"), 1.0)
     upstream = {role: (role, failed if role.startswith("expert:") else item) for role, item in inputs.items()}
     with pytest.raises(BlockedError, match="train/plain_cnn_8"):
-        train.run_ladder(job, upstream)
+        ray_train.run(job, upstream)

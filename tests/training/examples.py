@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -209,7 +209,7 @@ def learn(
     )  # fmt: skip
 
 
-def without_times(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_times(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.training import loop
 from orchestrator.training.pace import WINDOW_SECONDS, Pace, Timing
+from orchestrator.training.stepping import Stepper
 from tests.training.examples import Keeper, learn, training
 
 FIRST, VALIDATION = 30.0, 8.0  # seconds of the first step, and of a validation
@@ -77,7 +78,7 @@ def test_the_training_loop_measures_validations_separately(monkeypatch: pytest.M
         def tick(self, step: int, steps: int, timing: Timing) -> None:
             reported.append((step, timing))
 
-    take, evaluate = loop._Loop._take_step, loop.evaluate
+    take, evaluate = Stepper._take_step, loop.evaluate
 
     def step(*given: object) -> None:
         clock[0] += 1.0
@@ -88,7 +89,7 @@ def test_the_training_loop_measures_validations_separately(monkeypatch: pytest.M
         return evaluate(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(loop._Loop, "_take_step", step)
+    monkeypatch.setattr(Stepper, "_take_step", step)
     monkeypatch.setattr(loop, "evaluate", validate)
     learn(training(), Listener())
     timing = dict(reported)[12]

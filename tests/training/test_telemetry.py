@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.artifacts.trained import HistoryRow
 from orchestrator.training.telemetry import EXPERT, telemetry
 from tests.training.examples import Keeper, Killed, learn, pacing, teaching, training
 
 SELECTED: dict[str, Any] = {"guidance": teaching("selected"), "curriculum": pacing("promote")}
-KEPT = {"validation_accuracy": 0.5, "validation_loss": 1.5}
+KEPT: HistoryRow = {
+    "step": 4, "training_loss": 1.0, "training_accuracy": 0.5, "validation_accuracy": 0.5, "validation_loss": 1.5,
+    "learning_rate": 0.1, "seconds": 1.0,
+}  # fmt: skip
 
 
 def shares(row: dict[str, float]) -> dict[str, float]:

@@ -55,7 +55,7 @@ def spent(artifacts: dict[str, Artifact], planned: Plan) -> Spent:
     for stage in planned.stages:
         artifact = artifacts.get(stage.identity)
         if stage.kind == "train" and artifact:
-            sums = found["ladder" if stage.placement.launch == "ray_train" else "students"]
+            sums = found["ladder" if stage.facts.part == "expert" else "students"]
             for doing, seconds in artifact.results.get("spent", {}).items():
                 sums[doing] = sums.get(doing, 0.0) + seconds
     return found

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training.data.batches import BatchPlan
 from orchestrator.training.data.loader import Loader, StepGroup
-from orchestrator.training.world import World
 
 
 @dataclass
@@ -35,11 +35,12 @@ class Numbered:
 
 def loader_of(
     images: int = 50, batch_size: int = 8, steps: int = 30, views: int = 0, interval: int = 5, at_once: int = 4,
-    active: Callable[[float], int] | None = None, prefetch: bool = False, world: World | None = None,
+    active: Callable[[float], int] | None = None, prefetch: bool = False,
+    groups: NormGroups | None = None, rank: int = 0,
 ) -> Loader:  # fmt: skip
     return Loader(
         Numbered(prefetch), 100 + np.arange(images), BatchPlan(images, batch_size, steps, 0, active),
-        np.arange(images)[::-1].copy(), views, interval, at_once, world or World(),
+        np.arange(images)[::-1].copy(), views, interval, at_once, groups or NormGroups(), rank,
     )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_each_step_shows_its_own_batch_in_the_view_of_its_pass(loader: Loader) -
 
 
 def test_workers_show_a_batch_between_them() -> None:
-    alone, pair = loader_of(), [loader_of(world=World(rank, 2)) for rank in range(2)]
+    alone, pair = loader_of(), [loader_of(groups=NormGroups(workers=2), rank=rank) for rank in range(2)]
     for whole, one, other in zip(alone.groups(0), *(loader.groups(0) for loader in pair), strict=True):
         parts = [group.shown.parts(group.sizes) for group in (whole, one, other)]
         for every, first, second in zip(*parts, strict=True):
