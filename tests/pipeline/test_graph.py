@@ -38,6 +38,8 @@ def before() -> dict[str, str]:
         "resources.gpus=1",
         "resources.student_gpus=0.25",
         "resources.score_workers=7",
+        "resources.student_workers=2",
+        "resources.micro_batch=32",
         "resources.checkpoint_seconds=60",
         "ladder.networks=[{name: plain_cnn_8, workers: 2}, plain_cnn_6, plain_cnn_4, plain_cnn_2]",
         "training.optimizer.learning_rate=0.10",
@@ -56,6 +58,8 @@ def test_fields_that_do_not_change_a_result_change_no_identity(override: str, be
     [
         ("training.steps=31", ["train/plain_cnn_8", "fold/1-of-2", "student/labels/seed-0"], ["ingest"]),
         ("training.batch_size=64", ["train/plain_cnn_8", "student/labels/seed-0", "search"], ["ingest"]),
+        ("training.norm_batch=8", ["train/plain_cnn_8", "fold/1-of-2", "student/labels/seed-0", "search"], ["ingest"]),
+        ("difficulty.fold_steps=20", ["fold/1-of-2", "score", "student/ces_kd/seed-0"], ["train/plain_cnn_8"]),
         ("training.optimizer.learning_rate=0.2", ["train/plain_cnn_8", "fold/1-of-2"], ["ingest"]),
         ("training.augmentation=none", ["train/plain_cnn_8", "score"], ["ingest"]),
         ("training.precision=bf16", ["train/plain_cnn_8", "score", "evaluate/plain_cnn_8"], ["ingest"]),
@@ -70,6 +74,11 @@ def test_fields_that_do_not_change_a_result_change_no_identity(override: str, be
             "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_4_fewer]",
             ["student/labels/seed-0", "student/ces_kd/seed-1", "search"],
             ["ingest", "train/plain_cnn_8", "train/plain_cnn_4", "fold/1-of-2", "score"],
+        ),
+        (
+            "ladder.networks=[plain_cnn_8, {name: plain_cnn_6, batch_size: 16}, plain_cnn_4, plain_cnn_2]",
+            ["train/plain_cnn_6", "score", "train/plain_cnn_4@sequential"],
+            ["ingest", "train/plain_cnn_8", "train/plain_cnn_4", "fold/1-of-2", "student/labels/seed-0"],
         ),
         (
             "ladder.networks=[plain_cnn_8, {name: plain_cnn_6, steps: 40}, plain_cnn_4, plain_cnn_2]",

@@ -15,7 +15,7 @@ from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.loading import load
 from orchestrator.recipe.reference import fields
 from orchestrator.recipe.schema import Recipe
-from tests.examples import TINY, refusal
+from tests.examples import TINY, refusal, tiny
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -176,8 +176,8 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         (["resources={gpus: 0.5, workers: 2}"], "resources.gpus is 0.5, but 2 workers train a network together"),
         (
             ["resources={student_gpus: 0.5}", "ladder.networks=[a, {name: b, workers: 2}]"],
-            "resources.student_gpus is 0.5, but 2 workers train a network together, and each needs a whole GPU; give 1, "
-            "or set ladder.networks[1].workers to 1",
+            "resources.student_gpus is 0.5, but 2 workers train a network together, and each needs a whole GPU; "
+            "give 1, or set ladder.networks[1].workers to 1",
         ),
         (
             ["resources.student_workers=40"],
@@ -194,8 +194,8 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         ),
         (
             ["resources={micro_batch: 8, workers: 4, student_workers: 2}", "training.norm_batch=16"],
-            "resources.micro_batch is 8, but batch normalisation takes its statistics over 16 images, of which a worker "
-            "of plain_cnn_6 (a fold) has 16 at once",
+            "resources.micro_batch is 8, but batch normalisation takes its statistics over 16 images, of which a "
+            "worker of plain_cnn_4 (a fold) has 16 at once",
         ),
         (["difficulty.held_out_folds=1"], "difficulty.held_out_folds is 1; a held-out loss needs at least 2"),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
@@ -206,3 +206,16 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
 )
 def test_fields_that_contradict_each_other_are_refused(overrides: list[str], named: str) -> None:
     assert refusal(*overrides).startswith(named)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["resources={micro_batch: 8, workers: 4, student_workers: 4}"],  # a worker has 8 images of the whole batch
+        ["resources.micro_batch=8", "training.norm_batch=8"],
+        ["resources={micro_batch: 8, workers: 3, student_workers: 8}", "training.norm_batch=7"],
+        ["resources={student_workers: 2, student_gpus: 1}"],
+    ],
+)
+def test_a_worker_may_take_its_part_of_a_batch_in_as_small_parts_as_norm_groups_are(overrides: list[str]) -> None:
+    assert tiny(*overrides)
