@@ -71,8 +71,8 @@ class _Admission:
 
     def _has_room_for(self, stage: Stage) -> bool:
         """Whether there is room for a stage that nothing on a longer path is to have."""
-        if any(self._waits_for_whole_gpu(other, stage) for other in self.active.values()):
-            return False  # students would take parts of the GPU
+        if any(self._waits_for_more_of_a_node(other, stage) for other in self.active.values()):
+            return False  # students would take parts of the GPU, or of the node, one after another
         if not any(self._takes_room(other) for other in self.active.values()):
             return True  # it has the cluster to itself, however small that is
         if self.rooms is None:
@@ -82,9 +82,10 @@ class _Admission:
                     self._take(room, other)
         return any(room.has(stage.placement) for room in self.rooms)
 
-    def _waits_for_whole_gpu(self, other: Stage, stage: Stage) -> bool:
-        """Whether workers of ``other`` wait for more of a GPU than ``stage`` takes."""
-        larger = other.placement.launch == "ray_train" and other.placement.gpus > stage.placement.gpus
+    def _waits_for_more_of_a_node(self, other: Stage, stage: Stage) -> bool:
+        """Whether workers of ``other`` wait for more of a GPU, or of a node's CPUs, than ``stage`` takes."""
+        its, mine = other.placement, stage.placement
+        larger = its.launch == "ray_train" and (its.gpus > mine.gpus or its.cpus > mine.cpus)
         return larger and self.run.stages[other.name].state == "waiting" and self.run.is_ready(other)
 
     def _takes_room(self, stage: Stage) -> bool:

@@ -84,9 +84,10 @@ def fault_class(error: BaseException) -> FaultClass:
 def one_line(error: BaseException) -> str:
     """Returns the innermost decisive error on one line, without a stack trace."""
     found = next((item for item in _chain(error) if _is_of_machine(item)), error)
-    text = " ".join(str(found).split("\n\n")[0].splitlines()[:1]).strip() or type(found).__name__
-    kind = "" if isinstance(found, StorageError) or WORDS.search(text) else f"{type(found).__name__}: "
-    return kind + text
+    text, kind = str(found).strip().partition("\n")[0], type(found).__name__
+    if not text:
+        return kind
+    return text if isinstance(found, StorageError) or WORDS.search(text) else f"{kind}: {text}"
 
 
 def this_place() -> str:

@@ -7,24 +7,30 @@ from dataclasses import dataclass, replace
 import pytest
 
 from orchestrator.execution.admission import AHEAD_SECONDS, admit
-from orchestrator.execution.capacity import Capacity, Node
+from orchestrator.execution.capacity import NO_GROWTH, Capacity, Growth, Node
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Stage
-from orchestrator.pipeline.placement import Launch, Placement
+from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
 from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.stages.status import Status
 
 
 def stage(
-    name: str, *needs: Stage, kind: str = "train", launch: Launch = "in_process", workers: int = 1, gpus: float = 0.0
-) -> Stage:
+    name: str, *needs: Stage, kind: str = "train", launch: Launch = "in_process", workers: int = 1, gpus: float = 0.0,
+    cpus: int = 1, part: Part | None = None,
+) -> Stage:  # fmt: skip
     spec = IngestSpec(dataset={"name": name}, fingerprint="")
     inputs = tuple((f"input:{upstream.name}", upstream) for upstream in needs)
-    return Stage(kind, name, spec, inputs, Placement(launch, workers, 1, gpus))
+    return Stage(kind, name, spec, inputs, Placement(launch, workers, cpus, gpus), Facts(part=part))
 
 
-def ladder(name: str, *needs: Stage, workers: int = 1, gpus: float = 0.0) -> Stage:
-    return stage(name, *needs, launch="ray_train", workers=workers, gpus=gpus)
+def ladder(name: str, *needs: Stage, workers: int = 1, gpus: float = 0.0, cpus: int = 1) -> Stage:
+    return stage(name, *needs, launch="ray_train", workers=workers, gpus=gpus, cpus=cpus, part="expert")
+
+
+def shared(name: str, *needs: Stage, workers: int) -> Stage:
+    """A student that several workers train."""
+    return stage(name, *needs, launch="ray_train", workers=workers, part="student")
 
 
 INGEST = stage("ingest", kind="ingest", launch="ray_data")
@@ -58,6 +64,8 @@ class Case:
     failed: str = ""
     slots: float = 4
     gpus: float = 0
+    nodes: int = 1  # of as many slots and GPUs each
+    growth: Growth = NO_GROWTH
 
     def run(self) -> RunState:
         run = RunState(self.stages, {})
@@ -74,7 +82,7 @@ class Case:
 
     def capacity(self) -> Capacity:
         part = Placement(gpus=0.25 if self.gpus else 0.0)
-        return Capacity([Node({"CPU": self.slots, "GPU": self.gpus})], slot=part)
+        return Capacity([Node({"CPU": self.slots, "GPU": self.gpus})] * self.nodes, self.growth, part)
 
 
 STUDENTS = [INGEST, *LABELS]
@@ -144,6 +152,31 @@ CASES = [
          done="ingest", gpus=1),
     Case("students take parts of a second GPU while a network has the first", [INGEST, *ON_A_GPU],
          "part-0 part-1 part-2", done="ingest", running={"whole": 60.0}, slots=8, gpus=2),
+    Case("a worker of four CPUs takes the room of four students", [INGEST, ladder("large", INGEST, cpus=4), *LABELS],
+         "labels-0 labels-1", done="ingest", running={"large": 60.0}, slots=6),
+    Case("students take no CPUs of nodes while a worker waits for four on one",
+         [INGEST, ladder("large", INGEST, cpus=4), *LABELS], "", done="ingest", in_line="large", slots=4, nodes=2,
+         running={"labels-2": 9.0}),
+    Case("workers of four GPUs leave the others of their node to students",
+         [INGEST, ladder("large", INGEST, workers=4, gpus=1.0), *ON_A_GPU[1:], stage("part-3", INGEST, gpus=0.25),
+          stage("part-4", INGEST, gpus=0.25)], "part-0 part-1 part-2 part-3", done="ingest",
+         running={"large": 60.0}, slots=64, gpus=5),
+    Case("a network on GPUs leaves the CPUs of other nodes to students on CPUs",
+         [INGEST, ladder("large", INGEST, workers=2, gpus=1.0, cpus=8), *LABELS[:1]], "labels-0", done="ingest",
+         running={"large": 60.0}, slots=9, gpus=1, nodes=2),
+    Case("a student of two workers waits until both have room",
+         [INGEST, shared("pair", INGEST, workers=2), *LABELS[:1]], "", done="ingest", slots=2,
+         running={"labels-0": 60.0}),
+    Case("a student of two workers takes the room of two", [INGEST, shared("pair", INGEST, workers=2), *LABELS],
+         "pair labels-0", done="ingest", slots=3),
+    Case("workers of one student may be on several nodes", [INGEST, shared("pair", INGEST, workers=2)], "pair",
+         done="ingest", slots=1, nodes=2),
+    Case("a student of two workers is handed over where it has the cluster to itself",
+         [INGEST, shared("pair", INGEST, workers=2), *LABELS[:1]], "pair", done="ingest", slots=1),
+    Case("students take the nodes that an autoscaler may start", STUDENTS, "labels-0 labels-1 labels-2", done="ingest",
+         slots=1, growth=Growth([Node({"CPU": 1.0})] * 3)),
+    Case("an autoscaler of unknown bounds is asked for nodes, the ladder first", [*STUDENTS, TEACHER],
+         "teacher labels-0 labels-1 labels-2 labels-3", done="ingest", slots=0, growth=Growth(is_known=False)),
     Case("a failed teacher blocks its TAs, its students and its test, and nothing else",
          [INGEST, TEACHER, TA, TAUGHT, TEST_OF_TEACHER, LABELS[0]], "labels-0", done="ingest", failed="teacher"),
     Case("nothing is handed over twice", [INGEST, TEACHER, TA, SCORE], "", done="ingest", in_line="teacher",

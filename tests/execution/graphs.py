@@ -1,0 +1,216 @@
+"""Graphs of stages that only wait, on real Ray with logical CPUs and GPUs, in a process of their own.
+
+``python -m tests.execution.graphs FUNCTION FOLDER`` runs a scenario below and prints its outcome as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.execution.cluster import ClusterWatch
+from orchestrator.execution.executor import Outcome, execute
+from orchestrator.execution.run_state import RunState, StageEntry
+from orchestrator.interruption import Interruption
+from orchestrator.pipeline.graph import Stage
+from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
+from orchestrator.pipeline.specs import IngestSpec
+from orchestrator.stages.job import Job
+from orchestrator.stages.ray_tasks import task
+from orchestrator.stages.status import Status
+from tests.examples import ROOT, tiny
+
+BROKEN_NODE = "TESTS_BROKEN_NODE"  # a variable in the environment of a node whose every call fails
+Place = dict[str, Any]  # where and when a stage worked
+
+
+def outcome_of(scenario: Callable[[Path], Any], folder: Path) -> Any:
+    """What a scenario returns, run in a process of its own."""
+    command = [sys.executable, "-m", "tests.execution.graphs", scenario.__name__, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# -- stages ----------------------------------------------------------------------------------------------------------
+
+
+def stage(
+    name: str, *needs: Stage, seconds: float = 0.0, cpus: int = 1, gpus: float = 0.0, launch: Launch = "in_process",
+    workers: int = 1, part: Part = "student", breaks: bool = False,
+) -> Stage:  # fmt: skip
+    """A stage that waits for some seconds; one that ``breaks`` meets a fault on a broken node."""
+    spec = IngestSpec(dataset={"name": name, "seconds": seconds, "breaks": breaks}, fingerprint="")
+    inputs = tuple((f"input:{upstream.name}", upstream) for upstream in needs)
+    return Stage("train", name, spec, inputs, Placement(launch, workers, cpus, gpus), Facts(part=part))
+
+
+def install() -> None:
+    """Let trainings be stages that wait; called in each of Ray's processes."""
+    here = {"function": "tests.execution.graphs:work", "ray_train": "tests.execution.graphs:work_of_ladder"}
+    KINDS["train"] = dataclasses.replace(KINDS["train"], outcome=lambda results: "", **here)
+
+
+def work(job: Job) -> Artifact:
+    start, place = time.time(), wait(job)
+    with job.store.scratch() as scratch:
+        return job.commit(scratch, start, {"places": [place]})
+
+
+def work_of_ladder(job: Job, upstream: dict[str, tuple[str, Any]]) -> Artifact:
+    ray.get([item for _, item in upstream.values() if isinstance(item, ray.ObjectRef)])
+    start, placement = time.time(), job.placement
+    workers = [task(wait, placement.cpus, placement.gpus).remote(job) for _ in range(placement.workers)]
+    with job.store.scratch() as scratch:
+        return job.commit(scratch, start, {"places": ray.get(workers)})
+
+
+def wait(job: Job) -> Place:
+    start, what = time.time(), job.spec["dataset"]
+    job.say(doing="waiting")
+    if what["breaks"] and BROKEN_NODE in os.environ:
+        raise OSError("the disk of this node is broken")
+    time.sleep(what["seconds"])
+    context = ray.get_runtime_context()
+    gpus = context.get_accelerator_ids()["GPU"]
+    return {"process": os.getpid(), "gpus": gpus, "node": context.get_node_id(), "start": start, "end": time.time()}
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.noted_: list[str] = []
+        self.changes: list[str] = []
+
+    def ended(self, entry: StageEntry) -> None:
+        return None
+
+    def noted(self, name: str, status: Status) -> None:
+        self.noted_.append(f"{name}: {status.get('doing')}")
+
+    def noticed(self, change: str) -> None:
+        self.changes.append(change)
+
+    def refresh(self) -> None:
+        return None
+
+
+@dataclasses.dataclass
+class Ran:
+    """What a run came to."""
+
+    state: RunState
+    outcome: Outcome
+    heard: Heard
+
+    @property
+    def places(self) -> dict[str, list[Place]]:
+        """Where each stage worked."""
+        return {artifact.name: artifact.results["places"] for artifact in self.state.artifacts.values()}
+
+
+def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | None = None) -> Ran:
+    """Run stages on the Ray that this process is connected to."""
+    install()
+    recipe = tiny(*overrides)
+    state, heard = RunState(stages, {}), heard or Heard()
+    with Interruption() as interruption:
+        outcome = execute(
+            state, ClusterWatch(recipe), Store(str(folder)), recipe, heard, lambda: None, interruption
+        )  # fmt: skip
+    return Ran(state, outcome, heard)
+
+
+def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
+    """Start Ray with logical resources, or connect to a cluster."""
+    resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
+    ray.init(
+        address=address, log_to_driver=False, logging_level="ERROR",
+        runtime_env={"worker_process_setup_hook": install}, **resources,
+    )  # fmt: skip
+
+
+# -- scenarios -------------------------------------------------------------------------------------------------------
+
+
+def gpu_and_cpu_stages(folder: Path) -> dict[str, list[Place]]:
+    """Ten stages on two GPUs, and ten on two CPUs."""
+    start(cpus=2, gpus=2)
+    on_gpus = [stage(f"gpu-{n}", gpus=1.0, cpus=0) for n in range(10)]
+    ran = run(on_gpus, folder, "resources.student_gpus=1", "resources.cpus=1")
+    on_cpus = [stage(f"cpu-{n}") for n in range(10)]
+    return ran.places | run(on_cpus, folder).places
+
+
+def fractions(folder: Path) -> dict[str, list[Place]]:
+    """Eight students of a quarter of a GPU each."""
+    start(cpus=8, gpus=2)
+    students = [stage(f"part-{n}", gpus=0.25, seconds=8.0) for n in range(8)]
+    return run(students, folder, "resources.student_gpus=0.25").places
+
+
+def whole_gpu_among_fractions(folder: Path) -> dict[str, list[Place]]:
+    """A teacher, a TA of a whole GPU after it, and many short students of a quarter of a GPU."""
+    start(cpus=8, gpus=1)
+    teacher = stage("teacher", gpus=1.0, seconds=2.0, launch="ray_train", part="expert")
+    students = [stage(f"student-{n}", gpus=0.25, seconds=2.0) for n in range(12)]
+    ta = stage("ta", teacher, gpus=1.0, seconds=2.0, launch="ray_train", part="expert")
+    return run([*students, teacher, ta], folder, "resources.student_gpus=0.25", "resources.gpus=1").places
+
+
+def broken_node(folder: Path) -> dict[str, Any]:
+    """Students on two nodes, on one of which every call fails; an evaluation waits in Ray's line for each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1, env_vars={BROKEN_NODE: "1"})
+    start(address=cluster.address)
+    students = [stage(f"student-{n}", seconds=1.0, breaks=True) for n in range(6)]
+    after = [stage(f"after-{item.name}", item, cpus=0, launch="ray_train", part="expert") for item in students]
+    ran = run([*students, *after], folder)
+    return {"failures": [str(item) for item in ran.outcome.failures], "noted": ran.heard.noted_, "places": ran.places}
+
+
+def nodes_come_and_go(folder: Path) -> dict[str, Any]:
+    """Students on one node, until a second one joins, and the first of its kind leaves."""
+    from ray.cluster_utils import Cluster
+
+    class Changing(Heard):
+        looks = 0
+
+        def refresh(self) -> None:
+            self.looks += 1
+            if self.looks == 4:
+                self.node = cluster.add_node(num_cpus=2)
+            if self.looks == 60 or (self.looks > 40 and len(self.changes) == 1):
+                cluster.remove_node(self.node)
+                self.looks = 1000
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    start(address=cluster.address)
+    heard = Changing()
+    ran = run([stage(f"student-{n}", seconds=4.0) for n in range(14)], folder, heard=heard)
+    failures = [str(item) for item in ran.outcome.failures]
+    return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
+
+
+if __name__ == "__main__":
+    from tests.execution import graphs  # this module as Ray's processes import it
+
+    print(json.dumps(getattr(graphs, sys.argv[1])(Path(sys.argv[2]))), flush=True)
