@@ -11,8 +11,8 @@ from orchestrator.execution.admission import AHEAD_SECONDS, admit
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Stage
+from orchestrator.pipeline.kinds import IngestSpec
 from orchestrator.pipeline.placement import Launch, Placement
-from orchestrator.pipeline.specs import IngestSpec
 
 
 def stage(
