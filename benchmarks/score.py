@@ -22,8 +22,8 @@ from benchmarks import workload
 from benchmarks.measure import Spread
 from orchestrator.artifacts.store import Store
 from orchestrator.export.warnings import quietly
+from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.placement import Placement
-from orchestrator.pipeline.specs import ScoreSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.report.markdown import table
 from orchestrator.stages import score

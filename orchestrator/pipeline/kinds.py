@@ -1,7 +1,7 @@
-"""The kinds of stages, one row each. Imports neither torch nor ray.
+"""The kinds of stages, one row each, and the specs that belong to one kind alone. Imports neither torch nor ray.
 
 A new kind is a file in ``stages/`` and a row of ``KINDS``: identities, the executor, the admission of stages, the
-terminal and the report read the table.
+terminal and the report read the table. Specs of trainings and searches are in ``specs.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from orchestrator.artifacts import dataset, scores, trained, trials
 from orchestrator.pipeline.placement import Part
+from orchestrator.pipeline.specs import CodedSpec, NetworkSpec
+from orchestrator.recipe.choices import Augmentation, Precision, Spec
 
 Results = Mapping[str, Any]
 TRIAL_FORMAT = trials.TRIAL_VERSION
@@ -50,6 +52,50 @@ class Kind:
     ends_soon: bool = False
     ray_train: str | None = None
     looks: tuple[tuple[Part, Look], ...] = ()
+
+
+class IngestSpec(Spec):
+    """A data set made canonical: its recipe without paths, and the fingerprint of its source."""
+
+    dataset: dict[str, Any]
+    fingerprint: str
+
+
+class PretrainedSpec(Spec):
+    """A network whose weights were brought, and how its validation accuracy is measured."""
+
+    network: NetworkSpec
+    sha256: str
+    precision: Precision
+    threads: int
+
+
+class ScoreSpec(CodedSpec):
+    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
+
+    With ``ladder``, smallest first, also the difficulties, by the logits of all of these experts: those that are not
+    among ``experts`` were scored before. ``code`` names the user-defined difficulties that are computed beside
+    the registered ones.
+    """
+
+    experts: tuple[str, ...]  # smallest first
+    networks: tuple[NetworkSpec, ...]
+    views: int
+    views_seed: int
+    augmentation: Augmentation
+    precision: Precision
+    threads: int
+    ladder: tuple[str, ...] = ()
+    fold_network: NetworkSpec | None = None
+    folds: int = 0
+
+
+class EvaluateSpec(Spec):
+    """The test set, once, for one network."""
+
+    network: NetworkSpec
+    precision: Precision
+    threads: int
 
 
 def _counts(results: Results) -> str:

@@ -14,16 +14,9 @@ from orchestrator.pipeline import logit_source
 from orchestrator.pipeline.brought_weights import sha256_of_weights
 from orchestrator.pipeline.graph import Expert, Stage
 from orchestrator.pipeline.inputs import DATA, NETWORK, expert_role, fold_role, score_role
+from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
-from orchestrator.pipeline.specs import (
-    EvaluateSpec,
-    GuidanceSpec,
-    IngestSpec,
-    NetworkSpec,
-    PretrainedSpec,
-    ScoreSpec,
-    TrainSpec,
-)
+from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Precision
 from orchestrator.recipe.schema import LadderNetwork, Recipe
 from orchestrator.recipe.topologies import TEACHERS, Topology

@@ -6,7 +6,7 @@ Nothing here names a worker, a device, a path or a log level.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -87,13 +87,6 @@ class GuidanceSpec(Spec):
         return self
 
 
-class IngestSpec(Spec):
-    """A data set made canonical: its recipe without paths, and the fingerprint of its source."""
-
-    dataset: dict[str, Any]
-    fingerprint: str
-
-
 class TrainSpec(Spec):
     """One network's training, whole: everything that its weights are a function of, besides its inputs' artifacts."""
 
@@ -122,35 +115,6 @@ class TrainSpec(Spec):
         return without(serialise(self), "norm_batch" if self.norm_batch is None else "")
 
 
-class PretrainedSpec(Spec):
-    """A network whose weights were brought, and how its validation accuracy is measured."""
-
-    network: NetworkSpec
-    sha256: str
-    precision: Precision
-    threads: int
-
-
-class ScoreSpec(CodedSpec):
-    """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
-
-    With ``ladder``, smallest first, also the difficulties, by the logits of all of these experts: those that are not
-    among ``experts`` were scored before. ``code`` names the user-defined difficulties that are computed beside
-    the registered ones.
-    """
-
-    experts: tuple[str, ...]  # smallest first
-    networks: tuple[NetworkSpec, ...]
-    views: int
-    views_seed: int
-    augmentation: Augmentation
-    precision: Precision
-    threads: int
-    ladder: tuple[str, ...] = ()
-    fold_network: NetworkSpec | None = None
-    folds: int = 0
-
-
 class SearchSpec(Spec):
     """A search over what teaches one student: ``student`` is what every trial has in common."""
 
@@ -176,14 +140,6 @@ class SearchSpec(Spec):
         """Returns the number of points of each rung: about as many steps as the first, and at least one point."""
         first = self.rung_steps[0]
         return tuple(max(1, math.ceil(self.trials * first / steps)) for steps in self.rung_steps)
-
-
-class EvaluateSpec(Spec):
-    """The test set, once, for one network."""
-
-    network: NetworkSpec
-    precision: Precision
-    threads: int
 
 
 def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:

@@ -13,7 +13,8 @@ from typing import Any
 
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.pipeline.graph import Plan, Stage, longest_chain
-from orchestrator.pipeline.specs import EvaluateSpec, ScoreSpec, SearchSpec, TrainSpec
+from orchestrator.pipeline.kinds import EvaluateSpec, ScoreSpec
+from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.progress.words import duration
 
 ALL = ("", "")  # the kind and the networks of every stage

@@ -6,7 +6,7 @@ import time
 
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
-from orchestrator.pipeline.specs import EvaluateSpec
+from orchestrator.pipeline.kinds import EvaluateSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load

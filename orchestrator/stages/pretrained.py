@@ -11,7 +11,7 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, file_sha256
 from orchestrator.artifacts.trained import WEIGHTS
-from orchestrator.pipeline.specs import PretrainedSpec
+from orchestrator.pipeline.kinds import PretrainedSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load

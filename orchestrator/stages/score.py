@@ -22,7 +22,8 @@ from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.datasets import TRAIN
-from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
+from orchestrator.pipeline.kinds import ScoreSpec
+from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import single_device

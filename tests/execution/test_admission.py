@@ -10,8 +10,8 @@ from orchestrator.execution.admission import AHEAD_SECONDS, admit
 from orchestrator.execution.capacity import NO_GROWTH, Capacity, Growth, Node
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Stage
+from orchestrator.pipeline.kinds import IngestSpec
 from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.stages.status import Status
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS, LOOKS, Kind, Look, look_of
-from orchestrator.pipeline.specs import IngestSpec
+from orchestrator.pipeline.kinds import KINDS, LOOKS, IngestSpec, Kind, Look, look_of
 from tests.examples import ROOT, planned
 
 

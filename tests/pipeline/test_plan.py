@@ -6,8 +6,9 @@ import pytest
 
 from orchestrator.datasets import describe
 from orchestrator.pipeline.graph import Plan
+from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.plan import plan
-from orchestrator.pipeline.specs import GuidanceSpec, ScoreSpec, SearchSpec, TrainSpec
+from orchestrator.pipeline.specs import GuidanceSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.methods import METHODS, Method
 from tests.examples import identities, planned, stage, tiny
 

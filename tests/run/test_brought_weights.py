@@ -15,8 +15,9 @@ from torch import Tensor
 
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.placement import Facts
-from orchestrator.pipeline.specs import NetworkSpec, ScoreSpec
+from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import pretrained, score
 from orchestrator.stages.job import Job, StageError
