@@ -11,10 +11,10 @@ run: .venv/installed
 
 # Without the tests marked `long`: whole runs, exports, a browser.
 test: .venv/installed
-	$(PY) -m pytest -m "not long" $(ARGS)
+	$(PY) -m pytest -m "not long and not cluster" $(ARGS)
 
 test-all: test
-	$(PY) -m pytest -m long $(ARGS)
+	$(PY) -m pytest -m "long and not cluster" $(ARGS)
 
 # ARGS: a run's name, --all, --storage, --port
 dashboard: .venv/installed

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # First process of one test host, inside its own network, PID, mount and host-name namespaces; see hosts.py.
-#   host.sh NAME STATE CODE PYTHON...    CODE: this checkout; PYTHON: folders of the virtual environment and its base
+#   host.sh NAME STATE CODE PYTHON...    CODE: the checkout, to be hidden; PYTHON: folders of the virtual environment
 set -euo pipefail
 name=$1 state=$2 code=$3
 shift 3
@@ -13,7 +13,7 @@ hostname "$name"
 mount -t tmpfs tmpfs /mnt
 keep() { mkdir -p "/mnt/.keep$1"; mount --rbind "$1" "/mnt/.keep$1"; }
 show() { mkdir -p "$2"; mount --rbind "/mnt/.keep$1" "$2"; }
-for folder in "$state" "$code" "$@"; do keep "$folder"; done
+for folder in "$state" "$@"; do keep "$folder"; done
 
 mount -t tmpfs tmpfs "$code"  # code comes by `ray up`, as on real machines
 mount --rbind "$mine/home" /root
@@ -24,7 +24,6 @@ mount -t tmpfs -o size=1g tmpfs /dev/shm
 for folder in "$@"; do show "$folder" "$folder"; mount -o remount,bind,ro "$folder"; done
 show "$state/shared" /mnt/shared
 show "$mine/own" /mnt/own
-if [ "$name" = laptop ]; then show "$code" /root/project; fi
 
 mkdir -p /run/sshd
 ip link set lo up

@@ -6,9 +6,9 @@ nowhere else. No namespace has a name: it is gone with the last process in it. E
 
 - ``/mnt/shared``, one folder for all hosts, as an NFS mount would be,
 - ``/mnt/own``, a folder of each host's own at one path,
-- the virtual environment, at its own path and read-only,
+- the virtual environment, at its own path and read-only, but nothing else of this checkout,
 
-and ``laptop`` sees this checkout at ``~/project``; the others get it by ``ray up``.
+and ``laptop`` has a copy of the checkout at ``~/project``; the others get it by ``ray up``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NOT_COPIED = (".venv", ".git", "runs", "data", "__pycache__", "*_cache", ".hypothesis", "*.egg-info")
 NAMES = ("laptop", "head", "w1", "w2")
 NETWORK = "10.91.0"
 ADDRESSES = {name: f"{NETWORK}.{number}" for number, name in enumerate(NAMES, 1)}
@@ -122,6 +123,7 @@ class Hosts:
 
     def _make(self) -> None:
         self.shared.mkdir()
+        shutil.copytree(ROOT, self.state / "laptop/home/project", ignore=shutil.ignore_patterns(*NOT_COPIED))
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.state / "key"))
         self._spawn(SWITCH, ["unshare", "-n", "sleep", "infinity"])
         _wait(lambda: self._has_own_network(SWITCH), "the bridge's namespace")
@@ -141,7 +143,7 @@ class Hosts:
     def _write_files(self, name: str) -> None:
         folder = self.state / name
         for part in ("home/.ssh", "tmp", "own"):
-            (folder / part).mkdir(parents=True)
+            (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "tmp").chmod(0o1777)
         lines = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in ADDRESSES.items())]
         (folder / "hosts").write_text("\n".join(lines) + "\n")
@@ -224,7 +226,11 @@ class Hosts:
 
     def laptop(self, command: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Run a shell command on the laptop, in the checkout."""
-        return _finish(self.inside("laptop", "bash", "-lc", f"cd ~/project && {command}"), timeout)
+        return _finish(self.on_laptop(command), timeout)
+
+    def on_laptop(self, command: str) -> list[str]:
+        """Returns a command line that runs a shell command on the laptop, in its copy of the checkout."""
+        return self.inside("laptop", "bash", "-lc", f"cd ~/project && {command}")
 
     def home(self, name: str) -> Path:
         """Returns a host's home as this machine sees it."""

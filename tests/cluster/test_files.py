@@ -15,7 +15,7 @@ from orchestrator.execution.capacity import Node, check_cluster
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.schema import RecipeError
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 WRITTEN: dict[str, Any] = yaml.safe_load((PROJECT / "cluster.yaml").read_text())
 NODE_TYPES: dict[str, Any] = WRITTEN["available_node_types"]
 WORKER_TYPES = sorted(set(NODE_TYPES) - {WRITTEN["head_node_type"]})
