@@ -1,7 +1,7 @@
 """Check of a node's GPUs by a computation on each; exit code 1 and a line that says what to do if one fails.
 
-``nvidia-smi`` also succeeds with a driver that is too old for the CUDA of PyTorch's wheels. A node without a GPU passes,
-unless ``--required`` is given.
+``nvidia-smi`` also succeeds with a driver that is too old for the CUDA of PyTorch's wheels. A node without a GPU
+passes, unless ``--required`` is given.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def fault(required: bool) -> str | None:
     except Exception as error:  # of any class; the driver's own among them
         lines = DRIVER.read_text().splitlines() if DRIVER.exists() else ["no driver"]
         return (
-            f"PyTorch {torch.__version__} can't compute on the GPU: {str(error).splitlines()[0]}. It needs a driver for "
-            f"CUDA {torch.version.cuda}; this node has: {lines[0]}. Take an image with a newer driver"
+            f"PyTorch {torch.__version__} can't compute on the GPU: {str(error).splitlines()[0]}. It needs a driver "
+            f"for CUDA {torch.version.cuda}; this node has: {lines[0]}. Take an image with a newer driver"
         )
     print(f"{socket.gethostname()}: {count} GPU(s) tried")
     return None

@@ -1,8 +1,8 @@
 """Hosts of a small cluster, made from Linux namespaces of one machine.
 
 Each host has a network, PID, mount and host-name namespace of its own, an address on a bridge, an sshd there, and its
-own home, ``/tmp`` (so its own Ray session), ``/run`` and ``/dev/shm``. The bridge is in a namespace of its own and leads
-nowhere else. No namespace has a name: it is gone with the last process in it. Every host sees
+own home, ``/tmp`` (so its own Ray session), ``/run`` and ``/dev/shm``. The bridge is in a namespace of its own and
+leads nowhere else. No namespace has a name: it is gone with the last process in it. Every host sees
 
 - ``/mnt/shared``, one folder for all hosts, as an NFS mount would be,
 - ``/mnt/own``, a folder of each host's own at one path,
