@@ -1,7 +1,7 @@
 """Check of a node's GPUs by a computation on each; exit code 1 and a line that says what to do if one fails.
 
 ``nvidia-smi`` also succeeds with a driver that is too old for the CUDA of PyTorch's wheels. A node without a GPU
-passes, unless ``--required`` is given.
+passes; one with a GPU and no driver does not.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 
 DRIVER = Path("/proc/driver/nvidia/version")
+NVIDIA, DISPLAY = "0x10de", "0x03"  # vendor and class on the PCI bus
 
 
-def fault(required: bool) -> str | None:
-    """Returns why networks can't be trained on this node's GPUs; None if they can."""
-    has_gpu = Path("/dev/nvidiactl").exists() or DRIVER.exists()
-    if not has_gpu:
-        return "no NVIDIA driver is loaded; take an image with one" if required else None
+def fault() -> str | None:
+    """Returns why networks can't be trained on this node's GPUs; None if they can, or there are none."""
+    if not Path("/dev/nvidiactl").exists():
+        return "it has an NVIDIA GPU, but no driver is loaded; take an image with one" if _has_nvidia_device() else None
     try:
         count = torch.cuda.device_count()
         if not count:
@@ -38,6 +38,18 @@ def fault(required: bool) -> str | None:
     return None
 
 
+def _has_nvidia_device() -> bool:
+    """Whether a display or compute device of NVIDIA is on the PCI bus."""
+    for device in Path("/sys/bus/pci/devices").glob("*"):
+        try:
+            vendor, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
+        except OSError:
+            continue
+        if vendor == NVIDIA and kind.startswith(DISPLAY):
+            return True
+    return False
+
+
 if __name__ == "__main__":
-    found = fault("--required" in sys.argv)
+    found = fault()
     sys.exit(f"error: {socket.gethostname()}: {found}" if found else 0)

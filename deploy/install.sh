@@ -32,7 +32,7 @@ install() {
   export PATH=$HOME/.local/bin:$PATH UV_LINK_MODE=copy UV_PYTHON_INSTALL_DIR=$home/python
   export UV_PYTHON_PREFERENCE=${UV_PYTHON_PREFERENCE:-only-managed}
   mkdir -p "$UV_PYTHON_INSTALL_DIR"
-  uv venv --quiet --python 3.11 "$home/venv"
+  uv venv --quiet --seed --python 3.11 "$home/venv"
   uv pip install --quiet --python "$python" -c constraints.txt -e '.[demo]'
 }
 
@@ -44,7 +44,9 @@ if [ "$(cat "$home/installed" 2> /dev/null)" != "$key" ]; then
   else
     rm -rf "$home" && mkdir -p "$home"
     install
-    if [ -n "$archive" ]; then tar -C "$home" --zstd -cf - python venv | leave "$archive"; fi
+    if [ -n "$archive" ]; then
+      tar -C "$home" --zstd -cf - python venv | leave "$archive" || echo "warning: $archive could not be written" >&2
+    fi
     echo "environment: installed from constraints.txt"
   fi
   echo "$key" > "$home/installed"

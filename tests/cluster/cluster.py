@@ -21,7 +21,7 @@ from tests.cluster.hosts import ADDRESSES, ROOT, Hosts, Process
 WORKERS = ("w1", "w2")
 RECIPE = Path(__file__).with_name("recipe.yaml")
 RAYLET, GCS, DRIVER = "raylet/raylet --", "gcs/gcs_server", "-m orchestrator.run"
-UP_SECONDS, RUN_SECONDS = 180.0, 240.0
+UP_SECONDS, RUN_SECONDS = 300.0, 600.0
 # Of the shell of every host, before `ray up` adds to it: small nodes, and the code that `ray up` brings.
 BASHRC = """\
 export PYTHONPATH=$HOME/{code} RAY_USAGE_STATS_ENABLED=0 OMP_NUM_THREADS=1

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = (".venv", ".git", "runs", "data", "__pycache__", "*_cache", ".hypothesis", "*.egg-info")
+NOT_COPIED = {".venv", ".git", "runs", "data"}  # at the top of the checkout
 NAMES = ("laptop", "head", "w1", "w2")
 NETWORK = "10.91.0"
 ADDRESSES = {name: f"{NETWORK}.{number}" for number, name in enumerate(NAMES, 1)}
@@ -123,7 +123,7 @@ class Hosts:
 
     def _make(self) -> None:
         self.shared.mkdir()
-        shutil.copytree(ROOT, self.state / "laptop/home/project", ignore=shutil.ignore_patterns(*NOT_COPIED))
+        shutil.copytree(ROOT, self.state / "laptop/home/project", ignore=_not_copied)
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.state / "key"))
         self._spawn(SWITCH, ["unshare", "-n", "sleep", "infinity"])
         _wait(lambda: self._has_own_network(SWITCH), "the bridge's namespace")
@@ -256,6 +256,11 @@ class Hosts:
             except (OSError, HostsError):
                 continue
         return found
+
+
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    at_top = NOT_COPIED if Path(folder) == ROOT else set()
+    return {name for name in names if name in at_top or name == "__pycache__" or name.endswith("_cache")}
 
 
 def _run(*command: str) -> None:
