@@ -95,9 +95,9 @@ class Results:
     def trials(self) -> list[Path]:
         return list(self.folder.glob("trials/*.json"))
 
-    def checkpoints(self, network: str) -> bool:
-        """Whether an unfinished training of a network of the ladder has a checkpoint."""
-        return any(path.is_dir() for path in self.folder.glob(f"checkpoints/{network}-*/checkpoint_*"))
+    def checkpoints(self) -> set[str]:
+        """Returns the identities of unfinished trainings that have a checkpoint."""
+        return {path.parent.name for path in self.folder.glob("checkpoints/*/checkpoint_*")}
 
     def report(self) -> dict[str, Any]:
         latest = (self.folder / "reports/latest").read_text().strip()
