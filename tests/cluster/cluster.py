@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ BASHRC = """\
 export PYTHONPATH=$HOME/{code} RAY_USAGE_STATS_ENABLED=0 OMP_NUM_THREADS=1
 export RAY_OVERRIDE_RESOURCES='{{"CPU": {cpus}}}' RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES=150000000
 """
+
+
+ALONE = "one_machine"  # the storage of the run on one host, whose weights all others must have
 
 
 class TooLateError(AssertionError):
@@ -206,3 +210,21 @@ class Cluster:
         for driver in self.drivers():
             driver.kill()
         self.wait_for_workers()
+
+
+@contextmanager
+def brought_up() -> Iterator[Cluster]:
+    """Hosts with Ray on them, and the results ``ALONE`` of a run on one of them; all is removed after."""
+    with Hosts() as hosts:
+        cluster = Cluster(hosts)
+        token = hosts.laptop("ray get-auth-token --generate && chmod 600 ~/.ray/auth_token")
+        assert token.returncode == 0, token.stdout
+        up = cluster.up()
+        alone = cluster.run_on_laptop(ALONE)  # beside it: `ray up` mostly waits
+        assert up.finish() == 0, up.text[-4000:]
+        cluster.wait_for_workers()
+        print(f"ray up {up.seconds:.0f} s, workers {time.monotonic() - up.started:.0f} s after its start")
+        assert alone.finish() == 0, alone.text[-4000:]
+        print(f"run on one machine, beside it: {alone.seconds:.0f} s")
+        yield cluster
+        cluster.down()

@@ -6,39 +6,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.cluster import Cluster, Command
-from tests.cluster.hosts import Hosts, reason_to_skip
+from tests.cluster.cluster import ALONE, Cluster, brought_up
+from tests.cluster.hosts import reason_to_skip
 
 
 @pytest.fixture(scope="session")
-def started() -> Iterator[tuple[Cluster, Command, Command]]:
-    """The cluster after ``ray up``, with that command and the run on one machine that went beside it."""
+def started() -> Iterator[Cluster]:
+    """The cluster after ``ray up`` and a run on one machine."""
     reason = reason_to_skip()
     if reason:
         pytest.skip(reason)
-    with Hosts() as hosts:
-        cluster = Cluster(hosts)
-        token = hosts.laptop("ray get-auth-token --generate && chmod 600 ~/.ray/auth_token")
-        assert token.returncode == 0, token.stdout
-        up = cluster.up()
-        alone = cluster.run_on_laptop("one_machine")  # `ray up` mostly waits
-        assert up.finish() == 0, up.text[-4000:]
-        cluster.wait_for_workers()
-        assert alone.finish() == 0, alone.text[-4000:]
-        yield cluster, up, alone
-        cluster.down()
+    with brought_up() as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def cluster(started: tuple[Cluster, Command, Command]) -> Iterator[Cluster]:
+def cluster(started: Cluster) -> Iterator[Cluster]:
     """The cluster with all of its hosts; after the test it is as before."""
-    yield started[0]
-    started[0].restore()
+    yield started
+    started.restore()
 
 
 @pytest.fixture(scope="session")
-def expected(started: tuple[Cluster, Command, Command]) -> dict[str, str]:
+def expected(started: Cluster) -> dict[str, str]:
     """Weights of every network that a run on one machine trains."""
-    weights = started[0].results("one_machine").weights()
+    weights = started.results(ALONE).weights()
     assert len(weights) == 5, sorted(weights)
     return weights
