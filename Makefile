@@ -4,17 +4,22 @@ PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
 
-.PHONY: run test test-all lint bench dashboard clean-venv
+.PHONY: run test test-all test-cluster lint bench dashboard clean-venv
 
 run: .venv/installed
 	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
 
-# Without the tests marked `long`: whole runs, exports, a browser.
+# Without the tests marked `long` (whole runs, exports, a browser) and `cluster`.
 test: .venv/installed
-	$(PY) -m pytest -m "not long" $(ARGS)
+	$(PY) -m pytest -m "not long and not cluster" $(ARGS)
 
 test-all: test
-	$(PY) -m pytest -m long $(ARGS)
+	$(PY) -m pytest -m "long and not cluster" $(ARGS)
+
+# A real `ray up` on hosts made from namespaces, and runs that are cut off and killed there. Skips, with the reason, where
+# the machine does not allow it: it needs root and sshd.
+test-cluster: .venv/installed
+	$(PY) -m pytest -m cluster -rs -s -v --durations=0 tests/cluster $(ARGS)
 
 # ARGS: a run's name, --all, --storage, --port
 dashboard: .venv/installed

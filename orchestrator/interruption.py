@@ -1,10 +1,12 @@
-"""Ctrl-C and SIGTERM: an exception on the main thread, with a watcher thread for code that swallows or blocks it."""
+"""Ctrl-C, SIGTERM and SIGHUP: an exception on the main thread, and a watcher thread for code that blocks it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +30,18 @@ class Interruption:
     Python runs signal handlers between two instructions of the main thread, not while that thread waits in C++ (for a
     cluster or a storage that never answers). So a thread watches too; it prints ``farewell`` on standard error and ends
     the process when the program has not ended in time after a stop. The processes of a local Ray end with it.
+
+    SIGHUP, which a lost session sends, stops the run too, unless it is ignored (``nohup``). A terminal that is gone is
+    replaced by ``/dev/null``, so that the clean-up does not fail where it prints.
+
+    Attributes:
+        farewell: the message at the end.
+        code: the exit code.
     """
 
     def __init__(self, farewell: str = "interrupted") -> None:
         self.farewell = farewell
+        self.code = INTERRUPTED
         self._asked = False
         self._held = False
         self._raised = False
@@ -40,7 +50,10 @@ class Interruption:
         self.before_end: Callable[[], None] = lambda: None  # called by the thread before it ends the process
 
     def __enter__(self) -> Interruption:
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.getsignal(number) for number in numbers}
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
@@ -70,6 +83,12 @@ class Interruption:
             self._raised = True
             raise KeyboardInterrupt
 
+    def stop(self, reason: str, code: int) -> None:
+        """Stop the program from another thread, as a signal does, with an error and an exit code of its own."""
+        if not self._asked:
+            self.farewell, self.code = f"error: {reason}\n{self.farewell}", code
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Defer a stop until the block ends, for a few seconds at most; a second stop interrupts at once.
@@ -89,10 +108,23 @@ class Interruption:
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._leave_lost_terminal()
         again, self._asked = self._asked, True
         if again or not self._held:
             self._raised = True
             raise KeyboardInterrupt
+
+    def _leave_lost_terminal(self) -> None:
+        """Replace output to a terminal that is gone; every write to it would fail."""
+        for descriptor in {0, 1, 2, self.stderr}:
+            try:
+                termios.tcgetattr(descriptor)
+            except termios.error as error:
+                if error.args[0] == errno.EIO:
+                    nowhere = os.open(os.devnull, os.O_RDWR)
+                    os.dup2(nowhere, descriptor)
+                    os.close(nowhere)
 
     def _watch(self) -> None:
         """End the process when it has not ended in time after a stop."""
@@ -119,4 +151,4 @@ class Interruption:
             if os.isatty(1):
                 os.write(1, SHOW_CURSOR)
             os.write(self.stderr, f"\n{self.farewell}\n".encode())
-        os._exit(INTERRUPTED)
+        os._exit(self.code)

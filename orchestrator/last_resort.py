@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.errors import BAD_INPUT, UserError
-from orchestrator.interruption import INTERRUPTED, Interruption
+from orchestrator.interruption import Interruption
 
 FAILED, UNREAD = 1, 141
 PACKAGES = ("ces-kd-orchestrator", "ray", "torch", "torchvision", "numpy", "pyarrow")
@@ -35,11 +35,12 @@ def run_command(
 
     Args:
         command: called with the interruption that it is to check while it waits.
-        interrupted: the message after Ctrl-C or SIGTERM.
+        interrupted: the message after Ctrl-C, SIGTERM or SIGHUP.
         verbose: print the traceback of every exception.
     """
+    interruption = Interruption(interrupted)
     try:
-        with Interruption(interrupted) as interruption:
+        with interruption:
             code = command(interruption)
             sys.stdout.flush()  # here, where an error of it is still handled
         return code
@@ -49,8 +50,8 @@ def run_command(
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"\n{interrupted}", file=sys.stderr)
-        return INTERRUPTED
+        print(f"\n{interruption.farewell}", file=sys.stderr)
+        return interruption.code
     except Exception as error:
         if isinstance(error, BrokenPipeError) and not _is_read():
             # Python flushes standard output again at exit, which would fail too.

@@ -165,8 +165,12 @@ def _execute(
     try:
         session.open()
         from orchestrator.execution import executor
+        from orchestrator.execution.storage_probe import StorageProbe
 
-        cluster = ClusterWatch(recipe)
+        probe = StorageProbe(store)
+        cluster = ClusterWatch(recipe, probe.look)
+        for name in probe.check(cluster.names(), interruption):
+            display.warn(f"storage: node {name} has not answered a check of it yet")
         cluster.check()
         outcome = executor.execute(run, cluster, store, recipe, events, publish, interruption)
     except KeyboardInterrupt:

@@ -1,18 +1,23 @@
-"""Ctrl-C and SIGTERM: raised at once, raised again where lost, and deferred for a short while."""
+"""Ctrl-C, SIGTERM and SIGHUP: raised at once, raised again where lost, and deferred for a short while."""
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from orchestrator.interruption import INTERRUPTED, Interruption
 from tests.examples import ROOT
 
-STOPS = [signal.SIGINT, signal.SIGTERM]
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.mark.parametrize("stop", STOPS)
@@ -98,3 +103,52 @@ def test_a_stop_ends_a_program_that_waits_outside_python(stop: signal.Signals, w
         process.send_signal(stop)
         _, said = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED and "finished stages are cached" in said and "Traceback" not in said
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            interruption.check()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+LOST_SESSION = """
+import sys, time
+from orchestrator.last_resort import run_command
+def command(interruption):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print("the clean-up prints to a terminal that is gone", flush=True)
+        print("done", file=open(sys.argv[1], "w"))
+sys.exit(run_command(command, interrupted="the same command continues"))
+"""
+
+
+def test_a_lost_session_ends_the_program_in_good_order(tmp_path: Path) -> None:
+    done, errors = tmp_path / "done", tmp_path / "errors"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
+        os.execv(sys.executable, [sys.executable, "-c", LOST_SESSION, str(done)])
+    while b"ready" not in os.read(terminal, 1024):
+        time.sleep(0.05)
+    os.close(terminal)  # as sshd does when its connection is lost
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == INTERRUPTED
+    assert done.read_text() == "done\n"
+    assert errors.read_text() == "\nthe same command continues\n"
+
+
+def test_another_thread_may_stop_the_program_with_a_reason_and_an_exit_code() -> None:
+    with Interruption("finished stages are cached") as interruption:
+        with pytest.raises(KeyboardInterrupt):
+            threading.Thread(target=interruption.stop, args=("the head is lost", 1)).start()
+            time.sleep(10)
+        assert interruption.farewell == "error: the head is lost\nfinished stages are cached"
+        assert interruption.code == 1

@@ -17,7 +17,8 @@ from orchestrator.datasets import DatasetError
 from orchestrator.errors import BAD_INPUT, OptionError, PortError, UserError
 from orchestrator.export import __main__ as export
 from orchestrator.export.selection import ExportError
-from orchestrator.last_resort import FAILED, INTERRUPTED, run_command
+from orchestrator.interruption import INTERRUPTED
+from orchestrator.last_resort import FAILED, run_command
 from orchestrator.paths import PathError
 from orchestrator.recipe.schema import RecipeError
 from orchestrator.recipe.yaml_reading import YamlError

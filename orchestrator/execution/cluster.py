@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.execution.autoscaler import ask_autoscaler, config_of_monitor, growth_of
@@ -17,12 +18,13 @@ class ClusterWatch:
 
     Args:
         recipe: the recipe that runs on it.
+        probe: called at each look with the name of every node by its id; returns lines on nodes that can't be used.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, probe: Callable[[Mapping[str, str]], list[str]]) -> None:
         import ray
 
-        self.recipe = recipe
+        self.recipe, self.probe = recipe, probe
         self.address: str = ray.get_runtime_context().gcs_address
         self.monitor_config: Path | None = config_of_monitor(self.address)
         self.nodes: dict[str, Node] = read_nodes()
@@ -39,6 +41,10 @@ class ClusterWatch:
         growth = growth_of(self.autoscaler, self.monitor_config)
         check_cluster(self.recipe, list(self.nodes.values()), growth)
 
+    def names(self) -> dict[str, str]:
+        """Returns the name of every node by its id."""
+        return {key: node.name for key, node in self.nodes.items()}
+
     def look(self) -> tuple[Capacity, list[str]]:
         """Returns the capacity of the cluster, and in words what changed since the last look."""
         before, self.nodes = self.nodes, read_nodes()
@@ -46,6 +52,7 @@ class ClusterWatch:
         new = [node for key, node in self.nodes.items() if key not in before]
         changes = [f"node {node.name} left the cluster ({node})" for node in gone]
         changes += [f"node {node.name} joined the cluster ({node})" for node in new]
+        changes += self.probe(self.names())
         self.looks += 1
         if self.looks % LOOKS_BETWEEN_REPORTS == 0:
             self.autoscaler = ask_autoscaler(self.address)

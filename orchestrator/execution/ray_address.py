@@ -90,10 +90,10 @@ def check_answers(cluster: Cluster, variables: MutableMapping[str, str] = os.env
             "with --address auto, or submit it as a job"
         )
     mode, token = variables.get(MODE), find_token(variables)
-    why = _ask(cluster.address, token if mode == "token" else None)
+    why = ask(cluster.address, token if mode == "token" else None)
     if why == UNAUTHENTICATED and mode is None and token:
         variables[MODE] = "token"  # as ``ray start`` does where there is a token
-        why = _ask(cluster.address, token)
+        why = ask(cluster.address, token)
     if why == UNAUTHENTICATED:
         raise RecipeError(f"Ray cluster {cluster} requires a token, {_about_token(mode, token)}; {TOKEN_HELP}")
     if why:
@@ -106,8 +106,8 @@ def _about_token(mode: str | None, token: str | None) -> str:
     return "and yours is another one" if token else "and there is none here"
 
 
-def _ask(address: str, token: str | None) -> str | None:
-    """Returns why the cluster at the address can't be used; None if it answers."""
+def ask(address: str, token: str | None) -> str | None:
+    """Returns why the cluster at the address can't be used; None if it answers. Takes ``ANSWER_SECONDS`` at most."""
     import grpc
 
     metadata = (("authorization", f"Bearer {token}"),) if token else ()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from orchestrator.execution import ray_connection
+from orchestrator.execution.head_watch import HeadWatch
 from orchestrator.execution.ray_address import Cluster
 from orchestrator.interruption import Interruption
 
@@ -66,6 +67,8 @@ class RaySession:
         ray_connection.connect(self.cluster, self.interruption, self.warn, self.verbose)
         import ray  # its environment is set by now
 
+        address = ray.get_runtime_context().gcs_address
+        self._opened.enter_context(HeadWatch(address, self.interruption.stop))
         has = ray.cluster_resources()
         count = sum(node["Alive"] for node in ray.nodes())
         where = f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs on {count} node(s)"

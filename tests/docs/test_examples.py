@@ -30,6 +30,7 @@ FEW_STEPS = 50  # where no network trains for more, a command is run for real; e
 NOT_RUN = {
     r"^ray |^RAY_AUTH_MODE=token ": "needs a cluster, on AWS or of several machines",
     r"^kubectl ": "needs a Kubernetes cluster",
+    r"^docker ": "builds an image of several GB for a registry",
     r"^aws ": "needs an AWS account",
     r"://BUCKET": "needs a bucket",
     r"^pip install ": "would change the environment that the tests run in",
