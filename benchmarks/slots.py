@@ -61,7 +61,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
     os.environ |= {"BENCHMARK_STEP_SECONDS": str(each), "RAY_memory_monitor_refresh_ms": "0"}
     with tempfile.TemporaryDirectory() as folder:
         inputs = _inputs(Path(folder), IMAGES)
-        ray.init(num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init("local", num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
             begun, own = time.perf_counter(), time.process_time()
             with quietly():

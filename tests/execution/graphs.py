@@ -141,7 +141,7 @@ def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
     """Start Ray with logical resources, or connect to a cluster."""
     resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     ray.init(
-        address=address, log_to_driver=False, logging_level="ERROR",
+        address=address or "local", log_to_driver=False, logging_level="ERROR",
         runtime_env={"worker_process_setup_hook": install}, **resources,
     )  # fmt: skip
 
