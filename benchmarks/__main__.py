@@ -10,8 +10,21 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = ("epoch", "score", "train_path", "search", "graph", "resume", "memory", "selected", "halving", "peers")
-UNASKED = NAMES[:-4]  # the last four are special, slow, or need other packages: they run when named
+NAMES = (
+    "epoch",
+    "score",
+    "train_path",
+    "search",
+    "graph",
+    "resume",
+    "memory",
+    "selected",
+    "halving",
+    "peers",
+    "slots",
+    "stages",
+)
+UNASKED = NAMES[:-6]  # the last six are special, slow, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 

@@ -145,9 +145,8 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
 def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
     """Returns a warning if the searches of a recipe leave slots of the cluster idle; None if they use all."""
     search, searches = recipe.search, len(recipe.searched_methods)
-    at_once = min(search.round_size, search.trials) * searches
-    slots = capacity.slots
-    if not at_once or at_once >= slots or math.isinf(slots):
+    at_once, slots = search.round_size * searches, capacity.slots
+    if not searches or at_once >= slots or search.round_size >= search.trials:
         return None
     several = f" in each of {searches} searches" if searches > 1 else ""
     return (

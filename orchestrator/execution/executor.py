@@ -10,6 +10,7 @@ is put back and handed to Ray again, and what Ray had that needs it is put back 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -184,7 +185,7 @@ class _Execution:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:  # the process of the stage died, or that of one that it needs
             if self.state.is_ready(stage):
-                self._try_again(stage, f"its process died: {str(error).strip().splitlines()[0]}")
+                self._try_again(stage, f"its process died: {_first_sentence(error)}")
                 return
             missing = next(entry for entry in self.state.inputs_of(stage) if not entry.is_there)
             root = missing.failure.blocked_by if missing.failure else None
@@ -233,6 +234,10 @@ class _Execution:
             tracking=tracking_of(self.recipe, self.store),
             status=self.status,
         )
+
+
+def _first_sentence(error: Exception) -> str:
+    return re.split(r"\. |\n", str(error).strip())[0].rstrip(".")
 
 
 def failures_table(failures: list[Failure]) -> str:

@@ -155,6 +155,11 @@ class RunState:
             if entry.state == "waiting" and entry.submitted is None and entry.not_before <= now
         ]
 
+    def waits_since(self, entry: StageEntry) -> float:
+        """Returns since when a stage has waited for its workers, in unix seconds."""
+        inputs = [item.since for item in self.inputs_of(entry.stage) if item.since]
+        return entry.since or max([*inputs, entry.submitted or time.time()])
+
     def waits_for_room(self, entry: StageEntry) -> bool:
         """Whether Ray has a stage whose inputs are there, and has not found room for its workers."""
         if entry.state == "running":

@@ -41,7 +41,7 @@ class Lines:
         for name, entry in run.stages.items():
             last, before = self.shown.get(name, (self.started, Status()))
             if run.waits_for_room(entry):
-                if now - last >= pause and time.time() - (entry.since or entry.submitted or 0.0) >= WAIT_SECONDS:
+                if now - last >= pause and time.time() - run.waits_since(entry) >= WAIT_SECONDS:
                     self.shown[name] = (now + (OVERALL - 1) * pause, entry.status)
                     self.say(f"{name}: {wait_for_room(run, entry)}")
             elif entry.state == "running" and entry.status != before and now - last >= pause:

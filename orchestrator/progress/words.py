@@ -31,14 +31,14 @@ def describe(status: Status, seconds_left: float | None = None) -> str:
 
 
 def wait_for_room(run: RunState, entry: StageEntry) -> str:
-    """Returns what a stage that has no room yet asks for, what there is, and for how long it has waited."""
-    placement = entry.stage.placement
-    begun = entry.since or entry.submitted or time.time()
-    words = f"waits for {request_words(placement)}"
+    """Returns what a stage asks for whose workers do not run yet, what there is, and for how long it has waited."""
+    placement, room = entry.stage.placement, 0.0
     if run.capacity is not None:
         room = min(run.capacity.free_workers(placement.cpus, placement.gpus), placement.workers)
-        words += f"; the cluster has room for {room:g}"
-    return f"{words}; since {duration(time.time() - begun)}"
+    waited = duration(time.time() - run.waits_since(entry))
+    if room >= placement.workers:
+        return f"{request_words(placement)} start, since {waited}"
+    return f"waits for {request_words(placement)}; the cluster has room for {room:g}; since {waited}"
 
 
 def settings(config: Mapping[str, Any]) -> str:

@@ -141,7 +141,7 @@ def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
     """Start Ray with logical resources, or connect to a cluster."""
     resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     ray.init(
-        address=address, log_to_driver=False, logging_level="ERROR",
+        address=address or "local", log_to_driver=False, logging_level="ERROR",
         runtime_env={"worker_process_setup_hook": install}, **resources,
     )  # fmt: skip
 
@@ -192,15 +192,14 @@ def nodes_come_and_go(folder: Path) -> dict[str, Any]:
     from ray.cluster_utils import Cluster
 
     class Changing(Heard):
-        looks = 0
+        begun, node = 0.0, None
 
         def refresh(self) -> None:
-            self.looks += 1
-            if self.looks == 4:
-                self.node = cluster.add_node(num_cpus=2)
-            if self.looks == 60 or (self.looks > 40 and len(self.changes) == 1):
+            if not self.begun:
+                self.begun, self.node = time.time(), cluster.add_node(num_cpus=2)
+            if self.changes and self.node and time.time() - self.begun > 30.0:
                 cluster.remove_node(self.node)
-                self.looks = 1000
+                self.node = None
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     start(address=cluster.address)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.execution.autoscaler import Autoscaler, growth_of
-from orchestrator.execution.capacity import Capacity, Growth, Node, capacity_of, check_cluster
+from orchestrator.execution.capacity import Capacity, Growth, Node, capacity_of, check_cluster, idle_slots
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import tiny
 
@@ -137,3 +137,29 @@ def test_room_is_counted_node_by_node_and_by_what_runs_short_first() -> None:
         1,
         0,
     ]
+
+
+SEARCHES = ("methods=[kd, ces_kd]", "search.methods=[kd, ces_kd]", "search.trials=100")
+
+
+def idle(slots: float, *overrides: str) -> str | None:
+    return idle_slots(tiny(*SEARCHES, *overrides), Capacity([Node({"CPU": slots})]))
+
+
+def test_slots_that_searches_leave_idle_are_named_with_a_round_size_that_uses_them() -> None:
+    warning = idle(32, "search.round_size=4")
+    assert warning is not None and warning.startswith("search.round_size is 4: at most 8 trials in each of 2 searches")
+    assert "room for 32 students" in warning and "search.round_size=16" in warning
+
+
+@pytest.mark.parametrize(
+    ("slots", "overrides"),
+    [
+        (8, ["search.round_size=4"]),
+        (32, ["search.round_size=16"]),
+        (32, ["search.trials=0"]),
+        (32, ["search.round_size=5", "search.trials=5"]),
+    ],
+)
+def test_searches_that_use_all_slots_are_not_warned_of(slots: float, overrides: list[str]) -> None:
+    assert idle(slots, *overrides) is None

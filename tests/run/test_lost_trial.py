@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.stages.job import SYSTEM_RETRIES
+from orchestrator.stages.faults import MOST_RETRIES
 from tests.run.conftest import TINY, Finished, Place, copy_of
 from tests.run.test_interruption import start_until
 
@@ -32,13 +32,20 @@ def processes() -> Iterator[tuple[int, int, str]]:
 
 def trials_at_work(run: int) -> list[int]:
     """Processes of a run in which Tune trains a trial."""
-    found = list(processes())
-    parents = {process: parent for process, parent, _ in found}
+    mine = set(descendants_of(run))
+    return [
+        process for process, _, command in processes() if command.startswith("ray::ImplicitFunc") and process in mine
+    ]
+
+
+def descendants_of(ancestor: int) -> list[int]:
+    """Processes that a process started, and those that they did."""
+    parents = {process: parent for process, parent, _ in processes()}
 
     def descends(process: int) -> bool:
-        return process == run or (process in parents and descends(parents[process]))
+        return process in parents and (parents[process] == ancestor or descends(parents[process]))
 
-    return [process for process, _, command in found if command.startswith("ray::ImplicitFunc") and descends(process)]
+    return [process for process in parents if descends(process)]
 
 
 def trials_of(place: Place) -> list[dict[str, Any]]:
@@ -66,9 +73,10 @@ def test_a_trial_whose_process_dies_is_retried_and_has_no_result_until_it_ends(
     assert run.returncode == 1
     (log,) = place.folder.glob("log-*")
     said = log.read_text()
-    assert f"died {SYSTEM_RETRIES + 1} times" in said and "the same command asks for" in said
+    assert f"its process died, {MOST_RETRIES + 1} times without a later checkpoint" in said
+    assert "its process died; tried again (1 of 3)" in said and "the same command asks for" in said
     assert "Traceback" not in said
-    assert len(killed) >= SYSTEM_RETRIES + 1
+    assert len(killed) >= MOST_RETRIES + 1
 
     finished = place.run(address=ray_address)
     assert finished.code == 0, finished.err[-3000:]

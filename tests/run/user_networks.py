@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -53,3 +56,12 @@ def failing_on_one(num_classes: int, in_channels: int, image_size: int) -> nn.Mo
     return _FailingOnOne(
         models.create("plain_cnn_4", num_classes=num_classes, in_channels=in_channels, image_size=image_size)
     )
+
+
+def broken_on_one_node(num_classes: int, in_channels: int, image_size: int) -> nn.Module:
+    """A ``plain_cnn_2`` that can't be made on a node with a variable in its environment, for one reason or another."""
+    if "TESTS_BROKEN_NODE" in os.environ:
+        if os.getpid() % 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        raise OSError(errno.EIO, "Input/output error", "/shared/runs")
+    return models.create("plain_cnn_2", num_classes=num_classes, in_channels=in_channels, image_size=image_size)

@@ -1,0 +1,104 @@
+"""A run on a cluster that has no node for it yet: Ray's fake provider starts nodes on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.run.conftest import Place, environment
+from tests.run.test_lost_trial import descendants_of
+
+pytestmark = pytest.mark.long
+
+NODES = 2
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port: int = server.getsockname()[1]
+        return port
+
+
+def configuration(address: str) -> dict[str, object]:
+    """A head without CPUs, and nodes of one CPU that come when they are asked for and go when they are idle."""
+    worker = {"CPU": 1, "object_store_memory": 200_000_000}
+    return {
+        "cluster_name": "fake",
+        "max_workers": NODES,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 1,
+        "provider": {"type": "fake_multinode", "gcs_address": address},
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            "cpu": {"resources": worker, "node_config": {}, "min_workers": 0, "max_workers": NODES},
+        },
+        **{name: {} for name in ("auth", "docker", "file_mounts")},
+        **{name: [] for name in ("cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands",
+           "setup_commands", "head_setup_commands", "worker_setup_commands", "head_start_ray_commands",
+           "worker_start_ray_commands")},
+        "file_mounts_sync_continuously": False,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def from_zero(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster of a head alone, with an autoscaler."""
+    folder, address = tmp_path_factory.mktemp("fake"), f"127.0.0.1:{free_port()}"
+    path = folder / "cluster.json"
+    path.write_text(json.dumps(configuration(address)))
+    variables = {
+        "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_enable_autoscaler_v2": "0",
+    }  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=0", "--num-gpus=0",
+        f"--port={address.rpartition(':')[2]}", "--node-ip-address=127.0.0.1", "--include-dashboard=false",
+        f"--autoscaling-config={path}", "--object-store-memory=200000000", "--disable-usage-stats",
+    ]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        head = subprocess.Popen(command, env=environment() | variables, stdout=log, stderr=log)
+        try:
+            until = time.monotonic() + 120
+            while "Ray runtime started" not in (folder / "log").read_text() and time.monotonic() < until:
+                time.sleep(0.5)
+            yield address
+        finally:
+            started = descendants_of(head.pid)
+            head.terminate()
+            for process in started:  # the nodes too, which outlive the head for a while
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            head.wait(60)
+
+
+def test_a_run_from_zero_nodes_asks_for_all_of_them_at_once_and_ends(
+    make_place: Callable[[], Place], from_zero: str
+) -> None:
+    place = make_place()
+    place.recipe(
+        {
+            "ladder": {"networks": ["plain_cnn_4", "plain_cnn_2"]},
+            "search": {"trials": 4, "round_size": 4, "steps": 4},
+            "difficulty": {"held_out_folds": 0},
+            "methods": ["labels", "kd"],
+            "seeds": [0],
+        }
+    )
+    finished = place.run(address=from_zero)
+    assert finished.code == 0, finished.err[-3000:] + finished.out[-3000:]
+    joined = re.findall(r"\[ *(\d+):(\d\d)\] node \S+ joined the cluster \(1 CPU\)", finished.out)
+    assert len(joined) >= 1
+    assert place.report()["run"]["complete"]
+    assert os.environ.get("RAY_FAKE_CLUSTER") is None
