@@ -58,6 +58,13 @@ def stage(chosen: Plan, name: str) -> Stage:
     return next(stage for stage in chosen.stages if stage.name == name)
 
 
+class _Results(dict[str, Any]):
+    """Results of a stage; a kind that has none below has 0.5 for each."""
+
+    def __missing__(self, name: str) -> float:
+        return 0.5
+
+
 def make_artifacts(chosen: Plan, store: Store, without: Iterable[str] = ()) -> dict[str, Artifact]:
     """An artifact for each stage but those of the names ``without``, with results such as the stages give.
 
@@ -79,7 +86,7 @@ def make_artifacts(chosen: Plan, store: Store, without: Iterable[str] = ()) -> d
                 start=100.0 + number,
                 end=102.0 + number,
                 node="here",
-                results=results | {"cost": {"slot_seconds": 2.0, "width": 1}},
+                results=_Results(results | {"cost": {"slot_seconds": 2.0, "width": 1}}),
                 versions={"python": "3.11.7", "torch": "2.14.1"},
             )
             made[item.identity] = store.commit(artifact, scratch)
@@ -117,4 +124,6 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
             {"id": 2, "config": {"a": 0.8}, "validation_accuracy": None, "steps": 0, "status": "failed", "error": "x"},
         ]
         return {"trials": trials, "best": trials[1]}
-    return {"classes": 4, "counts": {"train": 320, "validation": 64, "test": 64}}
+    if item.kind == "ingest":
+        return {"classes": 4, "counts": {"train": 320, "validation": 64, "test": 64}}
+    return {}

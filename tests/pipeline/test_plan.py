@@ -187,7 +187,7 @@ def test_every_final_student_and_every_expert_is_tested_once() -> None:
 
 def test_nothing_is_scored_or_searched_for_the_methods_that_do_not_ask_for_it() -> None:
     chosen = planned("methods=[labels, kd, dgkd]", "distillation.source=online")
-    assert {item.kind for item in chosen.stages} == {"ingest", "train", "evaluate"}
+    assert {item.kind for item in chosen.stages}.isdisjoint({"score", "search"})
     assert chosen.score is None and chosen.searches == {}
 
 

@@ -70,7 +70,7 @@ def shown(numbers: npt.NDArray[np.int64] = BATCH, view: int = VIEW) -> Shown:
 
 
 def every_logits(numbers: npt.NDArray[np.int64] = BATCH) -> Tensor:
-    """What every expert says of every image, each run over the whole batch: (E, B, classes)."""
+    """The logits of every expert for every image, each run over the whole batch: (E, B, classes)."""
     pixels = shown(numbers).pixels
     with torch.no_grad():
         return torch.stack([expert_network(name).eval()(pixels) for name in LADDER])
