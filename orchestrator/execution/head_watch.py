@@ -18,7 +18,7 @@ from orchestrator.last_resort import FAILED
 
 TIMEOUT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 RAY_SECONDS = 60.0  # Ray's default of it
-EARLIER_SECONDS = 20.0  # left for the end of the run before Ray ends the process
+EARLIER_SECONDS = 30.0  # for noticing it, the end of the run and its report, before Ray ends the process
 LOOK_SECONDS = 3.0
 
 
