@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from orchestrator.artifacts.store import CHECKPOINT
 from orchestrator.stages.job import Job
@@ -69,15 +68,9 @@ class RayTrainObserver(StageObserver):
         if self.logbook:
             self.logbook.row(row)
         if not self.logbook or not self.checkpoint_is_due():
-            self.report(row)
+            ray.train.report(row)
             return False
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CHECKPOINT).write_bytes(state())
-            self.report(row, ray.train.Checkpoint.from_directory(folder))
+            ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
         return True
-
-    def report(self, row: ReportedRow, checkpoint: Any = None) -> None:
-        """Report a validation; every worker does at the same step."""
-        import ray.train
-
-        ray.train.report(row, checkpoint=checkpoint)

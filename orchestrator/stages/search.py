@@ -21,7 +21,7 @@ from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trials import METRIC
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.search.proposals import best_of
-from orchestrator.stages import trial
+from orchestrator.stages import shared_trial, trial
 from orchestrator.stages.job import Job, StageError
 from orchestrator.stages.searcher import Over, Started, Trials, stopping
 
@@ -56,7 +56,7 @@ def run(job: Job) -> Artifact:
         raise StageError(f"all {len(records)} trials failed; the first: {records[0]['error']}")
     with job.store.scratch() as scratch:
         files.write(scratch, records, best)
-        at_once = min(spec.round_size, spec.trials)
+        at_once = min(spec.round_size, spec.trials) * job.placement.trial_workers
         seconds = trials.slot_seconds + job.processor_seconds()
         return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)
 
@@ -76,11 +76,16 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
     # Else Tune adds TensorBoard files of its own to those of the trials' logbooks.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failure has none, and no scheduler is to see one
-    trainable = ray.tune.with_parameters(trial.function_of(job), job=job)
+    placement = job.placement
+    if placement.trial_workers == 1:
+        ask: dict[str, float] = {"CPU": placement.cpus} | ({"GPU": placement.gpus} if placement.gpus else {})
+        trainable = ray.tune.with_parameters(trial.in_process, job=job)
+    else:
+        ask, trainable = shared_trial.RESOURCES, ray.tune.with_parameters(shared_trial.SharedTrial, job=job)
     # Tune keeps trainables by this name in the whole Ray job and overwrites: two searches at once must not share it.
     trainable.__name__ = f"trial-{job.identity}"
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(trainable, trial.resources_of(job)),
+        ray.tune.with_resources(trainable, ask),
         tune_config=ray.tune.TuneConfig(
             metric=METRIC,
             mode="max",
@@ -90,7 +95,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
             # Else Tune lets one trial of a custom searcher wait for resources at a time. Trials that keep their slots
             # after a fault count too.
             max_concurrent_trials=2 * sum(trials.proposals.places),
-            reuse_actors=job.placement.trial_workers == 1,  # a trial that is stopped takes its workers with it
+            reuse_actors=placement.trial_workers == 1,
             trial_name_creator=lambda it: f"trial-{it.config['name']}",
             trial_dirname_creator=lambda it: it.config["tune_folder"],
         ),
@@ -98,6 +103,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
             name=trial.log_folder(job),
             storage_path=job.store.ray_path("logs"),
             stop=Over(trials),
+            checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),  # trials have their own
             failure_config=ray.tune.FailureConfig(max_failures=0),  # the searcher asks again
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Started(trials)],
             verbose=0,
