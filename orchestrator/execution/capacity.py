@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.pipeline.placement import Placement
 from orchestrator.recipe.schema import Recipe, RecipeError
@@ -139,13 +139,20 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
     for field_name, count in workers.items():
         placement = Placement("ray_train", count, resources.cpus, resources.gpus)
         _check(f"{field_name}={count}", "resources.gpus", placement, capacity)
-    _check("a student", "resources.student_gpus", capacity.slot, capacity)
+    of_students = [recipe.workers_of(len(recipe.ladder.networks) - 1)]
+    if recipe.folds:
+        of_students.append(("resources.student_workers", resources.student_workers))
+    for field_name, count in dict.fromkeys(of_students):
+        placement = replace(capacity.slot, workers=count)
+        asked = "a student" if count == 1 else f"{field_name}={count}"
+        _check(asked, "resources.student_gpus", placement, capacity)
 
 
 def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
     """Returns a warning if the searches of a recipe leave slots of the cluster idle; None if they use all."""
     search, searches = recipe.search, len(recipe.searched_methods)
-    at_once, slots = search.round_size * searches, capacity.slots
+    _, workers = recipe.workers_of(len(recipe.ladder.networks) - 1)
+    at_once, slots = search.round_size * searches, capacity.slots / workers
     if not searches or at_once >= slots or search.round_size >= search.trials:
         return None
     several = f" in each of {searches} searches" if searches > 1 else ""

@@ -52,6 +52,11 @@ def test_requests_within_the_cluster_s_resources_pass(overrides: list[str]) -> N
         (["resources.workers=3", "resources.cpus=2"], ["resources.workers=3", "more than 2 such"]),
         (["resources.gpus=2"], ["resources.workers=1", "resources.gpus=2", "more than 0 such", "1 GPUs"]),
         (["resources.student_gpus=1.5"], ["resources.student_gpus=1.5", "more than 0 such"]),
+        (["resources.student_workers=9"], ["resources.student_workers=9", "resources.student_gpus=0"]),
+        (
+            ["ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, {name: plain_cnn_2, workers: 9}]"],
+            ["ladder.networks[3].workers=9", "resources.student_gpus=0"],
+        ),
         (["ladder.networks=[a, {name: b, workers: 9}, c]"], ["ladder.networks[1].workers=9", "more than 4 such"]),
     ],
 )
@@ -158,6 +163,7 @@ def test_slots_that_searches_leave_idle_are_named_with_a_round_size_that_uses_th
         (8, ["search.round_size=4"]),
         (32, ["search.round_size=16"]),
         (32, ["search.trials=0"]),
+        (32, ["search.round_size=4", "resources.student_workers=4"]),
         (32, ["search.round_size=5", "search.trials=5"]),
     ],
 )

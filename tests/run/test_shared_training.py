@@ -1,0 +1,112 @@
+"""Students and trials of several workers on real Ray: complete, as with one worker, and without a trace."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import ray
+from ray.util.placement_group import placement_group_table
+
+from orchestrator.artifacts.reading import StoredFiles
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.trained import WEIGHTS, read_history
+from orchestrator.pipeline.placement import Facts, Placement
+from orchestrator.pipeline.specs import SearchSpec
+from orchestrator.recipe.schema import Resources
+from orchestrator.stages import ray_train, search
+from orchestrator.stages.job import Job
+from tests.run.conftest import Finished, Place, copy_of
+
+pytestmark = pytest.mark.long
+
+STUDENT = "student/ces_kd/seed-0"
+STEPS = 60  # of a trial, with a validation every 10
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_address: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        ray.init(ray_address, log_to_driver=False, logging_level=logging.ERROR)
+        yield
+        ray.shutdown()
+
+
+MakeJob = Callable[[str, Placement], Job]
+
+
+@pytest.fixture
+def job_of(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) -> MakeJob:
+    """Returns a factory of jobs of a stage of a whole run, with the inputs that it had, under another identity."""
+
+    def make(name: str, placement: Placement) -> Job:
+        place = copy_of(undisturbed[0], make_place)
+        store, record = Store(str(place.storage)), place.artifacts()[name]
+        inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
+        return Job(
+            kind=record["kind"], name=name, identity=f"{record['kind']}-{0:020d}", spec=record["spec"],
+            placement=placement, facts=Facts(part="student", method="ces_kd", seed=0),
+            inputs={role: item for role, item in inputs.items() if item}, storage=str(place.storage),
+            dataset_root="", resources=Resources(checkpoint_seconds=0),
+        )  # fmt: skip
+
+    return make
+
+
+def searched(job: Job, **changes: object) -> Artifact:
+    """Search anew, by shorter trials than those that are stored."""
+    spec = SearchSpec.from_plain(job.spec)
+    student = spec.student.model_copy(update={"steps": STEPS, "evaluate_every": 10})
+    spec = spec.model_copy(update={"student": student, **changes})
+    return search.run(dataclasses.replace(job, spec=spec.model_dump(mode="json")))
+
+
+def assert_nothing_is_held() -> None:
+    until = time.monotonic() + 60
+    while ray.available_resources().get("CPU") != 2.0 and time.monotonic() < until:
+        time.sleep(0.5)
+    assert ray.available_resources()["CPU"] == 2.0
+    assert {group["state"] for group in placement_group_table().values()} <= {"REMOVED"}
+
+
+def test_a_student_of_two_workers_is_that_of_one(
+    cluster: None, job_of: MakeJob, undisturbed: tuple[Place, Finished]
+) -> None:
+    job = job_of(STUDENT, Placement("ray_train", 2))
+    artifact = ray_train.run(job, {role: (role, item) for role, item in job.inputs.items()})
+    alone = undisturbed[0].artifacts()[STUDENT]["results"]
+    assert (artifact.results["workers"], alone["workers"]) == (2, 1)
+    assert artifact.results["cost"]["width"] == 2
+    assert artifact.results["taught_with"] == alone["taught_with"]
+    assert artifact.results["validation_loss"] == pytest.approx(alone["validation_loss"], rel=0.1)
+    files = StoredFiles(Store(job.storage), artifact.identity)
+    assert files.has(WEIGHTS) and [row["step"] for row in read_history(files)][-1] == alone["steps"]
+    assert Store(job.storage).read_checkpoint(job.identity) is None
+    assert_nothing_is_held()
+
+
+def test_trials_of_two_workers_are_those_of_one(cluster: None, job_of: MakeJob) -> None:
+    together = searched(job_of("search", Placement("ray_tune", 4, trial_workers=2)))
+    alone = searched(job_of("search", Placement("ray_tune", 2)))
+    assert (together.results["cost"]["width"], alone.results["cost"]["width"]) == (4, 2)
+    found, wanted = together.results["trials"], alone.results["trials"]
+    first = alone.spec["round_size"]  # proposals of later rounds follow from accuracies, to the last digit
+    for one, other in zip(found[:first], wanted[:first], strict=True):
+        assert one.keys() == other.keys()
+        assert (one["identity"], one["config"], one["steps"]) == (other["identity"], other["config"], other["steps"])
+        assert one["validation_loss"] == pytest.approx(other["validation_loss"], rel=0.1)
+    assert {trial["status"] for trial in found} == {"finished"}
+    assert all([step for step, _ in trial["curve"]] == list(range(10, STEPS + 1, 10)) for trial in found)
+    assert_nothing_is_held()
+
+
+def test_a_trial_that_is_stopped_gives_its_workers_room_back(cluster: None, job_of: MakeJob) -> None:
+    job = job_of("search", Placement("ray_tune", 8, trial_workers=2))
+    trials = searched(job, trials=4, round_size=4, scheduler="asha").results["trials"]
+    assert len(trials) == 4 and {trial["status"] for trial in trials} == {"finished", "stopped"}
+    assert all(trial["curve"][-1][0] == trial["steps"] for trial in trials)
+    assert_nothing_is_held()
