@@ -23,8 +23,9 @@ NAMES = (
     "peers",
     "slots",
     "stages",
+    "workers",
 )
-UNASKED = NAMES[:-6]  # the last six are special, slow, or need other packages: they run when named
+UNASKED = NAMES[:-7]  # the last seven are special, slow, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 
