@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import ray
+
 from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.kinds import KINDS
@@ -21,7 +23,7 @@ from orchestrator.stages.status import Fault
 Upstream = dict[str, tuple[str, Any]]
 
 
-def start_stage(job: Job, upstream: Upstream) -> Any:
+def start_stage(job: Job, upstream: Upstream) -> ray.ObjectRef:
     """Hand a stage to Ray; returns the reference to its artifact, Failure or Fault.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -59,8 +60,10 @@ def stage(
 
 def install() -> None:
     """Let trainings be stages that wait; called in each of Ray's processes."""
-    here = {"function": "tests.execution.graphs:work", "ray_train": "tests.execution.graphs:work_of_ladder"}
-    KINDS["train"] = dataclasses.replace(KINDS["train"], outcome=lambda results: "", **here)
+    KINDS["train"] = dataclasses.replace(
+        KINDS["train"], outcome=lambda results: "",
+        function="tests.execution.graphs:work", ray_train="tests.execution.graphs:work_of_ladder",
+    )  # fmt: skip
 
 
 def work(job: Job) -> Artifact:
@@ -139,9 +142,9 @@ def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | N
 
 def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
     """Start Ray with logical resources, or connect to a cluster."""
-    resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
+    resources: dict[str, Any] = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     ray.init(
-        address=address or "local", log_to_driver=False, logging_level="ERROR",
+        address=address or "local", log_to_driver=False, logging_level=logging.ERROR,
         runtime_env={"worker_process_setup_hook": install}, **resources,
     )  # fmt: skip
 
