@@ -14,8 +14,9 @@ import ray
 from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.kinds import KINDS
+from orchestrator.stages.errors import BlockedError
 from orchestrator.stages.faults import fault_class, one_line, this_place
-from orchestrator.stages.job import BlockedError, Job, storage_faults
+from orchestrator.stages.job import Job, storage_faults
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.status import Fault

@@ -18,8 +18,9 @@ import ray.tune
 from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import Store
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.stages.errors import StageError
 from orchestrator.stages.faults import fault_class, one_line, this_place
-from orchestrator.stages.job import Job, StageError, storage_faults, with_place
+from orchestrator.stages.job import Job, storage_faults, with_place
 from orchestrator.stages.observers import RayTrainObserver, StageObserver
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import results_of, single_device, train_here

@@ -24,9 +24,8 @@ from orchestrator.execution.executor import Outcome, execute
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.interruption import Interruption
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.kinds import KINDS, IngestSpec
 from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.status import Status
@@ -135,7 +134,7 @@ def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | N
     state, heard = RunState(stages, {}), heard or Heard()
     with Interruption() as interruption:
         outcome = execute(
-            state, ClusterWatch(recipe), Store(str(folder)), recipe, heard, lambda: None, interruption
+            state, ClusterWatch(recipe, lambda nodes: []), Store(str(folder)), recipe, heard, lambda: None, interruption
         )  # fmt: skip
     return Ran(state, outcome, heard)
 
