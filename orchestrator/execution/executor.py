@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import ray
 
@@ -102,9 +101,9 @@ class _Execution:
         self.listener, self.publish, self.interruption = listener, publish, interruption
         self.publish_next = time.monotonic() + PUBLISH_SECONDS
         self.status = open_status_actor()
-        self.references: dict[str, Any] = {}  # by the stage's name
-        self.waiting: dict[Any, Stage] = {}  # by reference
-        self.left: list[Any] = []  # references of attempts that are given up; kept, or Ray would cancel them
+        self.references: dict[str, ray.ObjectRef] = {}  # by the stage's name
+        self.waiting: dict[ray.ObjectRef, Stage] = {}  # by reference
+        self.left: list[ray.ObjectRef] = []  # references of attempts that are given up; kept, or Ray would cancel them
         self.attempts: dict[str, Attempts] = {}  # of stages that met faults
         self.outcome = Outcome()
         self._look_at_cluster()
@@ -133,7 +132,7 @@ class _Execution:
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
 
-    def _wait(self) -> list[Any]:
+    def _wait(self) -> list[ray.ObjectRef]:
         if not self.waiting:  # all that is left waits to be tried again
             time.sleep(POLL_SECONDS)
             return []
@@ -180,7 +179,7 @@ class _Execution:
         if posted.moved:
             self.state.moved = time.time()
 
-    def _settle(self, stage: Stage, reference: Any) -> None:
+    def _settle(self, stage: Stage, reference: ray.ObjectRef) -> None:
         try:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:  # the process of the stage died, or that of one that it needs

@@ -22,7 +22,8 @@ from orchestrator.artifacts.trials import METRIC
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.search.proposals import best_of
 from orchestrator.stages import shared_trial, trial
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.searcher import Over, Started, Trials, stopping
 
 

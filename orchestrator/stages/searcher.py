@@ -15,8 +15,9 @@ from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
 from orchestrator.search.proposals import Attempt, Proposals, best_of
+from orchestrator.stages.errors import StageError
 from orchestrator.stages.faults import Attempts
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.job import Job
 
 TuneResult = dict[str, Any]  # what a trial reports: a validation's row, a failure or a fault, with Tune's own values
 

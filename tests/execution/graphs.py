@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,9 +24,8 @@ from orchestrator.execution.executor import Outcome, execute
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.interruption import Interruption
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.kinds import KINDS, IngestSpec
 from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.status import Status
@@ -59,8 +59,10 @@ def stage(
 
 def install() -> None:
     """Let trainings be stages that wait; called in each of Ray's processes."""
-    here = {"function": "tests.execution.graphs:work", "ray_train": "tests.execution.graphs:work_of_ladder"}
-    KINDS["train"] = dataclasses.replace(KINDS["train"], outcome=lambda results: "", **here)
+    KINDS["train"] = dataclasses.replace(
+        KINDS["train"], outcome=lambda results: "",
+        function="tests.execution.graphs:work", ray_train="tests.execution.graphs:work_of_ladder",
+    )  # fmt: skip
 
 
 def work(job: Job) -> Artifact:
@@ -132,16 +134,16 @@ def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | N
     state, heard = RunState(stages, {}), heard or Heard()
     with Interruption() as interruption:
         outcome = execute(
-            state, ClusterWatch(recipe), Store(str(folder)), recipe, heard, lambda: None, interruption
+            state, ClusterWatch(recipe, lambda nodes: []), Store(str(folder)), recipe, heard, lambda: None, interruption
         )  # fmt: skip
     return Ran(state, outcome, heard)
 
 
 def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
     """Start Ray with logical resources, or connect to a cluster."""
-    resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
+    resources: dict[str, Any] = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     ray.init(
-        address=address or "local", log_to_driver=False, logging_level="ERROR",
+        address=address or "local", log_to_driver=False, logging_level=logging.ERROR,
         runtime_env={"worker_process_setup_hook": install}, **resources,
     )  # fmt: skip
 

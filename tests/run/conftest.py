@@ -81,7 +81,7 @@ class Place:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
