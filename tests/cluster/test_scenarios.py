@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.cluster.cluster import GCS, RAYLET, Cluster, Command
+from tests.cluster.cluster import GCS, RAYLET, WORKERS, Cluster, Command
 
 pytestmark = pytest.mark.cluster
 
@@ -32,10 +32,11 @@ def check_ends_well(command: Command) -> None:
 
 
 def wait_for_tas(cluster: Cluster, command: Command, name: str) -> None:
-    """Wait until both TAs train and have checkpoints."""
+    """Wait until both TAs train, each on a host of its own, and one has a checkpoint."""
     results = cluster.results(name)
     command.wait_until(lambda: "train/plain_cnn_8" in results.artifacts(), "the teacher ends")
-    command.wait_until(lambda: len(results.checkpoints()) >= len(TAS), "both TAs have checkpoints")
+    command.wait_until(lambda: len(cluster.hosts_of_trainings()) == len(WORKERS), "both TAs train")
+    command.wait_until(lambda: bool(results.checkpoints()), "a TA has a checkpoint")
     assert not any(f"train/{network}" in results.artifacts() for network in TAS), "too late to show anything"
 
 
