@@ -142,8 +142,8 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
         of_students.append(("resources.student_workers", resources.student_workers))
     for field_name, count in dict.fromkeys(of_students):
         placement = replace(capacity.slot, workers=count)
-        asked = "a student" if count == 1 else f"{field_name}={count}"
-        _check(asked, "resources.student_gpus", placement, capacity)
+        words = "a student" if count == 1 else f"{field_name}={count}"
+        _check(words, "resources.student_gpus", placement, capacity)
 
 
 def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
