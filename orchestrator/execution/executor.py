@@ -184,6 +184,11 @@ class _Execution:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:  # the process of the stage died, or that of one that it needs
             if self.state.is_ready(stage):
+                node = self.state.stages[stage.name].status.get("node_id", "")
+                if self.cluster.was_told_to_leave(node):
+                    self.listener.noted(stage.name, {"doing": "its node left the cluster; it goes on elsewhere"})
+                    self.state.put_back(stage)
+                    return
                 self._try_again(stage, f"its process died: {_first_sentence(error)}")
                 return
             missing = next(entry for entry in self.state.inputs_of(stage) if not entry.is_there)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -125,7 +126,7 @@ class Job:
 
     def say(self, **status: Any) -> None:
         """Post this stage's status."""
-        self.status.post(self.name, cast(Status, status | {"node": socket.gethostname()}))
+        self.status.post(self.name, cast(Status, status | _this_node()))
 
     def note(self, part: str, text: str) -> None:
         """Post a warning about an error that does not fail the stage."""
@@ -153,6 +154,14 @@ class Job:
             versions=versions(),
         )
         return self.store.commit(artifact, scratch)
+
+
+def _this_node() -> dict[str, str]:
+    found = {"node": socket.gethostname()}
+    ray = sys.modules.get("ray")
+    if ray and ray.is_initialized():
+        found["node_id"] = ray.get_runtime_context().get_node_id()
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -127,11 +127,13 @@ class Ran:
         return {artifact.name: artifact.results["places"] for artifact in self.state.artifacts.values()}
 
 
-def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | None = None) -> Ran:
+def run(
+    stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | None = None, state: RunState | None = None
+) -> Ran:
     """Run stages on the Ray that this process is connected to."""
     install()
     recipe = tiny(*overrides)
-    state, heard = RunState(stages, {}), heard or Heard()
+    state, heard = state or RunState(stages, {}), heard or Heard()
     with Interruption() as interruption:
         outcome = execute(
             state, ClusterWatch(recipe, lambda nodes: []), Store(str(folder)), recipe, heard, lambda: None, interruption
@@ -207,6 +209,39 @@ def nodes_come_and_go(folder: Path) -> dict[str, Any]:
     start(address=cluster.address)
     heard = Changing()
     ran = run([stage(f"student-{n}", seconds=4.0) for n in range(14)], folder, heard=heard)
+    failures = [str(item) for item in ran.outcome.failures]
+    return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
+
+
+def drain(address: str, node_id: str) -> None:
+    """Tell a node to leave, as a cloud does that takes a spot instance back."""
+    command = [
+        str(Path(sys.executable).with_name("ray")), "drain-node", "--address", address, "--node-id", node_id,
+        "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot", "--deadline-remaining-seconds", "60",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def node_is_drained(folder: Path) -> dict[str, Any]:
+    """Students on two nodes, one of which is told to leave and goes."""
+    from ray.cluster_utils import Cluster
+
+    class Draining(Heard):
+        told_at = 0.0
+
+        def refresh(self) -> None:
+            if not self.told_at and any(entry.status.get("node_id") == node.node_id for entry in state.stages.values()):
+                drain(cluster.address, node.node_id)
+                self.told_at = time.time()
+            if self.told_at and self.changes and time.time() - self.told_at > 8.0 and node in cluster.worker_nodes:
+                cluster.remove_node(node)
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    node = cluster.add_node(num_cpus=1)
+    start(address=cluster.address)
+    heard, stages = Draining(), [stage(f"student-{n}", seconds=20.0) for n in range(3)]
+    state = RunState(stages, {})
+    ran = run(stages, folder, heard=heard, state=state)
     failures = [str(item) for item in ran.outcome.failures]
     return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
 

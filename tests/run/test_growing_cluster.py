@@ -39,7 +39,10 @@ def configuration(address: str) -> dict[str, object]:
         "max_workers": NODES,
         "upscaling_speed": 1.0,
         "idle_timeout_minutes": 1,
-        "provider": {"type": "fake_multinode", "gcs_address": address},
+        "provider": {
+            "type": "fake_multinode", "gcs_address": address,
+            "use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True,
+        },
         "head_node_type": "ray.head.default",
         "available_node_types": {
             "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
