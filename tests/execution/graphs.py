@@ -29,7 +29,8 @@ from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
 from orchestrator.stages.job import Job
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.status import Status
-from tests.examples import ROOT, tiny
+from tests.examples import tiny
+from tests.run.conftest import apart
 
 BROKEN_NODE = "TESTS_BROKEN_NODE"  # a variable in the environment of a node whose every call fails
 Place = dict[str, Any]  # where and when a stage worked
@@ -38,8 +39,8 @@ Place = dict[str, Any]  # where and when a stage worked
 def outcome_of(scenario: Callable[[Path], Any], folder: Path) -> Any:
     """What a scenario returns, run in a process of its own."""
     command = [sys.executable, "-m", "tests.execution.graphs", scenario.__name__, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    with apart() as variables:
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import Place, environment
+from tests.run.conftest import Place, apart
 from tests.run.test_lost_trial import descendants_of
 
 pytestmark = pytest.mark.long
@@ -70,8 +70,8 @@ def from_zero(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"--port={address.rpartition(':')[2]}", "--node-ip-address=127.0.0.1", "--include-dashboard=false",
         f"--autoscaling-config={path}", "--object-store-memory=200000000", "--disable-usage-stats",
     ]  # fmt: skip
-    with (folder / "log").open("w") as log:
-        head = subprocess.Popen(command, env=environment() | variables, stdout=log, stderr=log)
+    with apart() as found, (folder / "log").open("w") as log:
+        head = subprocess.Popen(command, env=found | variables, stdout=log, stderr=log)
         try:
             until = time.monotonic() + 120
             while "Ray runtime started" not in (folder / "log").read_text() and time.monotonic() < until:
