@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import ray
 
-from orchestrator.artifacts.store import StorageError, Store
+from orchestrator.artifacts.store import Store
 from orchestrator.execution.admission import admit
 from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.listener import Listener
@@ -29,7 +29,7 @@ from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import Recipe
-from orchestrator.stages.faults import Attempts
+from orchestrator.stages.faults import Attempts, checkpoint_time
 from orchestrator.stages.job import Job
 from orchestrator.stages.precision_probe import start_probe
 from orchestrator.stages.status import Fault
@@ -207,17 +207,11 @@ class _Execution:
     def _try_again(self, stage: Stage, why: str, seconds: float = 0.0) -> None:
         """Put a stage back that met a fault, unless it met too many since its last checkpoint."""
         attempts = self.attempts.setdefault(stage.name, Attempts())
-        if attempts.may_go_on(self._checkpoint_time(stage)):
+        if attempts.may_go_on(checkpoint_time(self.store, stage.identity)):
             self.listener.noted(stage.name, {"doing": f"{why}; {attempts}"})
             self.state.put_back(stage, seconds)
         else:
             self._fail(Failure(stage.name, f"{why}, {attempts.faults} times without a later checkpoint"))
-
-    def _checkpoint_time(self, stage: Stage) -> float | None:
-        try:
-            return self.store.checkpoint_time(stage.identity)
-        except (OSError, StorageError):  # the fault itself, perhaps
-            return None
 
     def _fail(self, failure: Failure) -> None:
         self.outcome.failures.append(failure)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.artifacts.full_disk import is_full_disk
-from orchestrator.artifacts.store import StorageError
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.errors import UserError
 from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.training.loop import TrainingDivergedError
@@ -64,6 +64,14 @@ class Attempts:
 
     def __str__(self) -> str:
         return f"tried again ({self.faults} of {MOST_RETRIES})"
+
+
+def checkpoint_time(store: Store, identity: str) -> float | None:
+    """Returns when the last checkpoint of a training was written; None without one, or where that can't be read."""
+    try:
+        return store.checkpoint_time(identity)
+    except OSError:  # the fault itself, perhaps
+        return None
 
 
 def fault_class(error: BaseException) -> FaultClass:

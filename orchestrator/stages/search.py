@@ -43,7 +43,7 @@ def run(job: Job) -> Artifact:
         job.say(doing="trials wait for room", waits_for_room=True)
         _run_trials(job, spec, trials)
     if trials.storage_fault:
-        raise StageError(trials.storage_fault)
+        raise trials.storage_fault
     if trials.lost:
         number, (why, times) = next(iter(trials.lost.items()))
         others = f" (trials {', '.join(map(str, trials.lost))})" if len(trials.lost) > 1 else ""

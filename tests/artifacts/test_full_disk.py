@@ -115,6 +115,6 @@ def test_a_trial_that_found_the_disk_full_is_no_result_and_ends_the_search(tmp_p
     trials = Trials(job, SearchSpec.from_plain(spec))
     assert isinstance(trials.suggest("a"), dict)
     trials.on_trial_complete("a", {"failure": "the storage is full", "is_storage_full": True})
-    assert trials.storage_fault == "the storage is full"
+    assert str(trials.storage_fault) == "the storage is full"
     assert trials.suggest("b") == Searcher.FINISHED
     assert not list(tmp_path.rglob("*.json"))
