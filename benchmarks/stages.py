@@ -32,7 +32,7 @@ from orchestrator.report.markdown import table
 from orchestrator.stages.job import Job
 
 SIZES = (51, 101, 201, 501, 1001)
-SLOTS = 8  # logical CPUs
+SLOTS = 4  # logical CPUs
 
 
 def install() -> None:
