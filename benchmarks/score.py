@@ -88,7 +88,7 @@ class _Clock(NoStatusReceiver):
     """Records the times at which the stage reports how many images are done."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[float, int]] = []
+        self.seen: list[tuple[float, float]] = []
 
     def post(self, stage: str, status: Status) -> None:
         if status.get("unit") == "images":

@@ -2,7 +2,7 @@
 
 The slots are logical CPUs, many more than this machine has: a trial of the benchmark's student rests, as the driver of
 a search sees a trial on another machine. A slot counts as busy while it works on a trial, without the start of its
-process, which on this machine competes with 31 others for a few cores.
+process, which on this machine competes with 31 others for a few cores. Needs 12 GB of free memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from orchestrator.report.markdown import table
 from orchestrator.stages import search
 from orchestrator.stages.job import Job
 
-TRIALS, SLOTS, ROUND, SECONDS = 500, 32, 128, 60.0
+# One round: at the end of each, slots rest until its last trial has ended, and their processes start again.
+TRIALS, SLOTS, ROUND, SECONDS = 500, 32, 500, 60.0
 SHORT = (32, 8, 16, 5.0)
 IMAGES = 256
 

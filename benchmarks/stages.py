@@ -21,9 +21,8 @@ from orchestrator.execution.executor import execute
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.kinds import KINDS, IngestSpec
 from orchestrator.pipeline.placement import Facts
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.progress.display import Display
 from orchestrator.progress.events import Events
 from orchestrator.progress.forecast import Forecast
@@ -33,7 +32,7 @@ from orchestrator.report.markdown import table
 from orchestrator.stages.job import Job
 
 SIZES = (51, 101, 201, 501, 1001)
-SLOTS = 8  # logical CPUs
+SLOTS = 4  # logical CPUs
 
 
 def install() -> None:
@@ -89,7 +88,7 @@ def _measure(size: int) -> tuple[float, float]:
         with Interruption() as interruption:
             own, begun = time.process_time(), time.perf_counter()
             outcome = execute(
-                state, ClusterWatch(recipe), Store(folder), recipe, events, lambda: None, interruption
+                state, ClusterWatch(recipe, lambda nodes: []), Store(folder), recipe, events, lambda: None, interruption
             )  # fmt: skip
             own, took = time.process_time() - own, time.perf_counter() - begun
     assert not outcome.failures

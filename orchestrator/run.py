@@ -12,6 +12,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from orchestrator import report
@@ -167,12 +168,12 @@ def _execute(
         from orchestrator.execution import executor
         from orchestrator.execution.storage_probe import StorageProbe
 
-        probe = StorageProbe(store)
-        cluster = ClusterWatch(recipe, probe.look)
-        for name in probe.check(cluster.names(), interruption):
-            display.warn(f"storage: node {name} has not answered a check of it yet")
-        cluster.check()
-        outcome = executor.execute(run, cluster, store, recipe, events, publish, interruption)
+        with closing(StorageProbe(store)) as probe:
+            cluster = ClusterWatch(recipe, probe.look)
+            for name in probe.check(cluster.names(), interruption):
+                display.warn(f"storage: node {name} has not answered a check of it yet")
+            cluster.check()
+            outcome = executor.execute(run, cluster, store, recipe, events, publish, interruption)
     except KeyboardInterrupt:
         display.close()
         there = f"{run.count('done', 'kept')} of {len(planned.stages)} stages are cached in {options.storage}"

@@ -23,7 +23,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEEP_RAY_UP = """
 import sys, ray
-print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
+context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+print(context.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 """
 

@@ -4,12 +4,13 @@ Ray starts a stage as soon as its inputs and resources are there, and knows no p
 short students would take every CPU that a network of the ladder, on the longest path, waits for. So stages are admitted
 in this order:
 
-- Stages that start workers or trials, and brief ones, as soon as all that they need exists or is in Ray's hands: Ray
-  waits for the rest.
+- Stages that read or score data, and brief ones, as soon as all that they need exists or is in Ray's hands: Ray waits
+  for the rest.
 - A network of the ladder also waits for its inputs here, unless they end in about the time that its workers take to
   start: then it is started ahead, and the start of its processes costs no time.
-- A final student or a fold waits until its inputs are there and all its workers have room beside everything that Ray
-  has in its hands.
+- A search waits until its inputs are there, and as long as a network of the ladder waits for more of a GPU or of a node
+  than a trial takes: trials would take parts of it, one after another.
+- So does a final student or a fold, and until all its workers have room beside everything that Ray has in its hands.
 
 Room is counted in CPUs and GPUs, node by node: a network of four workers takes that of four, one of a whole GPU that of
 all students that would share it.
@@ -31,9 +32,14 @@ def admit(run: RunState, capacity: Capacity) -> list[Stage]:
     if not waiting:
         return []
     admission = _Admission(run, capacity)
-    for stage in sorted(waiting, key=_waits_for_room):  # stable: else in the plan's order
+    for stage in sorted(waiting, key=_turn):  # stable: else in the plan's order
         admission.consider(stage)
     return admission.admitted
+
+
+def _turn(stage: Stage) -> int:
+    """Returns a stage's place: what the longest path may need, then searches, then students and folds."""
+    return 2 if _waits_for_room(stage) else 1 if stage.placement.launch == "ray_tune" else 0
 
 
 def _waits_for_room(stage: Stage) -> bool:
@@ -65,14 +71,16 @@ class _Admission:
             return False
         if _waits_for_room(stage):
             return not missing and self._has_room_for(stage)
+        if stage.placement.launch == "ray_tune":
+            return not missing and not self._is_to_leave_a_node(stage)
         if stage.placement.launch == "ray_train":
             return all(self._ends_soon(upstream, stage) for upstream in missing)
         return True
 
     def _has_room_for(self, stage: Stage) -> bool:
         """Whether there is room for a stage that nothing on a longer path is to have."""
-        if any(self._waits_for_more_of_a_node(other, stage) for other in self.active.values()):
-            return False  # students would take parts of the GPU, or of the node, one after another
+        if self._is_to_leave_a_node(stage):
+            return False
         if not any(self._takes_room(other) for other in self.active.values()):
             return True  # it has the cluster to itself, however small that is
         if self.rooms is None:
@@ -81,6 +89,10 @@ class _Admission:
                 for other in self.active.values():
                     self._take(room, other)
         return any(room.has(stage.placement) for room in self.rooms)
+
+    def _is_to_leave_a_node(self, stage: Stage) -> bool:
+        """Whether a stage would take parts of a GPU or node that a network of the ladder waits for as a whole."""
+        return any(self._waits_for_more_of_a_node(other, stage) for other in self.active.values())
 
     def _waits_for_more_of_a_node(self, other: Stage, stage: Stage) -> bool:
         """Whether workers of ``other`` wait for more of a GPU, or of a node's CPUs, than ``stage`` takes."""

@@ -132,11 +132,9 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
         RecipeError: naming the fields, what they ask for and what there can be.
     """
     resources, capacity = recipe.resources, capacity_of(recipe, up, growth)
-    workers = {"resources.workers": resources.workers}
-    for position, network in enumerate(recipe.ladder.networks[:-1]):
-        if network.workers:
-            workers[f"ladder.networks[{position}].workers"] = network.workers
-    for field_name, count in workers.items():
+    last = len(recipe.ladder.networks) - 1
+    asked = dict(recipe.workers_of(place) for place in range(last)) | {"resources.workers": resources.workers}
+    for field_name, count in asked.items():
         placement = Placement("ray_train", count, resources.cpus, resources.gpus)
         _check(f"{field_name}={count}", "resources.gpus", placement, capacity)
     of_students = [recipe.workers_of(len(recipe.ladder.networks) - 1)]
@@ -144,22 +142,22 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
         of_students.append(("resources.student_workers", resources.student_workers))
     for field_name, count in dict.fromkeys(of_students):
         placement = replace(capacity.slot, workers=count)
-        asked = "a student" if count == 1 else f"{field_name}={count}"
-        _check(asked, "resources.student_gpus", placement, capacity)
+        words = "a student" if count == 1 else f"{field_name}={count}"
+        _check(words, "resources.student_gpus", placement, capacity)
 
 
 def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
     """Returns a warning if the searches of a recipe leave slots of the cluster idle; None if they use all."""
     search, searches = recipe.search, len(recipe.searched_methods)
     _, workers = recipe.workers_of(len(recipe.ladder.networks) - 1)
-    at_once, slots = search.round_size * searches, capacity.slots / workers
-    if not searches or at_once >= slots or search.round_size >= search.trials:
+    at_once, room = search.round_size * searches, math.floor(capacity.slots / workers)
+    if not searches or at_once >= room or search.round_size >= search.trials:
         return None
-    several = f" in each of {searches} searches" if searches > 1 else ""
+    several = f" of {searches} searches" if searches > 1 else ""
     return (
         f"search.round_size is {search.round_size}: at most {at_once} trials{several} run at once, but the cluster has "
-        f"room for {slots:.0f} students. Give search.round_size={math.ceil(slots / searches)} or a multiple of it, "
-        "for a search that keeps all slots busy; proposals then learn from fewer, larger rounds"
+        f"room for {room} students. Give search.round_size={math.ceil(room / searches)} or a multiple of it, for a "
+        "search that keeps all slots busy; proposals then learn from fewer, larger rounds"
     )
 
 

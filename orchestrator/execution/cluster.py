@@ -29,6 +29,7 @@ class ClusterWatch:
         self.monitor_config: Path | None = config_of_monitor(self.address)
         self.nodes: dict[str, Node] = read_nodes()
         self.autoscaler = ask_autoscaler(self.address)
+        self.leaving: set[str] = set()  # ids of nodes that were told to leave, such as spot instances
         self.looks = 0
         self.told: set[str] = set()  # failures of the autoscaler, and warnings
 
@@ -53,19 +54,37 @@ class ClusterWatch:
         changes = [f"node {node.name} left the cluster ({node})" for node in gone]
         changes += [f"node {node.name} joined the cluster ({node})" for node in new]
         changes += self.probe(self.names())
+        told = draining_nodes() & self.nodes.keys() - self.leaving
+        self.leaving |= told
+        changes += [
+            f"node {self.nodes[key].name} is about to leave the cluster: its work goes on elsewhere" for key in told
+        ]
         self.looks += 1
         if self.looks % LOOKS_BETWEEN_REPORTS == 0:
             self.autoscaler = ask_autoscaler(self.address)
-        capacity = capacity_of(self.recipe, list(self.nodes.values()), growth_of(self.autoscaler, self.monitor_config))
+        staying = [node for key, node in self.nodes.items() if key not in self.leaving]
+        capacity = capacity_of(self.recipe, staying, growth_of(self.autoscaler, self.monitor_config))
         changes += self._not_told([f"autoscaler: {failure}" for failure in self.autoscaler.failures])
         if self.looks == 1:
             changes += self._not_told([warning for warning in [idle_slots(self.recipe, capacity)] if warning])
         return capacity, changes
 
+    def was_told_to_leave(self, node_id: str) -> bool:
+        """Whether a node was told to leave before it was lost: that is no fault of it."""
+        self.leaving |= draining_nodes()
+        return node_id in self.leaving
+
     def _not_told(self, lines: list[str]) -> list[str]:
         new = [line for line in lines if line not in self.told]
         self.told.update(new)
         return new
+
+
+def draining_nodes() -> set[str]:
+    """Returns the ids of the nodes that were told to leave and have not left yet."""
+    from ray._private.state import state
+
+    return set(state.get_draining_nodes())
 
 
 def read_nodes() -> dict[str, Node]:

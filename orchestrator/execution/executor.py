@@ -14,11 +14,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import ray
 
-from orchestrator.artifacts.store import StorageError, Store
+from orchestrator.artifacts.store import Store
 from orchestrator.execution.admission import admit
 from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.listener import Listener
@@ -30,7 +29,7 @@ from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.schema import Recipe
-from orchestrator.stages.faults import Attempts
+from orchestrator.stages.faults import Attempts, checkpoint_time
 from orchestrator.stages.job import Job
 from orchestrator.stages.precision_probe import start_probe
 from orchestrator.stages.status import Fault
@@ -102,9 +101,9 @@ class _Execution:
         self.listener, self.publish, self.interruption = listener, publish, interruption
         self.publish_next = time.monotonic() + PUBLISH_SECONDS
         self.status = open_status_actor()
-        self.references: dict[str, Any] = {}  # by the stage's name
-        self.waiting: dict[Any, Stage] = {}  # by reference
-        self.left: list[Any] = []  # references of attempts that are given up; kept, or Ray would cancel them
+        self.references: dict[str, ray.ObjectRef] = {}  # by the stage's name
+        self.waiting: dict[ray.ObjectRef, Stage] = {}  # by reference
+        self.left: list[ray.ObjectRef] = []  # references of attempts that are given up; kept, or Ray would cancel them
         self.attempts: dict[str, Attempts] = {}  # of stages that met faults
         self.outcome = Outcome()
         self._look_at_cluster()
@@ -133,7 +132,7 @@ class _Execution:
         self.outcome.seconds = time.monotonic() - start
         return self.outcome
 
-    def _wait(self) -> list[Any]:
+    def _wait(self) -> list[ray.ObjectRef]:
         if not self.waiting:  # all that is left waits to be tried again
             time.sleep(POLL_SECONDS)
             return []
@@ -180,11 +179,16 @@ class _Execution:
         if posted.moved:
             self.state.moved = time.time()
 
-    def _settle(self, stage: Stage, reference: Any) -> None:
+    def _settle(self, stage: Stage, reference: ray.ObjectRef) -> None:
         try:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:  # the process of the stage died, or that of one that it needs
             if self.state.is_ready(stage):
+                node = self.state.stages[stage.name].status.get("node_id", "")
+                if self.cluster.was_told_to_leave(node):
+                    self.listener.noted(stage.name, {"doing": "its node left the cluster; it goes on elsewhere"})
+                    self.state.put_back(stage)
+                    return
                 self._try_again(stage, f"its process died: {_first_sentence(error)}")
                 return
             missing = next(entry for entry in self.state.inputs_of(stage) if not entry.is_there)
@@ -203,17 +207,11 @@ class _Execution:
     def _try_again(self, stage: Stage, why: str, seconds: float = 0.0) -> None:
         """Put a stage back that met a fault, unless it met too many since its last checkpoint."""
         attempts = self.attempts.setdefault(stage.name, Attempts())
-        if attempts.may_go_on(self._checkpoint_time(stage)):
+        if attempts.may_go_on(checkpoint_time(self.store, stage.identity)):
             self.listener.noted(stage.name, {"doing": f"{why}; {attempts}"})
             self.state.put_back(stage, seconds)
         else:
             self._fail(Failure(stage.name, f"{why}, {attempts.faults} times without a later checkpoint"))
-
-    def _checkpoint_time(self, stage: Stage) -> float | None:
-        try:
-            return self.store.checkpoint_time(stage.identity)
-        except (OSError, StorageError):  # the fault itself, perhaps
-            return None
 
     def _fail(self, failure: Failure) -> None:
         self.outcome.failures.append(failure)

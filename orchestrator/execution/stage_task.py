@@ -9,11 +9,14 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import ray
+
 from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.kinds import KINDS
+from orchestrator.stages.errors import BlockedError
 from orchestrator.stages.faults import fault_class, one_line, this_place
-from orchestrator.stages.job import BlockedError, Job, storage_faults
+from orchestrator.stages.job import Job, storage_faults
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.status import Fault
@@ -21,7 +24,7 @@ from orchestrator.stages.status import Fault
 Upstream = dict[str, tuple[str, Any]]
 
 
-def start_stage(job: Job, upstream: Upstream) -> Any:
+def start_stage(job: Job, upstream: Upstream) -> ray.ObjectRef:
     """Hand a stage to Ray; returns the reference to its artifact, Failure or Fault.
 
     Args:

@@ -66,22 +66,25 @@ class StorageProbe:
 
     def look(self, nodes: Mapping[str, str]) -> list[str]:
         """Probe nodes that have joined, without waiting for them. Returns a line if some can't use the storage."""
-        if self._round is None:
-            joined = {key: name for key, name in nodes.items() if key not in self._known}
-            if not joined:
+        joined = {key: name for key, name in nodes.items() if key not in self._known}
+        try:
+            if self._round is None and joined:
+                self._known.update(joined)
+                self._round = _Round(self.store, joined)
+            if self._round is None or not self._round.is_over():
                 return []
-            self._known.update(joined)
-            self._round = _Round(self.store, joined)
-        probing = self._round
-        probing.collect(0)
-        if probing.waiting and time.monotonic() < probing.started + ANSWER_SECONDS:
+        except StorageError:  # of this node, passing perhaps: stages tell of it if it lasts
+            self.close()
             return []
-        probing.close()
-        self._round = None
-        if not probing.faults:
-            return []
-        found = probing.faults_by_node()
-        return [f"stages will fail on nodes that joined without the storage '{self.store.uri}' ({found})"]
+        faults = self._round.faults_by_node()
+        self.close()
+        return [f"stages will fail on nodes that can't use the storage '{self.store.uri}' ({faults})"] if faults else []
+
+    def close(self) -> None:
+        """Give up a probe that is not over, and remove its files."""
+        if self._round:
+            self._round.close()
+            self._round = None
 
 
 @dataclass
@@ -112,11 +115,16 @@ class _Round:
             try:
                 fault = ray.get(reference) or self._unseen(key)
             except ray.exceptions.RayTaskError as error:  # such as one of an import: the project is not there
-                fault = str(error.cause)
+                fault = str(error.cause).strip().splitlines()[-1]
             except ray.exceptions.RayError:  # the node was lost meanwhile
                 continue
             if fault:
                 self.faults[name] = fault
+
+    def is_over(self) -> bool:
+        """Whether every node has answered, or had its time to; does not wait for them."""
+        self.collect(0)
+        return not self.waiting or time.monotonic() > self.started + ANSWER_SECONDS
 
     def _unseen(self, node: str) -> str | None:
         """Returns a fault if what a node wrote is not seen here."""

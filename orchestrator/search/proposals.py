@@ -71,6 +71,8 @@ class Proposals:
         self.points: list[Point] = []
         self.asked: list[optuna.Trial] = []
         self.found: dict[Attempt, TrialRecord] = {}
+        self.found_of: dict[int, list[Attempt]] = {}  # the same attempts, by number
+        self.first_of: dict[str, Attempt] = {}  # those that wait, by their training
         self.waiting: list[Attempt] = []
         self.running: set[Attempt] = set()
         self.twins: dict[Attempt, list[Attempt]] = {}  # those of other points that are the very same training
@@ -102,13 +104,14 @@ class Proposals:
         """Record the result of an attempt."""
         self.running.discard(attempt)
         for same in (attempt, *self.twins.pop(attempt, ())):
-            self.found[same] = _numbered(record, same)
+            self._keep(same, record)
 
     def trials(self) -> list[TrialRecord]:
         """Returns a record of every point, as proposed: its longest training, and its accuracy at each rung."""
         trials = []
         for number, config in enumerate(self.points):
-            records = [self.found[attempt] for attempt in sorted(self._of(number), key=lambda item: item.steps)]
+            attempts = sorted(self.found_of.get(number, ()), key=lambda item: item.steps)
+            records = [self.found[attempt] for attempt in attempts]
             if not records:
                 continue
             good = [record for record in records if record["status"] != "failed"]
@@ -131,6 +134,7 @@ class Proposals:
     def _add_batch(self) -> bool:
         """Add the next round of points, or of a rung's best; whether there was any."""
         self._tell()
+        self.first_of.clear()
         if len(self.points) < self.spec.trials:
             for _ in range(min(self.spec.round_size, self.spec.trials - len(self.points))):
                 trial = self.study.ask()
@@ -150,13 +154,17 @@ class Proposals:
         training = self.training(attempt)
         stored = self.find(training)
         if stored is not None:
-            self.found[attempt] = _numbered(stored, attempt)
+            self._keep(attempt, stored)
             return
-        twin = next((other for other in self.waiting if self.training(other) == training), None)
-        if twin is None:
+        first = self.first_of.setdefault(training.model_dump_json(), attempt)
+        if first is attempt:
             self.waiting.append(attempt)
         else:
-            self.twins.setdefault(twin, []).append(attempt)
+            self.twins.setdefault(first, []).append(attempt)
+
+    def _keep(self, attempt: Attempt, record: TrialRecord) -> None:
+        self.found[attempt] = _numbered(record, attempt)
+        self.found_of.setdefault(attempt.number, []).append(attempt)
 
     def _best(self, steps: int, count: int) -> list[int]:
         """The best different points among those that were trained for so many steps, the best first."""
@@ -172,9 +180,6 @@ class Proposals:
             if self.points[number] not in [self.points[other] for other in best]:
                 best.append(number)
         return best[:count]
-
-    def _of(self, number: int) -> list[Attempt]:
-        return [attempt for attempt in self.found if attempt.number == number]
 
     # -- the sampler -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import time
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import EvaluateSpec
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import NotFiniteError, evaluate_finite

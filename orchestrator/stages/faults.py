@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.artifacts.full_disk import is_full_disk
-from orchestrator.artifacts.store import StorageError
+from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.errors import UserError
-from orchestrator.stages.job import StageError
+from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.training.loop import TrainingDivergedError
 
 MOST_RETRIES = 3  # of work that makes no progress
@@ -28,8 +28,10 @@ WORDS = re.compile(
     r"|gloo|connection (was )?(closed|reset|refused)|timed out waiting for clients|No space left",
     re.IGNORECASE,
 )
-TYPES_BY_NAME = {"OutOfMemoryError", "AcceleratorError", "DistBackendError", "DistNetworkError", "DistStoreError"}
-LOST_BY_NAME = {  # of ray.exceptions: the process or its node is gone
+TYPES_BY_NAME = {
+    # of torch
+    "OutOfMemoryError", "AcceleratorError", "DistBackendError", "DistNetworkError", "DistStoreError",
+    # of Ray: the process or its node is gone
     "WorkerCrashedError", "NodeDiedError", "ActorDiedError", "ActorUnavailableError", "RayActorError",
     "LocalRayletDiedError", "ObjectLostError", "ObjectFetchTimedOutError", "OwnerDiedError", "OutOfDiskError",
     "RaySystemError", "TaskPlacementGroupRemoved", "ActorPlacementGroupRemoved", "ReferenceCountingAssertionError",
@@ -64,6 +66,14 @@ class Attempts:
         return f"tried again ({self.faults} of {MOST_RETRIES})"
 
 
+def checkpoint_time(store: Store, identity: str) -> float | None:
+    """Returns when the last checkpoint of a training was written; None without one, or where that can't be read."""
+    try:
+        return store.checkpoint_time(identity)
+    except OSError:  # the fault itself, perhaps
+        return None
+
+
 def fault_class(error: BaseException) -> FaultClass:
     """Returns the class of an error, by the outermost of it and its causes that decides.
 
@@ -87,7 +97,7 @@ def one_line(error: BaseException) -> str:
     text, kind = str(found).strip().partition("\n")[0], type(found).__name__
     if not text:
         return kind
-    return text if isinstance(found, StorageError) or WORDS.search(text) else f"{kind}: {text}"
+    return text if isinstance(found, StorageError | StageError) or WORDS.search(text) else f"{kind}: {text}"
 
 
 def this_place() -> str:
@@ -100,15 +110,25 @@ def this_place() -> str:
 
 def _is_of_machine(error: BaseException) -> bool:
     names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, StorageError | OSError | MemoryError) or names & (TYPES_BY_NAME | LOST_BY_NAME):
+    if isinstance(error, MachineFaultError | StorageError | OSError | MemoryError) or names & TYPES_BY_NAME:
         return True
-    return isinstance(error, RuntimeError) and not isinstance(error, StageError) and bool(WORDS.search(str(error)))
+    if isinstance(error, StageError) or hasattr(error, "cause") or hasattr(error, "worker_failures"):
+        return False  # their texts hold the traces of other errors
+    return isinstance(error, RuntimeError) and bool(WORDS.search(str(error)))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error and its explicit causes, outermost first; Ray keeps the error of a worker in ``cause``."""
+    """Yields an error and its explicit causes, outermost first.
+
+    Ray keeps the error of a worker in ``cause``, Ray Train those of its workers and of its controller likewise.
+    """
     seen: set[int] = set()
     while isinstance(error, BaseException) and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or getattr(error, "cause", None)
+        of_workers = sorted(
+            getattr(error, "worker_failures", {}).values(),
+            key=lambda failure: fault_class(failure) == "machine",  # the others lose their connection to one that fails
+        )
+        of_ray = getattr(error, "cause", None) or getattr(error, "controller_failure", None)
+        error = error.__cause__ or of_ray or next(iter(of_workers), None)

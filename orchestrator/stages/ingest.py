@@ -24,7 +24,8 @@ from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode
 from orchestrator.datasets.folders import printable
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 
 CHUNK = 1024
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect

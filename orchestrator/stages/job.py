@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,14 +22,12 @@ from orchestrator.pipeline.inputs import expert_role
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.schema import Resources
+from orchestrator.stages.errors import BlockedError, MachineFaultError, StageError
+from orchestrator.stages.faults import fault_class
 from orchestrator.stages.status import Fault, NoStatusReceiver, Status, StatusReceiver
 from orchestrator.tracking.settings import Tracking
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
-
-
-class StageError(RuntimeError):
-    """Raised when a stage can't be run; the message has the cause and the remedy, and is shown without a traceback."""
 
 
 @contextmanager
@@ -36,17 +35,17 @@ def storage_faults(storage: str) -> Iterator[None]:
     """Turns errors of the storage, and of a disk that is full, into a StageError.
 
     Raises:
-        StageError: with one line that says what to do.
+        StageError: with one line that says what to do; a MachineFaultError where the work may be done elsewhere.
     """
     try:
         yield
-    except StageError:
+    except MachineFaultError:
         raise
-    except StorageError as error:
-        raise StageError(str(error)) from error
     except Exception as error:
         if is_full_disk(error):
             raise StageError(full_disk_message(storage)) from error
+        if isinstance(error, StageError | StorageError) and fault_class(error) == "machine":
+            raise MachineFaultError(str(error)) from error
         raise
 
 
@@ -59,11 +58,7 @@ def with_place(error: BaseException) -> str:
     return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
 
 
-class BlockedError(RuntimeError):
-    """Raised when an input of the stage has no artifact; ``args[0]`` is the input's name."""
-
-
-SYSTEM_RETRIES = 3  # a process that dies (a lost node) is tried again; what the work itself raises is not
+SYSTEM_RETRIES = 3  # of Ray Train, which starts all workers again when one dies or raises
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ class Job:
 
     def say(self, **status: Any) -> None:
         """Post this stage's status."""
-        self.status.post(self.name, cast(Status, status | {"node": socket.gethostname()}))
+        self.status.post(self.name, cast(Status, status | _this_node()))
 
     def note(self, part: str, text: str) -> None:
         """Post a warning about an error that does not fail the stage."""
@@ -159,6 +154,14 @@ class Job:
             versions=versions(),
         )
         return self.store.commit(artifact, scratch)
+
+
+def _this_node() -> dict[str, str]:
+    found = {"node": socket.gethostname()}
+    ray = sys.modules.get("ray")
+    if ray and ray.is_initialized():
+        found["node_id"] = ray.get_runtime_context().get_node_id()
+    return found
 
 
 def versions() -> dict[str, str]:

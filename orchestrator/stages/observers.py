@@ -13,6 +13,8 @@ from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.observer import ReportedRow
 from orchestrator.training.pace import Timing
 
+LOOK_SECONDS = 5.0  # a notice that the node leaves is looked for this often
+
 
 class StageObserver:
     """Observer of a single-worker training: checkpoints at validations, at most every few seconds.
@@ -23,7 +25,8 @@ class StageObserver:
     def __init__(self, job: Job, logbook: Logbook | None) -> None:
         self.job, self.store, self.logbook = job, job.store, logbook
         self.accuracy: float | None = None
-        self.last_checkpoint = time.monotonic()
+        self.last_checkpoint = self.looked = time.monotonic()
+        self.leaves = False
 
     def load(self) -> bytes | None:
         return self.store.read_checkpoint(self.job.identity)
@@ -38,12 +41,26 @@ class StageObserver:
         return True
 
     def checkpoint_is_due(self) -> bool:
-        """Returns True if the last checkpoint is old enough; the time then counts as that of a new one."""
+        """Returns True if the last checkpoint is old enough, or the node is about to leave the cluster.
+
+        The time then counts as that of a new one.
+        """
         now = time.monotonic()
-        if now - self.last_checkpoint < self.job.resources.checkpoint_seconds:
+        if now - self.last_checkpoint < self.job.resources.checkpoint_seconds and not self._node_leaves(now):
             return False
         self.last_checkpoint = now
         return True
+
+    def _node_leaves(self, now: float) -> bool:
+        """Whether this node was told to leave, as it was known a few seconds ago."""
+        import ray
+
+        if now - self.looked >= LOOK_SECONDS and ray.is_initialized():
+            from ray._private.state import state  # the notice of Ray's drain-node
+
+            self.looked = now
+            self.leaves = ray.get_runtime_context().get_node_id() in state.get_draining_nodes()
+        return self.leaves
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
         self.job.say(step=step, steps=steps, accuracy=self.accuracy, **vars(timing))

@@ -12,7 +12,8 @@ from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, file_sha256
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import PretrainedSpec
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import evaluate_finite

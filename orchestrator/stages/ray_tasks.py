@@ -15,10 +15,8 @@ def task(function: Callable[..., Any], cpus: float, gpus: float = 0.0, name: str
     On a GPU each call has a process of its own, which ends with it: a process that is used again would go on computing
     on the GPU of its first call, and keep memory there. On CPUs processes are used again, with what they imported.
     """
-    ask: dict[str, Any] = {"num_cpus": cpus, "name": name or function.__name__}
-    if gpus:
-        ask["num_gpus"] = gpus
-    return _remote(function, gpus > 0).options(**ask)
+    remote = _remote(function, gpus > 0)
+    return remote.options(num_cpus=cpus, num_gpus=gpus or None, name=name or function.__name__)
 
 
 @cache

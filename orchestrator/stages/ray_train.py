@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 
 from orchestrator.artifacts.store import Artifact
-from orchestrator.stages.job import SYSTEM_RETRIES, BlockedError, Failure, Job, StageError, storage_faults
+from orchestrator.stages.errors import BlockedError, MachineFaultError, StageError
+from orchestrator.stages.job import SYSTEM_RETRIES, Failure, Job, storage_faults
 from orchestrator.stages.observers import RayTrainObserver
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import chosen_spec, commit, train_here
@@ -80,7 +81,8 @@ def _worker(config: StageConfig) -> Returned:
                 slot_seconds = (start_up + took) * world.size + config["start_up"] + of_controller
                 commit(job, spec, trained, world, start, slot_seconds)
     except StageError as error:
-        if world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError):
+        several = world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError)
+        if several or isinstance(error, MachineFaultError):
             raise  # a file that this node alone lacks, perhaps
         return {"error": str(error)}
     return {}
@@ -196,7 +198,7 @@ def fit(
     try:
         return trainer.fit().return_value  # type: ignore[attr-defined]  # v2
     except WorkerGroupError as error:
-        said = [str(failure) for failure in error.worker_failures.values() if isinstance(failure, StageError)]
+        said = [failure for failure in error.worker_failures.values() if isinstance(failure, StageError)]
         if not said:
             raise
-        raise StageError(said[0]) from None
+        raise said[0] from None

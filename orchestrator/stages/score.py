@@ -24,7 +24,8 @@ from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.datasets import TRAIN
 from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.specs import NetworkSpec
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.folds import folds_of

@@ -22,7 +22,8 @@ from orchestrator.artifacts.trials import METRIC
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.search.proposals import best_of
 from orchestrator.stages import shared_trial, trial
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.searcher import Over, Started, Trials, stopping
 
 
@@ -42,7 +43,7 @@ def run(job: Job) -> Artifact:
         job.say(doing="trials wait for room", waits_for_room=True)
         _run_trials(job, spec, trials)
     if trials.storage_fault:
-        raise StageError(trials.storage_fault)
+        raise trials.storage_fault
     if trials.lost:
         number, (why, times) = next(iter(trials.lost.items()))
         others = f" (trials {', '.join(map(str, trials.lost))})" if len(trials.lost) > 1 else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray.tune
@@ -9,14 +11,14 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from orchestrator.artifacts import trials as files
-from orchestrator.artifacts.store import StorageError
 from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
 from orchestrator.search.proposals import Attempt, Proposals, best_of
-from orchestrator.stages.faults import Attempts
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.faults import Attempts, checkpoint_time
+from orchestrator.stages.job import Job, storage_faults
 
 TuneResult = dict[str, Any]  # what a trial reports: a validation's row, a failure or a fault, with Tune's own values
 
@@ -49,7 +51,7 @@ class Trials(Searcher):
         self.again: list[Attempt] = []  # those that met a fault of a machine
         self.attempts: dict[Attempt, Attempts] = {}
         self.lost: dict[int, tuple[str, int]] = {}  # trials that met too many, with the last one and their number
-        self.storage_fault: str | None = None  # ends the search
+        self.storage_fault: StageError | None = None  # ends the search
         self.slot_seconds = 0.0
         self.ahead: Attempt | None = None
 
@@ -98,31 +100,39 @@ class Trials(Searcher):
     @property
     def is_over(self) -> bool:
         """Whether all that is left of the search are processes that keep a slot after a fault."""
-        return bool(self.storage_fault) or (self.proposals.done and not self.again)
+        return self.storage_fault is not None or (self.proposals.done and not self.again)
 
     def on_trial_result(self, trial_id: str, result: TuneResult) -> None:
         if "fault" in result:
-            self._ask_again(self.running.pop(trial_id), f"{result['fault']} on {result['place']}")
+            with self._storage():
+                self._ask_again(self.running.pop(trial_id), f"{result['fault']} on {result['place']}")
 
     def on_trial_complete(self, trial_id: str, result: TuneResult | None = None, error: bool = False) -> None:
         attempt = self.running.pop(trial_id, None)
         if attempt is None:  # it was asked for again
             return
-        try:
+        with self._storage():
             if error or result is None:
                 self._ask_again(attempt, "its process died")
             elif result.get("is_storage_full"):  # it says nothing of the trial
-                self.storage_fault = result["failure"]
+                self.storage_fault = StageError(result["failure"])
             else:
                 self._take(attempt, result)
-        except StorageError as fault:  # raised here, it would end in an error of Tune's
-            self.storage_fault = str(fault)
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Keeps an error of the storage for the end of the search; raised at once, it would end in one of Tune's."""
+        try:
+            with storage_faults(self.job.storage):
+                yield
+        except StageError as fault:
+            self.storage_fault = fault
 
     def _ask_again(self, attempt: Attempt, why: str) -> None:
         """Ask for an attempt again that met a fault of its machine, unless it met too many."""
         identity = self.identity(self.proposals.training(attempt))
         attempts = self.attempts.setdefault(attempt, Attempts())
-        if attempts.may_go_on(self.store.checkpoint_time(identity)):
+        if attempts.may_go_on(checkpoint_time(self.store, identity)):
             self.again.append(attempt)
             self.job.note(f"trial {self._name(attempt)}", f"{why}; {attempts}")
             return

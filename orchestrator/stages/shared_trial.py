@@ -21,7 +21,8 @@ import torch
 
 from orchestrator.artifacts.store import Store
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.stages.job import Job, StageError, storage_faults
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job, storage_faults
 from orchestrator.stages.observers import RayTrainObserver
 from orchestrator.stages.ray_train import fit, place_of_worker
 from orchestrator.stages.startup_cost import start_up_seconds

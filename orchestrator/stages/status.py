@@ -12,8 +12,8 @@ class Status(TypedDict, total=False):
     """How far a stage is: in words (``doing``), or in steps, with what is known of its pace.
 
     ``unit`` names the steps where they are not training steps; ``accuracy`` is the last validation's, or the best
-    trial's, whose settings are ``best``; ``node`` is the host that posted; ``waits_for_room``: none of its trials
-    has been started.
+    trial's, whose settings are ``best``; ``node`` is the host that posted, ``node_id`` its id in Ray;
+    ``waits_for_room``: none of its trials has been started.
     """
 
     doing: str
@@ -26,6 +26,7 @@ class Status(TypedDict, total=False):
     seconds_left: float | None
     whole_seconds: float | None
     node: str
+    node_id: str
     waits_for_room: bool
 
 

@@ -18,7 +18,8 @@ from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import TrainSpec, apply_choice
 from orchestrator.recipe.choices import Precision
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.stages.observers import StageObserver
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.data.images import load

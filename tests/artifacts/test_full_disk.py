@@ -14,7 +14,8 @@ import pytest
 from orchestrator.artifacts.full_disk import is_full_disk, reserve
 from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.pipeline.specs import SearchSpec
-from orchestrator.stages.job import Job, StageError, storage_faults
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job, storage_faults
 from tests.artifacts.stores import commit
 from tests.examples import planned
 
@@ -114,6 +115,6 @@ def test_a_trial_that_found_the_disk_full_is_no_result_and_ends_the_search(tmp_p
     trials = Trials(job, SearchSpec.from_plain(spec))
     assert isinstance(trials.suggest("a"), dict)
     trials.on_trial_complete("a", {"failure": "the storage is full", "is_storage_full": True})
-    assert trials.storage_fault == "the storage is full"
+    assert str(trials.storage_fault) == "the storage is full"
     assert trials.suggest("b") == Searcher.FINISHED
     assert not list(tmp_path.rglob("*.json"))

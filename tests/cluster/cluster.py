@@ -22,6 +22,7 @@ from tests.cluster.hosts import ADDRESSES, ROOT, Hosts, Process
 WORKERS = ("w1", "w2")
 RECIPE = Path(__file__).with_name("recipe.yaml")
 RAYLET, GCS, DRIVER = "raylet/raylet --", "gcs/gcs_server", "-m orchestrator.run"
+TRAINING = "ray::RayTrainWorker"  # the name of Ray Train's worker processes
 UP_SECONDS, RUN_SECONDS = 300.0, 600.0
 # Of the shell of every host, before `ray up` adds to it: small nodes, and the code that `ray up` brings.
 BASHRC = """\
@@ -189,6 +190,10 @@ class Cluster:
     def drivers(self) -> list[Process]:
         """Returns the processes of runs on the head, without the shells that started them."""
         return self.hosts.processes("head", f"python {DRIVER}")
+
+    def hosts_of_trainings(self) -> list[str]:
+        """Returns the worker hosts on which a network of the ladder trains."""
+        return [name for name in WORKERS if self.hosts.processes(name, TRAINING)]
 
     def _start(self, command: list[str]) -> Command:
         log = self.hosts.state / f"command-{len(self.commands)}.log"

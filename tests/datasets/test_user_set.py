@@ -58,7 +58,8 @@ def test_a_set_that_has_changed_since_the_plan_is_refused_by_ingest() -> None:
     from orchestrator.pipeline.placement import Facts
     from orchestrator.recipe.schema import Resources
     from orchestrator.stages import ingest
-    from orchestrator.stages.job import Job, StageError
+    from orchestrator.stages.errors import StageError
+    from orchestrator.stages.job import Job
 
     recipe = own("with_another_pixel")
     job = Job(

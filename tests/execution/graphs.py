@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,13 +24,13 @@ from orchestrator.execution.executor import Outcome, execute
 from orchestrator.execution.run_state import RunState, StageEntry
 from orchestrator.interruption import Interruption
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.kinds import KINDS, IngestSpec
 from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.stages.job import Job
 from orchestrator.stages.ray_tasks import task
 from orchestrator.stages.status import Status
-from tests.examples import ROOT, tiny
+from tests.examples import tiny
+from tests.run.conftest import apart
 
 BROKEN_NODE = "TESTS_BROKEN_NODE"  # a variable in the environment of a node whose every call fails
 Place = dict[str, Any]  # where and when a stage worked
@@ -38,8 +39,8 @@ Place = dict[str, Any]  # where and when a stage worked
 def outcome_of(scenario: Callable[[Path], Any], folder: Path) -> Any:
     """What a scenario returns, run in a process of its own."""
     command = [sys.executable, "-m", "tests.execution.graphs", scenario.__name__, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    with apart() as variables:
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -59,8 +60,10 @@ def stage(
 
 def install() -> None:
     """Let trainings be stages that wait; called in each of Ray's processes."""
-    here = {"function": "tests.execution.graphs:work", "ray_train": "tests.execution.graphs:work_of_ladder"}
-    KINDS["train"] = dataclasses.replace(KINDS["train"], outcome=lambda results: "", **here)
+    KINDS["train"] = dataclasses.replace(
+        KINDS["train"], outcome=lambda results: "",
+        function="tests.execution.graphs:work", ray_train="tests.execution.graphs:work_of_ladder",
+    )  # fmt: skip
 
 
 def work(job: Job) -> Artifact:
@@ -125,23 +128,25 @@ class Ran:
         return {artifact.name: artifact.results["places"] for artifact in self.state.artifacts.values()}
 
 
-def run(stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | None = None) -> Ran:
+def run(
+    stages: Sequence[Stage], folder: Path, *overrides: str, heard: Heard | None = None, state: RunState | None = None
+) -> Ran:
     """Run stages on the Ray that this process is connected to."""
     install()
     recipe = tiny(*overrides)
-    state, heard = RunState(stages, {}), heard or Heard()
+    state, heard = state or RunState(stages, {}), heard or Heard()
     with Interruption() as interruption:
         outcome = execute(
-            state, ClusterWatch(recipe), Store(str(folder)), recipe, heard, lambda: None, interruption
+            state, ClusterWatch(recipe, lambda nodes: []), Store(str(folder)), recipe, heard, lambda: None, interruption
         )  # fmt: skip
     return Ran(state, outcome, heard)
 
 
 def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
     """Start Ray with logical resources, or connect to a cluster."""
-    resources = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
+    resources: dict[str, Any] = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     ray.init(
-        address=address or "local", log_to_driver=False, logging_level="ERROR",
+        address=address or "local", log_to_driver=False, logging_level=logging.ERROR,
         runtime_env={"worker_process_setup_hook": install}, **resources,
     )  # fmt: skip
 
@@ -205,6 +210,39 @@ def nodes_come_and_go(folder: Path) -> dict[str, Any]:
     start(address=cluster.address)
     heard = Changing()
     ran = run([stage(f"student-{n}", seconds=4.0) for n in range(14)], folder, heard=heard)
+    failures = [str(item) for item in ran.outcome.failures]
+    return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
+
+
+def drain(address: str, node_id: str) -> None:
+    """Tell a node to leave, as a cloud does that takes a spot instance back."""
+    command = [
+        str(Path(sys.executable).with_name("ray")), "drain-node", "--address", address, "--node-id", node_id,
+        "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot", "--deadline-remaining-seconds", "60",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def node_is_drained(folder: Path) -> dict[str, Any]:
+    """Students on two nodes, one of which is told to leave and goes."""
+    from ray.cluster_utils import Cluster
+
+    class Draining(Heard):
+        told_at = 0.0
+
+        def refresh(self) -> None:
+            if not self.told_at and any(entry.status.get("node_id") == node.node_id for entry in state.stages.values()):
+                drain(cluster.address, node.node_id)
+                self.told_at = time.time()
+            if self.told_at and self.changes and time.time() - self.told_at > 8.0 and node in cluster.worker_nodes:
+                cluster.remove_node(node)
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    node = cluster.add_node(num_cpus=1)
+    start(address=cluster.address)
+    heard, stages = Draining(), [stage(f"student-{n}", seconds=20.0) for n in range(3)]
+    state = RunState(stages, {})
+    ran = run(stages, folder, heard=heard, state=state)
     failures = [str(item) for item in ran.outcome.failures]
     return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
 

@@ -45,6 +45,7 @@ TAUGHT = stage("taught", INGEST, TEACHER)
 SEARCHED = stage("searched", INGEST, SCORE, SEARCH)
 TEST = stage("test", INGEST, LABELS[0], kind="evaluate")
 TEST_OF_TEACHER = stage("test-of-teacher", INGEST, TEACHER, kind="evaluate")
+SEARCH_ON_A_GPU = stage("search-on-a-gpu", INGEST, kind="search", launch="ray_tune", workers=3, gpus=0.25)
 ON_A_GPU = [ladder("whole", INGEST, gpus=1.0), *(stage(f"part-{n}", INGEST, gpus=0.25) for n in range(3))]
 
 
@@ -136,8 +137,14 @@ CASES = [
          done="ingest teacher", running={"score-of-teacher": 3.0}),
     Case("rounds of a search go before other students", [INGEST, TEACHER, TA, SCORE, *LABELS, SEARCH],
          "search labels-0", done="ingest teacher ta score"),
-    Case("a search that waits for its score takes no slot", [INGEST, TEACHER, TA, SCORE, SEARCH, *LABELS],
-         "search labels-0 labels-1", done="ingest teacher ta", in_line="score"),
+    Case("a search waits for its score here and takes no slot", [INGEST, TEACHER, TA, SCORE, SEARCH, *LABELS],
+         "labels-0 labels-1", done="ingest teacher ta", in_line="score"),
+    Case("a search waits as long as a network waits for a whole GPU", [INGEST, ON_A_GPU[0], SEARCH_ON_A_GPU], "",
+         done="ingest", in_line="whole", gpus=1),
+    Case("a network that stands behind a search in the plan asks for its whole GPU before it",
+         [INGEST, SEARCH_ON_A_GPU, ON_A_GPU[0]], "whole", done="ingest", gpus=1),
+    Case("a search takes the other GPUs once the network has its own", [INGEST, ON_A_GPU[0], SEARCH_ON_A_GPU],
+         "search-on-a-gpu", done="ingest", running={"whole": 60.0}, gpus=2),
     Case("students that wait for a search leave slots to others",
          [INGEST, TEACHER, TA, SCORE, SEARCH, SEARCHED, LABELS[0]], "labels-0",
          done="ingest teacher ta score", in_line="search"),

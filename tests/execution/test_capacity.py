@@ -57,6 +57,7 @@ def test_requests_within_the_cluster_s_resources_pass(overrides: list[str]) -> N
             ["ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, {name: plain_cnn_2, workers: 9}]"],
             ["ladder.networks[3].workers=9", "resources.student_gpus=0"],
         ),
+        (["resources.student_workers=5"], ["resources.student_workers=5", "resources.cpus=1", "more than 4 such"]),
         (["ladder.networks=[a, {name: b, workers: 9}, c]"], ["ladder.networks[1].workers=9", "more than 4 such"]),
     ],
 )
@@ -66,6 +67,12 @@ def test_more_than_the_cluster_has_is_refused_with_the_field_and_both_numbers(
     with pytest.raises(RecipeError) as refused:
         check_cluster(tiny(*overrides), HERE, growth())
     assert all(part in str(refused.value) for part in named), refused.value
+
+
+def test_a_student_of_several_workers_takes_as_many_slots_of_a_search() -> None:
+    warning = idle(32, "search.round_size=4", "resources.student_workers=2")
+    assert warning is not None and "room for 16 students" in warning
+    assert idle(16, "search.round_size=4", "resources.student_workers=2") is None
 
 
 def test_a_cluster_without_gpus_has_none_to_give() -> None:
@@ -153,7 +160,7 @@ def idle(slots: float, *overrides: str) -> str | None:
 
 def test_slots_that_searches_leave_idle_are_named_with_a_round_size_that_uses_them() -> None:
     warning = idle(32, "search.round_size=4")
-    assert warning is not None and warning.startswith("search.round_size is 4: at most 8 trials in each of 2 searches")
+    assert warning is not None and warning.startswith("search.round_size is 4: at most 8 trials of 2 searches")
     assert "room for 32 students" in warning and "search.round_size=16" in warning
 
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import errno
+import pickle
 
 import pytest
 import ray.exceptions
 import torch
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from orchestrator.artifacts.store import StorageError
 from orchestrator.datasets.spec import DatasetError
+from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.stages.faults import MOST_RETRIES, Attempts, fault_class, one_line
-from orchestrator.stages.job import StageError
+from orchestrator.stages.job import storage_faults
 from orchestrator.training.loop import TrainingDivergedError
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
     error.__cause__ = cause
     return error
+
+
+def of_workers(*errors: Exception) -> WorkerGroupError:
+    return WorkerGroupError("a trace that names CUDA error", dict(enumerate(errors)))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +48,8 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
         ray.exceptions.WorkerCrashedError(),
         ray.exceptions.NodeDiedError("the node died"),
         ray.exceptions.RayTaskError("score", "traceback", OSError("reset")),
+        of_workers(OSError("reset"), RuntimeError("[gloo] Connection closed by peer")),
+        pickle.loads(pickle.dumps(MachineFaultError("storage 's3://b' can't be read: reset"))),
     ],
     ids=lambda error: f"{type(error).__name__}: {error}"[:50],
 )
@@ -64,7 +73,18 @@ def test_results_of_the_recipe(error: BaseException) -> None:
     assert fault_class(error) == "result"
 
 
-@pytest.mark.parametrize("error", [KeyError("a"), RuntimeError("shapes differ"), AssertionError(), TypeError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("a"),
+        RuntimeError("shapes differ"),
+        AssertionError(),
+        TypeError("no"),
+        of_workers(RuntimeError("[gloo] Connection closed by peer"), KeyError("a")),  # the second has failed first
+        ray.exceptions.RayTaskError("score", "a trace that names NCCL", RuntimeError("shapes differ")),
+    ],
+    ids=lambda error: f"{type(error).__name__}: {error}"[:50],
+)
 def test_anything_else_is_a_defect(error: BaseException) -> None:
     assert fault_class(error) == "defect"
 
@@ -91,3 +111,10 @@ def test_the_number_of_retries_is_told() -> None:
     attempts = Attempts()
     attempts.may_go_on(None)
     assert str(attempts) == "tried again (1 of 3)"
+
+
+def test_a_fault_of_the_storage_keeps_its_class_on_the_way_to_another_process() -> None:
+    with pytest.raises(MachineFaultError, match="can't be read: reset"), storage_faults("s3://b"):
+        raise caused(StageError("storage 's3://b' can't be read: reset"), StorageError("reset"))
+    with pytest.raises(MachineFaultError, match="reset"), storage_faults("s3://b"):
+        raise StorageError("reset")

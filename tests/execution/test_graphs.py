@@ -45,3 +45,10 @@ def test_a_node_that_joins_is_used_and_one_that_leaves_is_named(tmp_path: Path) 
     joined, left = ran["changes"]
     assert "joined the cluster (2 CPUs)" in joined and "left the cluster (2 CPUs)" in left
     assert len({place["node"] for (place,) in ran["places"].values()}) == 2
+
+
+def test_a_node_that_is_told_to_leave_takes_no_more_work_and_its_loss_is_no_fault(tmp_path: Path) -> None:
+    ran = graphs.outcome_of(graphs.node_is_drained, tmp_path)
+    assert ran["failures"] == [] and len(ran["places"]) == 3
+    assert "is about to leave the cluster" in ran["changes"][0]
+    assert [line.partition(": ")[2] for line in ran["noted"]] == ["its node left the cluster; it goes on elsewhere"]

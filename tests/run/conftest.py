@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,7 @@ class Place:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -98,6 +100,13 @@ class Place:
 def environment() -> dict[str, str]:
     """The environment of a run: this checkout, and no token of the user's."""
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'run'}", "RAY_AUTH_MODE": "disabled"}
+
+
+@contextmanager
+def apart() -> Iterator[dict[str, str]]:
+    """The environment of a cluster whose address no other command on this machine is to find."""
+    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp", ignore_cleanup_errors=True) as folder:  # short: sockets
+        yield environment() | {"RAY_TMPDIR": folder}
 
 
 def weights_of(place: Place) -> dict[str, str]:

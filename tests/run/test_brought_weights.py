@@ -20,7 +20,8 @@ from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import pretrained, score
-from orchestrator.stages.job import Job, StageError
+from orchestrator.stages.errors import StageError
+from orchestrator.stages.job import Job
 from orchestrator.training.networks import new_network
 from orchestrator.training.weights.files import read_safetensors
 from tests.run.conftest import Finished, Place

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import Place, environment
+from tests.run.conftest import Place, apart
 from tests.run.test_lost_trial import descendants_of
 
 pytestmark = pytest.mark.long
@@ -39,7 +39,10 @@ def configuration(address: str) -> dict[str, object]:
         "max_workers": NODES,
         "upscaling_speed": 1.0,
         "idle_timeout_minutes": 1,
-        "provider": {"type": "fake_multinode", "gcs_address": address},
+        "provider": {
+            "type": "fake_multinode", "gcs_address": address,
+            "use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True,
+        },
         "head_node_type": "ray.head.default",
         "available_node_types": {
             "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
@@ -67,8 +70,8 @@ def from_zero(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"--port={address.rpartition(':')[2]}", "--node-ip-address=127.0.0.1", "--include-dashboard=false",
         f"--autoscaling-config={path}", "--object-store-memory=200000000", "--disable-usage-stats",
     ]  # fmt: skip
-    with (folder / "log").open("w") as log:
-        head = subprocess.Popen(command, env=environment() | variables, stdout=log, stderr=log)
+    with apart() as found, (folder / "log").open("w") as log:
+        head = subprocess.Popen(command, env=found | variables, stdout=log, stderr=log)
         try:
             until = time.monotonic() + 120
             while "Ray runtime started" not in (folder / "log").read_text() and time.monotonic() < until:

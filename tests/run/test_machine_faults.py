@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.run.conftest import Place, environment
+from tests.run.conftest import Place, apart
 
 pytestmark = pytest.mark.long
 
@@ -26,9 +26,11 @@ cluster.shutdown()
 @pytest.fixture(scope="module")
 def half_broken() -> Iterator[str]:
     """The address of a cluster of two nodes, on one of which a network of this test can't be trained."""
-    with subprocess.Popen(
-        [sys.executable, "-c", TWO_NODES], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    command = [sys.executable, "-c", TWO_NODES]
+    with (
+        apart() as variables,
+        subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+    ):
         assert server.stdout is not None and server.stdin is not None
         yield server.stdout.readline().strip()
         server.stdin.close()

@@ -15,7 +15,8 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.recipe.schema import Resources
 from orchestrator.stages import ray_train
-from orchestrator.stages.job import BlockedError, Failure, Job
+from orchestrator.stages.errors import BlockedError
+from orchestrator.stages.job import Failure, Job
 from orchestrator.stages.status import Posted
 from orchestrator.stages.status_actor import StatusHandle, open_status_actor
 from tests.run.conftest import Finished, Place, copy_of
