@@ -167,7 +167,7 @@ class _OverWorkers(torch.autograd.Function):
         else:
             mean = variance = values.new_zeros(input.shape[1], dtype=torch.float64)
         # In float64, where the difference of squares below loses nothing that counts.
-        sums = torch.cat([mean * count, (variance + mean.square()) * count, mean.new_tensor([count])])
+        sums = torch.cat([mean * count, (variance + mean.square()) * count, mean.new_full((1,), count)])
         dist.all_reduce(sums, group=peers)
         features, total = input.shape[1], sums[-1]
         mean = sums[:features] / total
