@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import torch
 
@@ -23,9 +23,6 @@ from orchestrator.stages.train import chosen_spec, commit, train_here
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.world import World
-
-if TYPE_CHECKING:
-    from ray.train import UserCallback
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
 POLL_SECONDS = "0.5"
@@ -152,10 +149,7 @@ def _fit_stage(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: floa
     return returned or {}
 
 
-def fit(
-    worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, workers: int,
-    callbacks: Sequence[UserCallback] = (),
-) -> Any:  # fmt: skip
+def fit(worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, workers: int) -> Any:
     """Run a function in workers of Ray Train; returns what it returned in the main one.
 
     Args:
@@ -163,7 +157,6 @@ def fit(
         config: has the job as ``job``.
         job: names the training by its identity; its placement has the resources of a worker.
         workers: number of workers.
-        callbacks: of the controller.
 
     Raises:
         StageError: that a worker raised again and again.
@@ -192,7 +185,7 @@ def fit(
             storage_path=job.store.ray_path("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=SYSTEM_RETRIES, controller_failure_limit=SYSTEM_RETRIES),  # type: ignore[call-arg]  # v2
-            callbacks=[ControllerCost(), *callbacks],  # type: ignore[list-item]  # v2
+            callbacks=[ControllerCost()],  # type: ignore[list-item]  # v2
         ),
     )
     try:
