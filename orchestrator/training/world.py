@@ -31,11 +31,12 @@ class World:
         trained = next((parameter for parameter in module.parameters() if parameter.requires_grad), None)
         if self.size == 1 or trained is None:
             return module
-        return DistributedDataParallel(
-            module,
-            device_ids=[trained.device] if trained.device.type == "cuda" else None,
-            broadcast_buffers=False,  # running statistics are shared at validations, see ``batch_norm.py``
+        wrapped = DistributedDataParallel(
+            module, device_ids=[trained.device] if trained.device.type == "cuda" else None
         )
+        # Running statistics are shared at validations (``batch_norm.py``). The argument has another name in torch 2.14.
+        wrapped.broadcast_buffers = False
+        return wrapped
 
     @contextmanager
     def accumulating(self, *modules: nn.Module) -> Iterator[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from orchestrator.recipe.norm_groups import NormGroups
@@ -138,3 +140,48 @@ def test_a_network_that_folds_images_into_another_dimension_is_refused() -> None
     norm = GroupedNormalisation(nn.BatchNorm1d(3), NormGroups(2), World())
     with norm.pass_of([4, 4]), pytest.raises(ValueError, match="32 items in a forward pass of 8 images"):
         norm.network(torch.zeros(32, 3))
+
+
+@pytest.fixture
+def group_of_one(tmp_path: Path) -> Iterator[None]:
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(8, 3, 5, 5), (8, 3)])
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_shared_by_one_worker_it_is_torch_s_own(
+    group_of_one: None, dtype: torch.dtype, tolerance: float, device: str, shape: tuple[int, ...], affine: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, above = ((2 * torch.randn(shape, generator=generator) + 1).to(device, dtype) for _ in range(2))
+    layers = [nn.BatchNorm1d(3, affine=affine), nn.BatchNorm1d(3, affine=affine)]
+    if affine:
+        for layer in layers:
+            nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(1))
+            nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(2))
+    plain, shared = (layer.to(device) for layer in layers)
+    plain._check_input_dim = lambda input: None  # type: ignore[method-assign]  # images too
+    norm = GroupedNormalisation(shared, NormGroups(1, workers=2), World())
+    inputs = [values.clone().requires_grad_() for _ in range(2)]
+    outputs = [plain(inputs[0])]
+    with norm.pass_of([len(values)]):
+        outputs.append(norm.network(inputs[1]))
+    norm.end_step()
+    for output in outputs:
+        output.backward(above)
+    close = {"rtol": tolerance, "atol": tolerance}
+    torch.testing.assert_close(outputs[1], outputs[0], **close)
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, **close)
+    for name, parameter in plain.named_parameters():
+        found = dict(norm.network.named_parameters())[name].grad
+        torch.testing.assert_close(found, parameter.grad, rtol=tolerance, atol=10 * tolerance)
+    for name, buffer in plain.named_buffers():
+        torch.testing.assert_close(dict(norm.network.named_buffers())[name], buffer, **close)

@@ -49,6 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
     "selected, online": {"guidance": teaching("selected"), "curriculum": pacing("both")},
     "selected, cached": {"guidance": teaching("selected", "cached"), "curriculum": pacing("promote"), "views": 3},
     "learned step": {"record_learned_step": True},
+    "norm groups": {"norm_batch": 8},
 }
 RESUMED: dict[str, dict[str, Any]] = CASES | {
     "dropout": {"network": DROPOUT},
