@@ -22,6 +22,7 @@ from orchestrator.execution.capacity import Capacity, Room
 from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Stage
 from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.placement import Placement
 
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
 
@@ -56,6 +57,7 @@ class _Admission:
         self.active = {entry.stage.name: entry.stage for entry in run.stages.values() if entry.is_active}
         self.admitted: list[Stage] = []
         self.rooms: list[Room] | None = None  # what the active stages leave; counted when first needed
+        self.refused: set[Placement] = set()  # for which there is no room, nor can there be any later in the decision
 
     def consider(self, stage: Stage) -> None:
         if self._may_go(stage):
@@ -79,8 +81,14 @@ class _Admission:
 
     def _has_room_for(self, stage: Stage) -> bool:
         """Whether there is room for a stage that nothing on a longer path is to have."""
-        if self._is_to_leave_a_node(stage):
+        if stage.placement in self.refused:
             return False
+        has = not self._is_to_leave_a_node(stage) and self._finds_room(stage)
+        if not has:
+            self.refused.add(stage.placement)
+        return has
+
+    def _finds_room(self, stage: Stage) -> bool:
         if not any(self._takes_room(other) for other in self.active.values()):
             return True  # it has the cluster to itself, however small that is
         if self.rooms is None:

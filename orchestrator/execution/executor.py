@@ -124,8 +124,9 @@ class _Execution:
             for reference in ready:
                 if reference in self.waiting:  # else it was given up for a fault that was posted meanwhile
                     self._settle(self.waiting.pop(reference), reference)
-            for failure in self.state.blocked():
-                self._fail(failure)
+            if self.outcome.failures:
+                for failure in self.state.blocked():
+                    self._fail(failure)
             self.listener.refresh()
             self._publish_now_and_then()
         ray.kill(self.status.actor)

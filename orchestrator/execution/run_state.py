@@ -107,6 +107,7 @@ class RunState:
             )
             for stage in stages
         }
+        self._inputs: dict[str, list[StageEntry]] = {}  # of stages, by name
         self.slots = self.most_slots = 1.0
         self.capacity: Capacity | None = None
         self.moved = time.time()
@@ -136,7 +137,11 @@ class RunState:
 
     def inputs_of(self, stage: Stage) -> list[StageEntry]:
         """Returns the entries of the stages that a stage needs, each once."""
-        return [self.stages[name] for name in dict.fromkeys(upstream.name for _, upstream in stage.inputs)]
+        found = self._inputs.get(stage.name)
+        if found is None:
+            names = dict.fromkeys(upstream.name for _, upstream in stage.inputs)
+            found = self._inputs[stage.name] = [self.stages[name] for name in names]
+        return found
 
     def is_ready(self, stage: Stage) -> bool:
         """Whether all inputs of a stage are there."""

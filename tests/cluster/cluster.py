@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.hosts import ADDRESSES, ROOT, Hosts, Process
+from tests.cluster.hosts import ADDRESSES, ROOT, TERMINAL, Hosts, Process
 
 WORKERS = ("w1", "w2")
 RECIPE = Path(__file__).with_name("recipe.yaml")
@@ -190,6 +190,11 @@ class Cluster:
     def drivers(self) -> list[Process]:
         """Returns the processes of runs on the head, without the shells that started them."""
         return self.hosts.processes("head", f"python {DRIVER}")
+
+    def hang_up(self) -> None:
+        """Kill the ssh clients on the laptop that hold a terminal; the head's sshd then hangs up."""
+        for client in self.hosts.processes("laptop", f"{TERMINAL} root@"):
+            client.kill()
 
     def hosts_of_trainings(self) -> list[str]:
         """Returns the worker hosts on which a network of the ladder trains."""

@@ -31,9 +31,10 @@ NAMES = ("laptop", "head", "w1", "w2")
 NETWORK = "10.91.0"
 ADDRESSES = {name: f"{NETWORK}.{number}" for number, name in enumerate(NAMES, 1)}
 SWITCH = "switch"
-TOOLS = ("/usr/sbin/sshd", "ssh", "ssh-keygen", "rsync", "ip", "unshare", "nsenter")
+TOOLS = ("/usr/sbin/sshd", "ssh", "ssh-keygen", "rsync", "ip", "unshare", "nsenter", "setpriv")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 20.0
+TERMINAL = "-tt"  # of ssh: the command gets a terminal
 SSH_OPTIONS = (
     "-i", "/root/.ssh/id_ed25519", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
     "-o", "LogLevel=ERROR",
@@ -100,7 +101,10 @@ def _started(pid: int) -> str | None:
 
 
 class Hosts:
-    """Context manager that makes the hosts, and removes all of them, also when making them failed half-way."""
+    """Context manager that makes the hosts, and removes all of them, also when making them failed half-way.
+
+    When the process that made them is killed, theirs end too; only their files stay, below ``/var/tmp``.
+    """
 
     def __init__(self) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="ray-hosts-", dir="/var/tmp"))  # each host hides /tmp
@@ -160,7 +164,8 @@ class Hosts:
         """Start the first process of a namespace. ``unshare -f`` stays outside the PID namespace that it makes."""
         with open(self.state / f"{name}.log", "ab") as log:
             outer = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                ["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
                 env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
             )  # fmt: skip
         self.started.append(Process.of(outer.pid))
@@ -217,7 +222,7 @@ class Hosts:
     def ssh_command(self, name: str, command: str, terminal: bool = False) -> list[str]:
         """Returns a command line that runs a shell command on a host through ssh from the laptop."""
         login = f"bash -lc {shlex.quote(command)}"
-        words = ["ssh", *SSH_OPTIONS, *(["-tt"] if terminal else []), f"root@{name}", login]
+        words = ["ssh", *SSH_OPTIONS, *([TERMINAL] if terminal else []), f"root@{name}", login]
         return self.inside("laptop", *words)
 
     def ssh(self, name: str, command: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:

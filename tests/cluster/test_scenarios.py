@@ -85,7 +85,7 @@ def test_a_lost_session_is_reported_and_the_same_command_continues(cluster: Clus
     errors = cluster.hosts.shared / "session-errors.txt"
     command = cluster.run("session", "2>/mnt/shared/session-errors.txt", terminal=True)
     wait_for_tas(cluster, command, "session")
-    command.process.kill()  # the ssh client: the head's sshd hangs up
+    cluster.hang_up()
     lost = time.monotonic()
     while cluster.drivers():
         assert time.monotonic() - lost < 30, "the run did not end"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.run.conftest import environment
+from tests.run.conftest import apart
 
 TWO_NODES = """
 import json, sys, time
@@ -41,6 +40,8 @@ for _ in range(100):
 result |= {"probed": seen, "left": [path.name for path in folder.glob(".*")]}
 result["two"] = StorageProbe(Store(str(folder))).check(nodes(), Interruption())
 result["left"] += [path.name for path in folder.glob(".*")]
+ray.shutdown()
+cluster.shutdown()
 print(json.dumps(result))
 """
 
@@ -49,10 +50,10 @@ print(json.dumps(result))
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What probes have found on one node, on one that joined, and on both."""
     folder = tmp_path_factory.mktemp("probe") / "runs"
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_NODES, str(folder)], env=environment(), capture_output=True, text=True, timeout=120,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    with apart() as variables:
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_NODES, str(folder)], env=variables, capture_output=True, text=True, timeout=240
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     read: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return read
