@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +177,11 @@ def test_shared_by_one_worker_it_is_torch_s_own(
     norm.end_step()
     for output in outputs:
         output.backward(above)
-    close = {"rtol": tolerance, "atol": tolerance}
-    torch.testing.assert_close(outputs[1], outputs[0], **close)
-    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, **close)
+    assert_close = partial(torch.testing.assert_close, rtol=tolerance, atol=tolerance)
+    assert_close(outputs[1], outputs[0])
+    assert_close(inputs[1].grad, inputs[0].grad)
     for name, parameter in plain.named_parameters():
         found = dict(norm.network.named_parameters())[name].grad
         torch.testing.assert_close(found, parameter.grad, rtol=tolerance, atol=10 * tolerance)
     for name, buffer in plain.named_buffers():
-        torch.testing.assert_close(dict(norm.network.named_buffers())[name], buffer, **close)
+        assert_close(dict(norm.network.named_buffers())[name], buffer)
