@@ -40,7 +40,6 @@ POLL_SECONDS = 0.5
 CAPACITY_SECONDS = 5.0  # nodes that joined or left are looked for this often
 PUBLISH_SECONDS = 10.0  # the report is made again this often, or less often:
 PUBLISH_SHARE = 0.02  # it takes this share of the driver's time at most
-RETRY_SECONDS = 5.0  # before the first retry of a stage that keeps no slot itself; each further one waits twice as long
 
 
 @dataclass
@@ -190,14 +189,13 @@ class _Execution:
                     self.listener.noted(stage.name, {"doing": "its node left the cluster; it goes on elsewhere"})
                     self.state.put_back(stage)
                     return
-                self._try_again(stage, f"its process died: {_first_sentence(error)}")
+                self._try_again(stage, f"its process died: {_first_sentence(error)}", at_once=True)
                 return
             missing = next(entry for entry in self.state.inputs_of(stage) if not entry.is_there)
             root = missing.failure.blocked_by if missing.failure else None
             result = Failure(stage.name, blocked_by=root or missing.stage.name)
         if isinstance(result, Fault):
-            faults = self.attempts[stage.name].faults if stage.name in self.attempts else 0
-            self._try_again(stage, f"{result.error} on {result.place}", RETRY_SECONDS * 2**faults)
+            self._try_again(stage, f"{result.error} on {result.place}")
         elif not isinstance(result, Failure):
             self.listener.ended(self.state.done(result))
         elif result.blocked_by and not self.state.stages[result.blocked_by].has_failed:
@@ -205,12 +203,12 @@ class _Execution:
         else:
             self._fail(result)
 
-    def _try_again(self, stage: Stage, why: str, seconds: float = 0.0) -> None:
+    def _try_again(self, stage: Stage, why: str, at_once: bool = False) -> None:
         """Put a stage back that met a fault, unless it met too many since its last checkpoint."""
         attempts = self.attempts.setdefault(stage.name, Attempts())
         if attempts.may_go_on(checkpoint_time(self.store, stage.identity)):
             self.listener.noted(stage.name, {"doing": f"{why}; {attempts}"})
-            self.state.put_back(stage, seconds)
+            self.state.put_back(stage, 0.0 if at_once else attempts.pause)
         else:
             self._fail(Failure(stage.name, f"{why}, {attempts.faults} times without a later checkpoint"))
 

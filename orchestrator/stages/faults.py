@@ -20,6 +20,7 @@ from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.training.loop import TrainingDivergedError
 
 MOST_RETRIES = 3  # of work that makes no progress
+RETRY_SECONDS = 5.0  # before the first of them; each further one comes after twice as long
 FaultClass = Literal["result", "machine", "defect"]
 # Libraries below Python raise RuntimeError, or classes of their own, for what the machine did.
 WORDS = re.compile(
@@ -61,6 +62,11 @@ class Attempts:
             self.faults, self.checkpoint = 0, checkpoint
         self.faults += 1
         return self.faults <= MOST_RETRIES
+
+    @property
+    def pause(self) -> float:
+        """Seconds before the next attempt: a fault of the storage is one of every place at once, and passes."""
+        return float(RETRY_SECONDS * 2 ** (self.faults - 1))
 
     def __str__(self) -> str:
         return f"tried again ({self.faults} of {MOST_RETRIES})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,7 +49,7 @@ class Trials(Searcher):
         self.job, self.spec, self.store = job, spec, job.store
         self.proposals = Proposals(spec, self._find, _earlier(job, spec))
         self.running: dict[str, Attempt] = {}  # by Tune's trial id
-        self.again: list[Attempt] = []  # those that met a fault of a machine
+        self.again: list[tuple[float, Attempt]] = []  # those that met a fault of a machine, and when they may go on
         self.attempts: dict[Attempt, Attempts] = {}
         self.lost: dict[int, tuple[str, int]] = {}  # trials that met too many, with the last one and their number
         self.storage_fault: StageError | None = None  # ends the search
@@ -74,8 +75,10 @@ class Trials(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self.storage_fault:
             return Searcher.FINISHED
-        if self.again:
-            attempt: Attempt | None = self.again.pop(0)
+        again = next((item for item in self.again if item[0] <= time.monotonic()), None)
+        if again:
+            self.again.remove(again)
+            attempt: Attempt | None = again[1]
         else:
             attempt, self.ahead = self.ahead or self.proposals.next(), None
         if attempt is None:
@@ -113,7 +116,7 @@ class Trials(Searcher):
             return
         with self._storage():
             if error or result is None:
-                self._ask_again(attempt, "its process died")
+                self._ask_again(attempt, "its process died", at_once=True)
             elif result.get("is_storage_full"):  # it says nothing of the trial
                 self.storage_fault = StageError(result["failure"])
             else:
@@ -128,12 +131,12 @@ class Trials(Searcher):
         except StageError as fault:
             self.storage_fault = fault
 
-    def _ask_again(self, attempt: Attempt, why: str) -> None:
+    def _ask_again(self, attempt: Attempt, why: str, at_once: bool = False) -> None:
         """Ask for an attempt again that met a fault of its machine, unless it met too many."""
         identity = self.identity(self.proposals.training(attempt))
         attempts = self.attempts.setdefault(attempt, Attempts())
         if attempts.may_go_on(checkpoint_time(self.store, identity)):
-            self.again.append(attempt)
+            self.again.append((time.monotonic() + (0.0 if at_once else attempts.pause), attempt))
             self.job.note(f"trial {self._name(attempt)}", f"{why}; {attempts}")
             return
         self.lost[attempt.number] = (why, attempts.faults)

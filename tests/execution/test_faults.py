@@ -118,3 +118,10 @@ def test_a_fault_of_the_storage_keeps_its_class_on_the_way_to_another_process() 
         raise caused(StageError("storage 's3://b' can't be read: reset"), StorageError("reset"))
     with pytest.raises(MachineFaultError, match="reset"), storage_faults("s3://b"):
         raise StorageError("reset")
+
+
+def test_retries_outlast_a_storage_that_is_down_for_half_a_minute() -> None:
+    attempts, pauses = Attempts(), []
+    while attempts.may_go_on(None):
+        pauses.append(attempts.pause)
+    assert pauses == [5.0, 10.0, 20.0]
