@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from orchestrator import report
 from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.full_disk import says_full_disk
+from orchestrator.artifacts.leftovers import drop_leftovers
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetInfo, check_present, describe
 from orchestrator.errors import BAD_INPUT
@@ -182,6 +183,7 @@ def _execute(
         raise
     finally:
         display.close()
+    drop_leftovers(store, run.artifacts)
     if outcome.failures:
         print(executor.failures_table(outcome.failures), file=sys.stderr)
         print(

@@ -35,6 +35,8 @@ def wait_for_tas(cluster: Cluster, command: Command, name: str) -> None:
     """Wait until both TAs train, each on a host of its own, and one has a checkpoint."""
     results = cluster.results(name)
     command.wait_until(lambda: "train/plain_cnn_8" in results.artifacts(), "the teacher ends")
+    teacher = results.artifacts()["train/plain_cnn_8"]["identity"]
+    command.wait_until(lambda: teacher not in results.checkpoints(), "the teacher's workers end")
     command.wait_until(lambda: len(cluster.hosts_of_trainings()) == len(WORKERS), "both TAs train")
     command.wait_until(lambda: bool(results.checkpoints()), "a TA has a checkpoint")
     assert not any(f"train/{network}" in results.artifacts() for network in TAS), "too late to show anything"

@@ -1,0 +1,25 @@
+"""Checkpoints that were left behind by a process that was killed after it had committed its training's artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from pyarrow import fs as pafs
+
+from orchestrator.artifacts.store import Store
+
+
+def drop_leftovers(store: Store, committed: Iterable[str]) -> None:
+    """Remove the checkpoints of trainings whose artifacts exist.
+
+    Costs one listing. A storage that fails is left alone: the next run removes them.
+
+    Args:
+        store: the storage.
+        committed: identities of stages with an artifact.
+    """
+    with suppress(OSError):
+        there = store.filesystem.get_file_info(pafs.FileSelector(store.path("checkpoints"), allow_not_found=True))
+        for identity in {info.base_name for info in there} & set(committed):
+            store.drop_checkpoint(identity)
