@@ -21,9 +21,8 @@ from orchestrator.execution.executor import execute
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
 from orchestrator.pipeline.graph import Stage
-from orchestrator.pipeline.kinds import KINDS
+from orchestrator.pipeline.kinds import KINDS, IngestSpec
 from orchestrator.pipeline.placement import Facts
-from orchestrator.pipeline.specs import IngestSpec
 from orchestrator.progress.display import Display
 from orchestrator.progress.events import Events
 from orchestrator.progress.forecast import Forecast

@@ -96,7 +96,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         ),
         run_config=ray.tune.RunConfig(
             name=trial.log_folder(job),
-            storage_path=job.store.ray_path("logs"),
+            **job.store.for_ray("logs"),
             stop=Over(trials),
             failure_config=ray.tune.FailureConfig(max_failures=0),  # the searcher asks again
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Started(trials)],
