@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    store = Store(options.storage)
+    store = Store.of_command(options.storage)
     run = options.run
     if run is None:
         run = (store.read_text("reports", "latest") or "").strip() or None
@@ -99,14 +99,14 @@ def _logs(store: Store, copy: Path) -> Path:
     Raises:
         StorageError: when there are none.
     """
-    if store.filesystem.get_file_info(store.path("logs")).type != pafs.FileType.Directory:
+    if store.info("logs").type != pafs.FileType.Directory:
         raise StorageError(
             f"storage '{store.uri}' has no curves; a run writes them: python -m orchestrator.run --storage {store.uri}"
         )
     if store.local_root:
         return store.local_root / "logs"
     copy.mkdir()
-    pafs.copy_files(store.path("logs"), str(copy), source_filesystem=store.filesystem)
+    store.download_folder(copy, "logs")
     return copy
 
 

@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     display = display_for(quiet=options.quiet, verbose=options.verbose)
     source, overrides = recipes.split(options.recipe)
     recipe = recipes.load(source, overrides)
-    store = Store(options.storage)
+    store = Store.of_command(options.storage, display.warn)
     data = describe(recipe.dataset)
     choice = precision_choice.stored(store, recipe)
     planned = plan(recipe, data, choice)
@@ -156,7 +156,7 @@ def _execute(
     def publish(going_on: bool = True) -> None:
         try:
             states = snapshot(run) if going_on else None
-            report.write(planned, store, run.artifacts, set(kept), sizes, states=states)
+            report.write(planned, store.impatient(), run.artifacts, set(kept), sizes, states=states)
         except Exception as error:  # a run of days must not fail for it; the final report raises it again
             kind = "" if isinstance(error, StorageError) else f"{type(error).__name__}: "
             message = f"the report could not be written: {kind}{error}"

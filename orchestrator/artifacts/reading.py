@@ -105,11 +105,8 @@ class StoredFiles:
             _loaded[key] = read()
         return _loaded[key]
 
-    def _path(self, name: str) -> str:
-        return f"{self.store.folder(self.identity)}/{name}"
-
     def _size(self, name: str) -> int | None:
-        size: int | None = self.store.filesystem.get_file_info(self._path(name)).size
+        size: int | None = self.store.info("artifacts", self.identity, name).size
         return size
 
     def _bytes(self, name: str) -> bytes:
@@ -118,8 +115,7 @@ class StoredFiles:
             raise FileNotFoundError(f"{name} of {self.identity} is not in the storage")
         if size > LARGEST:
             raise OSError(f"{name} of {self.identity} has {size:,} bytes, which are too many to fetch")
-        with self.store.filesystem.open_input_stream(self._path(name)) as stream:
-            return bytes(stream.read())
+        return self.store.read_bytes("artifacts", self.identity, name)
 
 
 def _columns(source: Path | io.BytesIO) -> dict[str, Array]:

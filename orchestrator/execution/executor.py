@@ -223,7 +223,7 @@ class _Execution:
             identity=stage.identity,
             spec=stage.spec.model_dump(mode="json"),
             inputs={},
-            storage=self.store.ray_path(),
+            storage=self.store.location,
             dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
             resources=self.recipe.resources,
             placement=stage.placement,

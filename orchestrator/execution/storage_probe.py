@@ -106,7 +106,7 @@ class _Round:
         self.store.write_text(self.key, self.folder, DRIVER)
         for key, name in self.nodes.items():
             task = _probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(key, soft=False))
-            self.waiting[task.remote(self.store.ray_path(), self.folder, self.key, key)] = (key, name)
+            self.waiting[task.remote(self.store.location, self.folder, self.key, key)] = (key, name)
 
     def collect(self, seconds: float) -> None:
         """Take the answers that are there, or come within some seconds."""
@@ -137,8 +137,8 @@ class _Round:
         """Cancel what has not answered, and remove the files."""
         for reference in self.waiting:
             ray.cancel(reference, force=True)
-        with suppress(OSError):
-            self.store.filesystem.delete_dir(self.store.path(self.folder))
+        with suppress(StorageError):
+            self.store.remove_folder(self.folder)
 
 
 @ray.remote(num_cpus=0, max_retries=0)

@@ -32,7 +32,7 @@ def _export(options: argparse.Namespace) -> int:
     out, dataset_root = _path("--out", options.out), _path("--dataset-root", options.dataset_root)
     if options.expert is not None and (options.method or options.seed is not None):
         raise OptionError("--expert names a network of the ladder; leave out --method and --seed, which name a student")
-    run = open_run(Store(options.storage), options.run)
+    run = open_run(Store.of_command(options.storage), options.run)
     chosen = (
         find_expert(run, options.expert)
         if options.expert is not None

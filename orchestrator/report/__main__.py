@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do(options: argparse.Namespace) -> int:
-    store = Store(options.storage)
+    store = Store.of_command(options.storage)
     if options.compare:
         if options.run:
             raise OptionError(f"run '{options.run}' stands before --compare; give every run after it")

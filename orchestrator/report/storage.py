@@ -71,8 +71,7 @@ def _show(content: Report, store: Store) -> None:
 
 
 def _is_whole(store: Store, run_id: str) -> bool:
-    files = store.filesystem.get_file_info([store.path("reports", run_id, name) for name in (PAGE, TEXT)])
-    return all(info.type == pafs.FileType.File for info in files)
+    return all(store.is_file("reports", run_id, name) for name in (PAGE, TEXT))
 
 
 def _news(before: Mapping[str, object], content: Report) -> bool:
@@ -123,11 +122,7 @@ def runs(store: Store) -> list[str]:
     Raises:
         StorageError: when the storage can't be read.
     """
-    try:
-        found = store.filesystem.get_file_info(pafs.FileSelector(store.path("reports"), allow_not_found=True))
-    except OSError as error:
-        raise StorageError(f"storage '{store.uri}' can't be read: {error}; check it, or name another") from error
-    return sorted(item.base_name for item in found if item.type == pafs.FileType.Directory)
+    return sorted(item.base_name for item in store.list("reports") if item.type == pafs.FileType.Directory)
 
 
 def _completed(content: dict[str, Any], store: Store) -> Report:

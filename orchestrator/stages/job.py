@@ -108,7 +108,7 @@ class Job:
     @property
     def store(self) -> Store:
         """The store, opened in the calling process."""
-        return Store(self.storage)
+        return Store(self.storage, warn=lambda text: self.note("storage", text))
 
     def folders(self) -> dict[str, Path]:
         """The inputs' files, by role, on this node."""

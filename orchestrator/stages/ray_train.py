@@ -182,7 +182,7 @@ def fit(worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, wo
         ),
         run_config=RunConfig(
             name=job.identity,
-            storage_path=job.store.ray_path("checkpoints"),
+            **job.store.for_ray("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=SYSTEM_RETRIES, controller_failure_limit=SYSTEM_RETRIES),  # type: ignore[call-arg]  # v2
             callbacks=[ControllerCost()],  # type: ignore[list-item]  # v2

@@ -102,7 +102,7 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         ),
         run_config=ray.tune.RunConfig(
             name=trial.log_folder(job),
-            storage_path=job.store.ray_path("logs"),
+            **job.store.for_ray("logs"),
             stop=Over(trials),
             checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),  # trials have their own
             failure_config=ray.tune.FailureConfig(max_failures=0),  # the searcher asks again

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow.fs as pafs
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
 from tensorboardX import SummaryWriter
 from tensorboardX.proto.summary_pb2 import Summary as WriterSummary
@@ -53,10 +52,8 @@ class Curves:
         if self.in_table:
             _add(self.writer, hparams.session_end(well, time.time()))
         self.writer.close()
-        if self.store.local_root is None:
-            target = self.store.path(*self.parts)
-            self.store.filesystem.create_dir(target, recursive=True)
-            pafs.copy_files(str(self.folder), target, destination_filesystem=self.store.filesystem)
+        if self.store.local_root is None and self.folder is not None:
+            self.store.upload_folder(self.folder, *self.parts)
 
     def _open(self, first_step: int) -> SummaryWriter:
         local = self.store.local_root

@@ -17,6 +17,7 @@ class RemoteStore(Store):
     """A store behind a pyarrow file system that is no local one, so nothing may be renamed or opened by path."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
         self.uri = "remote://bucket"
         self.filesystem = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
         self.root = "bucket"

@@ -113,13 +113,13 @@ def test_one_flipped_byte_is_found(store: Store, tmp_path: Path, position: int) 
 def test_a_copy_that_came_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = remote(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made, asked, download = commit(store), [], store._download
+    made, asked, download = commit(store), [], store._fetched
 
-    def once_damaged(source: str, target: Path) -> str:
+    def once_damaged(target: Path, *source: str) -> str:
         asked.append(source)
-        return "of other bytes" if len(asked) == 1 else download(source, target)
+        return "of other bytes" if len(asked) == 1 else download(target, *source)
 
-    monkeypatch.setattr(store, "_download", once_damaged)
+    monkeypatch.setattr(store, "_fetched", once_damaged)
     fetched = store.fetch(made)
     assert len(asked) == len(FILES) + 1
     assert all((fetched / name).read_bytes() == content for name, content in FILES.items())
@@ -256,25 +256,25 @@ def test_a_folder_and_its_uri_are_the_same_place(tmp_path: Path) -> None:
     commit(Store(str(tmp_path)))
     by_uri = Store(f"file://{tmp_path}")
     assert by_uri.find("train-0") is not None
-    assert by_uri.ray_path() == Store(str(tmp_path)).ray_path() == str(tmp_path)
+    assert by_uri.location == Store(str(tmp_path)).location == str(tmp_path)
 
 
-def test_ray_is_given_a_path_where_the_place_is_mounted_and_its_uri_elsewhere(store: Store, tmp_path: Path) -> None:
-    place = str(tmp_path / "bucket") if store.local_root else "remote://bucket"
-    assert (store.ray_path(), store.ray_path("logs", "a")) == (place, f"{place}/logs/a")
+def test_ray_is_given_a_path_and_where_it_is_not_mounted_its_file_system(store: Store, tmp_path: Path) -> None:
+    given = store.for_ray("logs", "a")
+    if store.local_root:
+        assert given == {"storage_path": str(tmp_path / "bucket" / "logs" / "a")}
+    else:
+        assert given == {"storage_path": "bucket/logs/a", "storage_filesystem": store.filesystem}
 
 
-def test_a_uri_keeps_its_options_after_the_path_below_it() -> None:
-    store = Store("s3://bucket/runs/?endpoint_override=localhost:9000&scheme=http")
-    assert store.ray_path() == store.uri
-    below = store.ray_path("checkpoints")
-    assert below == "s3://bucket/runs/checkpoints?endpoint_override=localhost:9000&scheme=http"
-    assert Store(below).root == "bucket/runs/checkpoints"
+def test_another_process_opens_an_object_store_by_its_uri_with_all_options() -> None:
+    uri = "s3://bucket/runs/?endpoint_override=localhost:9000&scheme=http"
+    assert Store(uri).location == uri
 
 
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Store("runs").ray_path() == str(tmp_path / "runs")
+    assert Store("runs").location == str(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("uri", ["nowhere://x", "s3://", "s3://no such bucket/x"])
