@@ -56,7 +56,7 @@ def _open(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 class RayStorage(TypedDict, total=False):
-    """Where Ray Train and Ray Tune write: a path, and with it a file system where it is no mounted folder.
+    """Place that Ray Train and Ray Tune write to: a path, and a file system where it is no mounted folder.
 
     Not a URI: Ray would open it without the time-outs of ``_open``.
     """

@@ -31,7 +31,7 @@ QUEUE_SECONDS = str(7 * 24 * 3600)
 
 
 class StageConfig(TypedDict):
-    """What a worker of a stage is given: inputs by role as ``run`` takes them, and how long to wait for each."""
+    """Arguments of a stage's worker: inputs by role as ``run`` takes them, and how long to wait for each."""
 
     job: Job
     upstream: Mapping[str, tuple[str, Any]]

@@ -111,7 +111,7 @@ class SharedTrial(ray.tune.Trainable):
 
 
 class WorkerConfig(TypedDict):
-    """What a worker of a trial is given."""
+    """Arguments of a trial's worker."""
 
     job: Job
     search: Job

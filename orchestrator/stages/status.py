@@ -9,7 +9,7 @@ from orchestrator.artifacts.trials import Point
 
 
 class Status(TypedDict, total=False):
-    """How far a stage is: in words (``doing``), or in steps, with what is known of its pace.
+    """Progress of a stage: in words (``doing``), or in steps, with what is known of its pace.
 
     ``unit`` names the steps where they are not training steps; ``accuracy`` is the last validation's, or the best
     trial's, whose settings are ``best``; ``node`` is the host that posted, ``node_id`` its id in Ray;
@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass
 class Posted:
-    """What was posted since the last time: the latest status of each stage, faults, and whether trials moved on."""
+    """Posts since the last time: the latest status of each stage, faults, and whether trials moved on."""
 
     statuses: dict[str, Status] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)

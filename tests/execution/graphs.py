@@ -37,7 +37,7 @@ Place = dict[str, Any]  # where and when a stage worked
 
 
 def outcome_of(scenario: Callable[[Path], Any], folder: Path) -> Any:
-    """What a scenario returns, run in a process of its own."""
+    """Returns the result of a scenario, run in a process of its own."""
     command = [sys.executable, "-m", "tests.execution.graphs", scenario.__name__, str(folder)]
     with apart() as variables:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=400)
@@ -116,7 +116,7 @@ class Heard:
 
 @dataclasses.dataclass
 class Ran:
-    """What a run came to."""
+    """Outcome of a run."""
 
     state: RunState
     outcome: Outcome
@@ -124,7 +124,7 @@ class Ran:
 
     @property
     def places(self) -> dict[str, list[Place]]:
-        """Where each stage worked."""
+        """The process and node of each stage."""
         return {artifact.name: artifact.results["places"] for artifact in self.state.artifacts.values()}
 
 

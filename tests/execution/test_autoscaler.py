@@ -1,4 +1,4 @@
-"""What an autoscaler may start, and what it says it could not."""
+"""Nodes that an autoscaler may start, and those that it reports it could not."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ print(json.dumps(result))
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What probes have found on one node, on one that joined, and on both."""
+    """Results of probes on one node, on one that joined, and on both."""
     folder = tmp_path_factory.mktemp("probe") / "runs"
     with apart() as variables:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""How batches are cut into norm groups, and groups dealt to workers."""
+"""Batches cut into norm groups, and groups dealt to workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network computes does not depend on how many workers it has, nor on how a step is divided."""
+"""A network computes the same with any number of workers, and however a step is divided."""
 
 from __future__ import annotations
 
