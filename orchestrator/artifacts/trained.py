@@ -19,7 +19,7 @@ from typing_extensions import NotRequired
 from orchestrator.artifacts.reading import Files
 
 # Part of the stages' identities: raise one when the same spec comes to make other files.
-VERSION = 3
+VERSION = 4
 PRETRAINED_VERSION = 2
 WEIGHTS, HISTORY, ASSIGNMENTS, LEARNED_STEP = "weights.safetensors", "history.json", "taught.npy", "learned_step.npy"
 
