@@ -17,7 +17,7 @@ from tests.artifacts.stores import FILES, commit
 from tests.storage.conftest import S3, environment
 from tests.storage.proxy import Mode
 
-FAULTS: list[Mode] = ["reset", "slow_down", "hang"]
+FAULTS = ["reset", "slow_down", pytest.param("hang", marks=pytest.mark.long)]  # each try takes 12 s
 
 
 @pytest.fixture(autouse=True)
