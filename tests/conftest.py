@@ -18,8 +18,10 @@ from tests.run.conftest import Finished, Place, environment
 
 __all__ = ["store"]
 
-# A shell starts what it runs in the background with Ctrl-C ignored, and every process that a test starts inherits that.
+# A shell starts what it runs in the background with Ctrl-C ignored, and nohup what it runs with SIGHUP ignored; every
+# process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 KEEP_RAY_UP = """
 import sys, ray
