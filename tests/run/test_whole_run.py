@@ -77,6 +77,7 @@ def test_the_stored_views_are_the_experts_logits_of_the_same_pixels(undisturbed:
             np.testing.assert_allclose(stored[view, numbers], logits, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.long
 def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do(
     make_place: Callable[[], Place], ray_address: str
 ) -> None:
