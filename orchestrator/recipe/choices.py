@@ -23,6 +23,17 @@ Precision = Literal["fp32", "bf16"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+MODE_WORDS: dict[Mode, str] = {
+    "static": "every image is in play and every expert teaches from the first step",
+    "reveal": "the easiest images come first, harder ones as the fraction rises",
+    "promote": "every image is in play; the smallest expert teaches first, larger ones as the fraction rises",
+    "both": "easy images and small experts come first, hard images and large experts as the fraction rises",
+}
+SELECTOR_WORDS: dict[Selector, str] = {
+    "stratified": "each stratum of difficulty has its own expert",
+    "competent": "each image has the smallest expert that is right and sure enough",
+}
+
 
 class Spec(BaseModel):
     """Base of every spec: frozen, and an unknown field is an error."""

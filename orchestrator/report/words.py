@@ -6,20 +6,10 @@ from collections.abc import Sequence, Sized
 from typing import cast
 
 from orchestrator.artifacts.trials import Point
-from orchestrator.recipe.choices import Mode, Selector
+from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Selector
 from orchestrator.report.content.schema import Comparison
 
 MOST_VALUES = 8  # of seeds, that a table shows each
-MODES: dict[Mode, str] = {
-    "static": "every image is in play and every expert teaches from the first step",
-    "reveal": "the easiest images come first, harder ones as the fraction rises",
-    "promote": "every image is in play; the smallest expert teaches first, larger ones as the fraction rises",
-    "both": "easy images and small experts come first, hard images and large experts as the fraction rises",
-}
-SELECTORS: dict[Selector, str] = {
-    "stratified": "each stratum of difficulty has its own expert",
-    "competent": "each image has the smallest expert that is right and sure enough",
-}
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -88,7 +78,7 @@ def duration(seconds: float) -> str:
 def curriculum(point: Point) -> str:
     """The curriculum of a point of the search, in words; names stand between backquotes."""
     mode, selector = cast(Mode, point["mode"]), cast(Selector, point["selector"])
-    said = f"mode `{mode}` ({MODES[mode]}), selector `{selector}` ({SELECTORS[selector]})"
+    said = f"mode `{mode}` ({MODE_WORDS[mode]}), selector `{selector}` ({SELECTOR_WORDS[selector]})"
     if mode == "static":
         return f"{said}. Pacing has no part in it"
     family, a, b = point["family"], float(point["a"]), float(point["b"])

@@ -16,9 +16,9 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
+from orchestrator.recipe.plain_form import RecipeFields
 from orchestrator.report.content import reproduce, schema, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
-from orchestrator.report.content.recipe_fields import RecipeFields
 from orchestrator.report.content.statistics import ExpertFacts, mean
 from orchestrator.report.markdown import methods_table
 from orchestrator.report.words import hundredths

@@ -18,7 +18,7 @@ from orchestrator.pipeline.placement import Part
 from orchestrator.pipeline.stage_state import State
 from orchestrator.recipe.choices import Mode, Selector
 from orchestrator.recipe.methods import REFERENCE
-from orchestrator.report.content.recipe_fields import RecipeFields
+from orchestrator.recipe.plain_form import RecipeFields
 
 Role = Literal["teacher", "ta", "ta of another topology", "student"]
 

@@ -12,17 +12,8 @@ from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.schema import Trial
 from orchestrator.report.content.statistics import at_first_rung
-from orchestrator.report.page.figures.style import (
-    SCALE,
-    TEXT,
-    Attributes,
-    Figure,
-    Trace,
-    axis,
-    figure,
-    on_scale,
-    scatter,
-)
+from orchestrator.report.page.figures import style
+from orchestrator.report.page.figures.style import Attributes, Figure, Trace
 from orchestrator.report.words import settings
 
 STEPS = 101
@@ -63,7 +54,7 @@ def pacing_curves(trials: Sequence[Trial], best: Trial | None, final: Point | No
     def draw(point: Point, name: str, hover: str, line: Attributes, legend: bool = True) -> None:
         drawn = curve(point)
         if drawn is not None:
-            data.append(scatter(name, *drawn, hover, legend=legend, mode="lines", line=line))
+            data.append(style.scatter(name, *drawn, hover, legend=legend, mode="lines", line=line))
 
     for trial, value in sorted(found, key=lambda item: item[1]):
         place = (100 * value - low) / (high - low) if high > low else 1.0
@@ -71,20 +62,20 @@ def pacing_curves(trials: Sequence[Trial], best: Trial | None, final: Point | No
             trial["config"], f"trial {trial['id']}",
             f"trial {trial['id']}: {settings(trial['config'])}<br>validation {100 * value:.2f} % "
             f"after {steps} steps<br>progress %{{x:.2f}}: %{{y:.2f}} in play",
-            {"color": on_scale(place), "width": 1.8}, legend=False,
+            {"color": style.on_scale(place), "width": 1.8}, legend=False,
         )  # fmt: skip
     if best:
         hover = f"best trial: {settings(best['config'])}"
-        draw(best["config"], f"best trial ({best['id']})", hover, {"color": on_scale(1.0), "width": 6})
+        draw(best["config"], f"best trial ({best['id']})", hover, {"color": style.on_scale(1.0), "width": 6})
     if final:
         hover = "final students: %{y:.2f} in play at progress %{x:.2f}"
-        draw(final, f"final students of {name}", hover, {"color": TEXT, "width": 2.5, "dash": "dash"})
+        draw(final, f"final students of {name}", hover, {"color": style.TEXT, "width": 2.5, "dash": "dash"})
     if not data:
         return None
     if values:
         data.append(_colour_bar(low, high, f"validation %<br>at step {steps}"))
-    across = axis("progress: share of training done", range=[0, 1])
-    return figure(data, 450, xaxis=across, yaxis=axis("fraction in play", range=[0, 1.04]))
+    across = style.axis("progress: share of training done", range=[0, 1])
+    return style.figure(data, 450, xaxis=across, yaxis=style.axis("fraction in play", range=[0, 1.04]))
 
 
 def _colour_bar(low: float, high: float, title: str) -> Trace:
@@ -92,7 +83,7 @@ def _colour_bar(low: float, high: float, title: str) -> Trace:
     return {
         "type": "scatter", "mode": "markers", "x": [None], "y": [None], "showlegend": False, "hoverinfo": "skip",
         "marker": {
-            "color": [low, high], "colorscale": SCALE, "cmin": low, "cmax": high, "showscale": True,
+            "color": [low, high], "colorscale": style.SCALE, "cmin": low, "cmax": high, "showscale": True,
             "colorbar": {
                 "title": {"text": title, "font": {"size": 12}}, "thickness": 12, "outlinewidth": 0, "len": 0.8,
             },

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.plain_form import Space
 from orchestrator.recipe.search_space import SETTINGS
-from orchestrator.report.content.recipe_fields import Space
 from orchestrator.report.content.schema import Report, Trial
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale

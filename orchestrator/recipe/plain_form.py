@@ -1,4 +1,4 @@
-"""The fields of a recipe that reports read: a recipe in its plain form has these and all others of docs/recipe.md."""
+"""Plain form of a recipe: the fields that reports read. It has all others of docs/recipe.md too."""
 
 from __future__ import annotations
 
