@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from pyarrow import fs as pafs
-
-from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.store import StorageError, Store
 
 
 def drop_leftovers(store: Store, committed: Iterable[str]) -> None:
@@ -19,7 +17,7 @@ def drop_leftovers(store: Store, committed: Iterable[str]) -> None:
         store: the storage.
         committed: identities of stages with an artifact.
     """
-    with suppress(OSError):
-        there = store.filesystem.get_file_info(pafs.FileSelector(store.path("checkpoints"), allow_not_found=True))
-        for identity in {info.base_name for info in there} & set(committed):
-            store.drop_checkpoint(identity)
+    once = store.impatient()
+    with suppress(StorageError):
+        for identity in {info.base_name for info in once.list("checkpoints")} & set(committed):
+            once.drop_checkpoint(identity)

@@ -75,8 +75,8 @@ class Attempts:
 def checkpoint_time(store: Store, identity: str) -> float | None:
     """Returns when the last checkpoint of a training was written; None without one, or where that can't be read."""
     try:
-        return store.checkpoint_time(identity)
-    except OSError:  # the fault itself, perhaps
+        return store.impatient().checkpoint_time(identity)
+    except StorageError:  # the fault itself, perhaps; what asks must not wait until that has passed
         return None
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
+from orchestrator.artifacts.storage import StorageError
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.tracking.names import scalars
 from orchestrator.tracking.servers import TrackedRun, open_run
@@ -53,7 +54,7 @@ class Logbook:
             return
         try:
             what(self.curves)
-        except OSError as error:  # pyarrow's are, whatever the storage
+        except (OSError, StorageError) as error:
             self.draws = False
             self._say("curves", f"no longer written: {error}")
 

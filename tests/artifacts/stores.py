@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,24 @@ class RemoteStore(Store):
         self.uri = "remote://bucket"
         self.filesystem = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
         self.root = "bucket"
+
+
+class _Down:
+    """A file system whose every access is reset."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def fail(*_: object, **__: object) -> None:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+        return fail
+
+
+class DownStore(RemoteStore):
+    """A store that doesn't answer; an access is tried once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.filesystem, self.patience = _Down(), 0.0
 
 
 def local(folder: Path) -> Store:

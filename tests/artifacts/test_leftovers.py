@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from orchestrator.artifacts.leftovers import drop_leftovers
 from orchestrator.artifacts.store import Store
+from tests.artifacts.stores import DownStore
 
 
 def test_checkpoints_of_committed_trainings_are_removed_and_those_of_unfinished_ones_kept(store: Store) -> None:
@@ -17,3 +20,7 @@ def test_checkpoints_of_committed_trainings_are_removed_and_those_of_unfinished_
 def test_a_storage_without_checkpoints_is_left_as_it_is(store: Store) -> None:
     drop_leftovers(store, ["train-done"])
     assert store.read_checkpoint("train-done") is None
+
+
+def test_a_storage_that_does_not_answer_ends_no_run(tmp_path: Path) -> None:
+    drop_leftovers(DownStore(tmp_path), ["train-done"])

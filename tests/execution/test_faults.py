@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+from pathlib import Path
 
 import pytest
 import ray.exceptions
@@ -13,9 +14,10 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from orchestrator.artifacts.store import StorageError
 from orchestrator.datasets.spec import DatasetError
 from orchestrator.stages.errors import MachineFaultError, StageError
-from orchestrator.stages.faults import MOST_RETRIES, Attempts, fault_class, one_line
+from orchestrator.stages.faults import MOST_RETRIES, Attempts, checkpoint_time, fault_class, one_line
 from orchestrator.stages.job import storage_faults
 from orchestrator.training.loop import TrainingDivergedError
+from tests.artifacts.stores import DownStore
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
@@ -125,3 +127,7 @@ def test_retries_outlast_a_storage_that_is_down_for_half_a_minute() -> None:
     while attempts.may_go_on(None):
         pauses.append(attempts.pause)
     assert pauses == [5.0, 10.0, 20.0]
+
+
+def test_a_checkpoint_in_a_storage_that_does_not_answer_is_as_good_as_none(tmp_path: Path) -> None:
+    assert checkpoint_time(DownStore(tmp_path), "train-0") is None

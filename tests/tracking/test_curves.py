@@ -12,9 +12,10 @@ from orchestrator.artifacts.store import Store
 from orchestrator.pipeline.placement import Facts
 from orchestrator.stages.job import Job
 from orchestrator.stages.status import NoStatusReceiver, Status
+from orchestrator.tracking.logbook import Logbook
 from orchestrator.tracking.names import SCALARS
 from orchestrator.tracking.tensorboard import Curves
-from tests.artifacts.stores import RemoteStore
+from tests.artifacts.stores import DownStore, RemoteStore
 from tests.tracking.examples import STEPS, curves, job, train_to_the_end, train_until_killed
 from tests.training.examples import pacing, teaching, training
 
@@ -90,3 +91,14 @@ def test_a_place_that_takes_no_curves_costs_them_and_not_the_training(
     assert receiver.posted["student/kd/seed-0: curves"] == {
         "doing": "no longer written: [Errno 28] No space left on device; the training itself goes on"
     }
+
+
+def test_a_storage_that_takes_no_curves_at_the_end_costs_them_and_not_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = Listening()
+    down = DownStore(tmp_path)
+    monkeypatch.setattr(Job, "store", property(lambda _: down))
+    with Logbook(job(tmp_path, status=receiver), training()) as logbook:
+        logbook.row({"step": 4, "training_loss": 0.5})
+    assert "no longer written" in receiver.posted["student/kd/seed-0: curves"]["doing"]
