@@ -24,7 +24,7 @@ from orchestrator.search.proposals import best_of
 from orchestrator.stages import shared_trial, trial
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
-from orchestrator.stages.searcher import Over, Started, Trials, stopping
+from orchestrator.stages.searcher import SearchStopper, StartCallback, Trials, stopping
 
 
 def run(job: Job) -> Artifact:
@@ -103,10 +103,10 @@ def _run_trials(job: Job, spec: SearchSpec, trials: Trials) -> None:
         run_config=ray.tune.RunConfig(
             name=trial.log_folder(job),
             **job.store.for_ray("logs"),
-            stop=Over(trials),
+            stop=SearchStopper(trials),
             checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),  # trials have their own
             failure_config=ray.tune.FailureConfig(max_failures=0),  # the searcher asks again
-            callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Started(trials)],
+            callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), StartCallback(trials)],
             verbose=0,
         ),
     )

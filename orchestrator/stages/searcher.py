@@ -20,15 +20,14 @@ from orchestrator.search.proposals import Attempt, Proposals, best_of
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.faults import Attempts, checkpoint_time
 from orchestrator.stages.job import Job, storage_faults
-
-TuneResult = dict[str, Any]  # what a trial reports: a validation's row, a failure or a fault, with Tune's own values
+from orchestrator.stages.trial import TuneReport
 
 
 def _earlier(job: Job, spec: SearchSpec) -> list[TrialRecord]:
     """Trials that this search is to learn from: those of the named searches that were made over the same artifacts.
 
     Raises:
-        StageError: when one has gone since ``checks.py`` looked.
+        StageError: when one has gone since ``execution/preflight.py`` looked.
     """
     inputs = {role: artifact.identity for role, artifact in job.inputs.items()}
     found: list[TrialRecord] = []
@@ -87,14 +86,15 @@ class Trials(Searcher):
         training = self.proposals.training(attempt)
         identity = self.identity(training)
         name = self._name(attempt)
+        # With the identity: a later search that takes this trial over finds its curves by it.
+        folder = f"trial-{name}-{identity.rsplit('-', 1)[-1][:8]}"
         faults = self.attempts[attempt].faults if attempt in self.attempts else 0
         return {
             "training": training.model_dump(mode="json"),
             "identity": identity,
             "name": name,
-            # With the identity: a later search that takes this trial over finds its curves by it.
-            "folder": f"trial-{name}-{identity.rsplit('-', 1)[-1][:8]}",
-            "tune_folder": f"trial-{name}-{identity.rsplit('-', 1)[-1][:8]}" + (f"-again-{faults}" if faults else ""),
+            "folder": folder,
+            "tune_folder": f"{folder}-again-{faults}" if faults else folder,
         }
 
     def _name(self, attempt: Attempt) -> str:
@@ -105,12 +105,12 @@ class Trials(Searcher):
         """Whether all that is left of the search are processes that keep a slot after a fault."""
         return self.storage_fault is not None or (self.proposals.done and not self.again)
 
-    def on_trial_result(self, trial_id: str, result: TuneResult) -> None:
+    def on_trial_result(self, trial_id: str, result: TuneReport) -> None:
         if "fault" in result:
             with self._storage():
                 self._ask_again(self.running.pop(trial_id), f"{result['fault']} on {result['place']}")
 
-    def on_trial_complete(self, trial_id: str, result: TuneResult | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: TuneReport | None = None, error: bool = False) -> None:
         attempt = self.running.pop(trial_id, None)
         if attempt is None:  # it was asked for again
             return
@@ -149,7 +149,7 @@ class Trials(Searcher):
         }  # fmt: skip
         self._settle(attempt, failed)
 
-    def _take(self, attempt: Attempt, result: TuneResult) -> None:
+    def _take(self, attempt: Attempt, result: TuneReport) -> None:
         """Store the result of an attempt."""
         self.slot_seconds += result.get("slot_seconds", 0.0)
         if "failure" in result:
@@ -191,7 +191,7 @@ class Trials(Searcher):
         """Nothing: see ``save``."""
 
 
-class Started(ray.tune.Callback):
+class StartCallback(ray.tune.Callback):
     """Posts that trials run, once the first one has found room."""
 
     def __init__(self, trials: Trials) -> None:
@@ -203,13 +203,13 @@ class Started(ray.tune.Callback):
             self.trials.say_progress()
 
 
-class Over(ray.tune.Stopper):
+class SearchStopper(ray.tune.Stopper):
     """Ends Tune's run when all that is left are processes that keep a slot after a fault."""
 
     def __init__(self, trials: Trials) -> None:
         self.trials = trials
 
-    def __call__(self, trial_id: str, result: TuneResult) -> bool:
+    def __call__(self, trial_id: str, result: TuneReport) -> bool:
         return False
 
     def stop_all(self) -> bool:

@@ -6,6 +6,7 @@ A run that is given no address starts a Ray of its own, as users' runs do; that 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +121,15 @@ def copy_of(place: Place, make_place: Callable[[], Place]) -> Place:
     copied = make_place()
     shutil.copytree(place.folder, copied.folder, dirs_exist_ok=True)
     return copied
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_address: str) -> Iterator[None]:
+    """A connection to the session's Ray."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        ray.init(ray_address, log_to_driver=False, logging_level=logging.ERROR)
+        yield
+        ray.shutdown()

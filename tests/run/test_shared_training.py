@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import ray
@@ -25,15 +24,6 @@ pytestmark = pytest.mark.long
 
 STUDENT = "student/ces_kd/seed-0"
 STEPS = 60  # of a trial, with a validation every 10
-
-
-@pytest.fixture(scope="module")
-def cluster(ray_address: str) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        ray.init(ray_address, log_to_driver=False, logging_level=logging.ERROR)
-        yield
-        ray.shutdown()
 
 
 MakeJob = Callable[[str, Placement], Job]

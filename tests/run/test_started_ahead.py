@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,15 +26,6 @@ TA = "train/plain_cnn_6"
 DELAY = 12.0  # longer than workers take to start
 
 Stage = tuple[Job, dict[str, Artifact], str]
-
-
-@pytest.fixture(scope="module")
-def cluster(ray_address: str) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        ray.init(ray_address, log_to_driver=False, logging_level=logging.ERROR)
-        yield
-        ray.shutdown()
 
 
 class MarkedHandle(StatusHandle):
