@@ -116,9 +116,14 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
 def _measure_precision(
     recipe: Recipe, planned: Plan, store: Store, display: Display, interruption: Interruption
 ) -> PrecisionChoice:
-    """Measure which precision is faster and store the choice. Ray must be connected."""
+    """Measure which precision is faster and store the choice. Ray must be connected.
+
+    Raises:
+        RecipeError: when the recipe asks for more than the cluster can ever give; the measurement would wait for it.
+    """
     from orchestrator.execution import executor
 
+    ClusterWatch(recipe, lambda _: []).check()
     display.say("precision auto: timing steps of the student in fp32 and bf16")
     choice = executor.measure_precision(planned, interruption)
     precision_choice.keep(store, recipe, choice)

@@ -121,13 +121,16 @@ def test_an_error_of_one_worker_ends_the_others_and_is_reported(
     assert "student/kd/seed-0" in finished.err and "Traceback" not in finished.err
 
 
-@pytest.mark.parametrize("change", ["resources.workers=30", "resources.gpus=64"])
+@pytest.mark.parametrize(
+    "change",
+    ["resources.workers=30", "resources.gpus=64", "resources.student_gpus=1 training.precision=auto"],  # measured first
+)
 def test_a_request_above_the_cluster_s_resources_is_refused_before_anything_trains(
     make_place: Callable[[], Place], ray_address: str, change: str
 ) -> None:
     place = make_place()
     place.recipe()
-    finished = place.run(change, address=ray_address)
+    finished = place.run(*change.split(), address=ray_address)
     assert finished.code == 2
     assert change.split("=")[0] in finished.err and "never" in finished.err and "Traceback" not in finished.err
     assert not place.artifacts()
