@@ -50,10 +50,11 @@ def outcome_of(scenario: Callable[[Path], Any], folder: Path) -> Any:
 
 def stage(
     name: str, *needs: Stage, seconds: float = 0.0, cpus: int = 1, gpus: float = 0.0, launch: Launch = "in_process",
-    workers: int = 1, part: Part = "student", breaks: bool = False,
+    workers: int = 1, part: Part = "student", breaks: bool = False, until: Path | None = None,
 ) -> Stage:  # fmt: skip
-    """A stage that waits for some seconds; one that ``breaks`` meets a fault on a broken node."""
-    spec = IngestSpec(dataset={"name": name, "seconds": seconds, "breaks": breaks}, fingerprint="")
+    """A stage that waits until a file exists and then for some seconds; one that ``breaks`` meets a fault on a broken node."""
+    waits = {"seconds": seconds, "breaks": breaks, "until": str(until) if until else None}
+    spec = IngestSpec(dataset={"name": name, **waits}, fingerprint="")
     inputs = tuple((f"input:{upstream.name}", upstream) for upstream in needs)
     return Stage("train", name, spec, inputs, Placement(launch, workers, cpus, gpus), Facts(part=part))
 
@@ -85,6 +86,8 @@ def wait(job: Job) -> Place:
     job.say(doing="waiting")
     if what["breaks"] and BROKEN_NODE in os.environ:
         raise OSError("the disk of this node is broken")
+    while what["until"] and not Path(what["until"]).exists():
+        time.sleep(0.1)
     time.sleep(what["seconds"])
     context = ray.get_runtime_context()
     gpus = context.get_accelerator_ids()["GPU"]
@@ -193,23 +196,35 @@ def broken_node(folder: Path) -> dict[str, Any]:
 
 
 def nodes_come_and_go(folder: Path) -> dict[str, Any]:
-    """Students on one node, until a second one joins, and the first of its kind leaves."""
+    """Students that wait for a second node, and a last one that waits until the node has left again."""
     from ray.cluster_utils import Cluster
 
+    joined, left = folder / "joined", folder / "left"
+
     class Changing(Heard):
-        begun, node = 0.0, None
+        node: Any = None
+
+        def noticed(self, change: str) -> None:
+            super().noticed(change)
+            (left if "left the cluster" in change else joined).touch()
 
         def refresh(self) -> None:
-            if not self.begun:
-                self.begun, self.node = time.time(), cluster.add_node(num_cpus=2)
-            if self.changes and self.node and time.time() - self.begun > 30.0:
+            if self.node is None:
+                self.node = cluster.add_node(num_cpus=2)
+            worked_there = any(
+                place["node"] == self.node.node_id
+                for artifact in state.artifacts.values()
+                for place in artifact.results["places"]
+            )
+            if joined.exists() and worked_there and self.node in cluster.worker_nodes:
                 cluster.remove_node(self.node)
-                self.node = None
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     start(address=cluster.address)
-    heard = Changing()
-    ran = run([stage(f"student-{n}", seconds=4.0) for n in range(14)], folder, heard=heard)
+    students = [stage(f"student-{n}", seconds=4.0, until=joined) for n in range(6)]
+    stages = [*students, stage("last", *students, until=left)]
+    heard, state = Changing(), RunState(stages, {})
+    ran = run(stages, folder / "storage", heard=heard, state=state)
     failures = [str(item) for item in ran.outcome.failures]
     return {"failures": failures, "changes": heard.changes, "noted": heard.noted_, "places": ran.places}
 
