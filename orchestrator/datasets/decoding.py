@@ -13,6 +13,7 @@ Training, scoring, evaluation, export and the report's examples all read photos 
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,27 @@ class _RefusedError(ValueError):
 
 
 def decode(path: str | os.PathLike[str], white_level: float | None = None) -> NDArray[np.uint8]:
+    """Returns the image in a file; see ``decode_content``.
+
+    Raises:
+        BrokenImageError: also when the file can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise BrokenImageError(path, error.strerror or str(error)) from error
+    return decode_content(content, path, white_level)
+
+
+def decode_content(
+    content: bytes, name: str | os.PathLike[str], white_level: float | None = None
+) -> NDArray[np.uint8]:  # fmt: skip
     """Returns the image as uint8 (height, width, 3), RGB, upright.
 
     Args:
-        path: the file.
+        content: of the file.
+        name: the file's, for messages.
         white_level: the value that is white in grey images of more than 8 bits; larger ones are white too.
 
     Raises:
@@ -68,25 +86,20 @@ def decode(path: str | os.PathLike[str], white_level: float | None = None) -> ND
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # As a stream: Pillow 13 memory-maps a file that is given by name, which scrambles the pixels of a rotated TIFF.
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             raw = _raw_mode(image)  # forgotten once the pixels are loaded
             image.load()  # ``open`` reads the header alone; a truncated file fails here
             return np.array(_upright(_rgb(image, raw, white_level), _orientation(image)))
     except MemoryError:  # of this machine, not of the file
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError(path, _kind_of(path)) from error
-    except OSError as error:  # of the file system where it has a number, else Pillow's
-        raise BrokenImageError(path, error.strerror or str(error)) from error
+        raise BrokenImageError(name, _kind_of(content[:64])) from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise BrokenImageError(path, str(error) or type(error).__name__) from error
+        raise BrokenImageError(name, str(error) or type(error).__name__) from error
 
 
-def _kind_of(path: str | os.PathLike[str]) -> str:
+def _kind_of(start: bytes) -> str:
     """Returns a description of a file that Pillow can't identify, from its first bytes."""
-    with open(path, "rb") as file:
-        start = file.read(64)
     if not start:
         return "the file is empty"
     if start.startswith(b"version https://git-lfs"):

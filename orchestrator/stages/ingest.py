@@ -22,8 +22,9 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, FileImages
-from orchestrator.datasets.decoding import BrokenImageError, decode
+from orchestrator.datasets.decoding import BrokenImageError, decode_content
 from orchestrator.datasets.folders import printable
+from orchestrator.datasets.photos import FolderPhotos, Photos
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
 
@@ -130,11 +131,11 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     Raises:
         DatasetError: when all are nearly black.
     """
-    paths, root = ray.put(loaded.paths), loaded.root
+    photos = ray.put(FolderPhotos(loaded.root, loaded.paths))
 
     def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
-        every, start, stop = ray.get(paths), int(rows["start"][0]), int(rows["stop"][0])
-        checked = [(index, *_check_file(Path(root) / every[index], white_level)) for index in range(start, stop)]
+        every, start, stop = ray.get(photos), int(rows["start"][0]), int(rows["stop"][0])
+        checked = [(index, *_check_photo(every, index, white_level)) for index in range(start, stop)]
         broken = [(index, reason) for index, reason, _ in checked if reason]
         whole = (start, "")  # one row for all whole images, so that a large set does not come back image by image
         return {
@@ -150,10 +151,10 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     return broken
 
 
-def _check_file(path: Path, white_level: float | None) -> tuple[str, int]:
-    """Why an image is broken, empty where it is not, and its brightest value."""
+def _check_photo(photos: Photos, index: int, white_level: float | None) -> tuple[str, int]:
+    """Why a photo is broken, empty where it is not, and its brightest value."""
     try:
-        return "", int(decode(path, white_level).max())
+        return "", int(decode_content(photos.read(index), photos.name(index), white_level).max())
     except BrokenImageError as error:
         return error.reason, 0
 

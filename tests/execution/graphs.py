@@ -52,7 +52,10 @@ def stage(
     name: str, *needs: Stage, seconds: float = 0.0, cpus: int = 1, gpus: float = 0.0, launch: Launch = "in_process",
     workers: int = 1, part: Part = "student", breaks: bool = False, until: Path | None = None,
 ) -> Stage:  # fmt: skip
-    """A stage that waits until a file exists and then for some seconds; one that ``breaks`` meets a fault on a broken node."""
+    """A stage that waits until a file exists, then for some seconds.
+
+    One that ``breaks`` meets a fault on a broken node.
+    """
     waits = {"seconds": seconds, "breaks": breaks, "until": str(until) if until else None}
     spec = IngestSpec(dataset={"name": name, **waits}, fingerprint="")
     inputs = tuple((f"input:{upstream.name}", upstream) for upstream in needs)

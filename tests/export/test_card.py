@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.export.__main__ import main
 from orchestrator.export.selection import Chosen, Run
 from orchestrator.report.words import hundredths
@@ -154,7 +155,14 @@ def test_its_code_reads_a_photo_as_the_run_did(kind: str, exported: Exports, tmp
     image, form, options = kinds[kind]
     image.save(tmp_path / "picture.png", format=form, **options)
     photos = ImageFiles(
-        [str(tmp_path / "picture.png")], size, [0.0] * 3, [1.0] * 3, "none", 0, torch.device("cpu"), decoders=1
+        FolderPhotos("", [str(tmp_path / "picture.png")]),
+        size,
+        [0.0] * 3,
+        [1.0] * 3,
+        "none",
+        0,
+        torch.device("cpu"),
+        decoders=1,
     )
     run_code(code_in(card_of(folder))[0] + "\nnumpy.save('images.npy', images)", tmp_path)
     expected = photos.views(np.array([0]), [CLEAN])[0].numpy()

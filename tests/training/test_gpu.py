@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.data.images import ImageFiles, ResidentImages, TrainingData
 from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts, Shown
@@ -130,7 +131,9 @@ def test_photos_on_a_gpu_are_those_on_the_cpu(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(path)
     mean = std = (0.5, 0.4, 0.3)
     on_gpu, on_cpu = (
-        ImageFiles(paths, 16, mean, std, "resized_crop_flip", 1, device, 2).views(np.arange(6), [0, 1])
+        ImageFiles(FolderPhotos("", paths), 16, mean, std, "resized_crop_flip", 1, device, 2).views(
+            np.arange(6), [0, 1]
+        )
         for device in (GPU, CPU)
     )
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=0, atol=1e-6)

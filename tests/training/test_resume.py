@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.data.images import ImageFiles, TrainingData
 from orchestrator.training.loop import Trained
@@ -121,7 +122,7 @@ def photos(tmp_path: Path) -> TrainingData:
         paths.append(str(tmp_path / f"{number}.jpg"))
         pixels = random.integers(0, 100, (20, 26, 3)) + 50 * (number % 4)
         Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-    images = ImageFiles(paths, 16, [0.5] * 3, [0.3] * 3, "resized_crop_flip", 0, CPU, decoders=2)
+    images = ImageFiles(FolderPhotos("", paths), 16, [0.5] * 3, [0.3] * 3, "resized_crop_flip", 0, CPU, decoders=2)
     labels = torch.arange(40) % 4
     return TrainingData(images, labels, np.arange(24), np.arange(24, 32), np.arange(32, 40), classes=4)
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.reading import FolderFiles
-from orchestrator.datasets.decoding import decode
+from orchestrator.datasets.decoding import decode_content
+from orchestrator.datasets.photos import FolderPhotos, Photos
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION
 from orchestrator.training.data.views import crop_box, crop_indices
 from orchestrator.training.device import to_device
@@ -67,8 +68,8 @@ def load(
         images = ResidentImages(pixels, mean, std, augmentation, views_seed, device)
     else:
         images = ImageFiles(
-            [str(Path(root) / path) for path in dataset.read_paths(files)], about.image_size, mean, std,
-            augmentation, views_seed, device, decoders, about.white_level,
+            FolderPhotos(root, dataset.read_paths(files)), about.image_size, mean, std, augmentation, views_seed,
+            device, decoders, about.white_level,
         )  # fmt: skip
     return TrainingData(
         images=images,
@@ -131,11 +132,11 @@ class ImageFiles:
     prefetch = True
 
     def __init__(
-        self, paths: list[str], size: int, mean: Sequence[float], std: Sequence[float], augmentation: str, seed: int,
+        self, photos: Photos, size: int, mean: Sequence[float], std: Sequence[float], augmentation: str, seed: int,
         device: torch.device, decoders: int, white_level: float | None = None,
     ) -> None:  # fmt: skip
         self.white_level = white_level
-        self.paths, self.size, self.augmentation, self.seed, self.device = paths, size, augmentation, seed, device
+        self.photos, self.size, self.augmentation, self.seed, self.device = photos, size, augmentation, seed, device
         self.mean = torch.tensor(mean, device=device).view(1, 1, 3, 1, 1)
         self.std = torch.tensor(std, device=device).view(1, 1, 3, 1, 1)
         self.pool = ThreadPoolExecutor(max_workers=decoders)
@@ -147,7 +148,7 @@ class ImageFiles:
 
     def _crops(self, image: int, numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Views of one photo, decoded once: (len(numbers), size, size, 3)."""
-        photo = Image.fromarray(decode(self.paths[image], self.white_level))
+        photo = Image.fromarray(decode_content(self.photos.read(image), self.photos.name(image), self.white_level))
         crops = []
         for number in numbers:
             chosen = -1 if self.augmentation == "none" else number

@@ -15,6 +15,7 @@ from PIL import Image
 from orchestrator.artifacts import dataset
 from orchestrator.datasets import TEST, TRAIN, VALIDATION
 from orchestrator.datasets.decoding import decode
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.training.data.images import ImageFiles, Images, ResidentImages, load
 from orchestrator.training.data.views import CLEAN, uniforms
 from tests.artifacts.formats import about_data
@@ -123,7 +124,7 @@ def photos(tmp_path: Path) -> list[str]:
 
 
 def from_files(paths: list[str], augmentation: str = "resized_crop_flip", decoders: int = 2) -> ImageFiles:
-    return ImageFiles(paths, SIZE, MEAN, STD, augmentation, SEED, CPU, decoders)
+    return ImageFiles(FolderPhotos("", paths), SIZE, MEAN, STD, augmentation, SEED, CPU, decoders)
 
 
 def test_photos_of_any_size_and_mode_have_views_of_one_shape(photos: list[str]) -> None:
