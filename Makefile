@@ -1,10 +1,11 @@
 # `make run` and `make test` install everything on a new machine (Linux, Python 3.11, make, git). `make lint` checks style,
-# types and imports, `make dashboard` opens TensorBoard on the last run, `make bench` measures speed.
+# types and imports, `make dashboard` opens TensorBoard on the last run, `make bench` measures speed, `make check-gpu` tests
+# and measures on GPUs.
 PYTHON ?= python3
 RECIPE ?= mnist5k
 PY := .venv/bin/python
 
-.PHONY: run test test-all test-cluster lint bench dashboard clean-venv
+.PHONY: run test test-all test-cluster check-gpu lint bench dashboard clean-venv
 
 run: .venv/installed
 	$(PY) -m orchestrator.run $(RECIPE) $(ARGS)
@@ -24,6 +25,11 @@ test-cluster: .venv/installed
 # ARGS: a run's name, --all, --storage, --port
 dashboard: .venv/installed
 	$(PY) -m orchestrator.dashboard $(ARGS)
+
+# On a machine with NVIDIA GPUs: the tests that need one, then a table of speed against a floor on the same GPU.
+check-gpu: .venv/installed
+	$(PY) -m pytest -m gpu -rs $(ARGS)
+	$(PY) -m benchmarks gpu --append
 
 bench: .venv/installed
 	$(PY) -m benchmarks --short $(ARGS)

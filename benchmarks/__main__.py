@@ -24,8 +24,9 @@ NAMES = (
     "slots",
     "stages",
     "workers",
+    "gpu",
 )
-UNASKED = NAMES[:-7]  # the last seven are special, slow, or need other packages: they run when named
+UNASKED = NAMES[:-8]  # the last eight are special, slow, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 

@@ -22,6 +22,7 @@ import torch
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import interleave, ratios
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.report.markdown import table
 from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
 from orchestrator.training.guidance.inference import ready_to_teach
@@ -37,12 +38,26 @@ KINDS = (
 )  # fmt: skip
 
 
-def run(rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]] = KINDS) -> str:
-    """The table of the benchmark."""
-    count = 1280 if short else 5120
+def run(
+    rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]] = KINDS, device: torch.device = CPU,
+    count: int | None = None, compiled: bool = False,
+) -> str:  # fmt: skip
+    """Returns the table of the benchmark.
+
+    Args:
+        rounds: that count.
+        short: fewer images, where ``count`` does not say how many.
+        threads: of the processor.
+        kinds: guidances and their sources.
+        device: of both sides.
+        count: images of a pass.
+        compiled: whether each of the program's passes is run with ``training.compile`` as well.
+    """
+    count = count or (1280 if short else 5120)
     set_up_process(threads)
-    images, labels = workload.pixels(count)
+    images, labels = (tensor.to(device) for tensor in workload.pixels(count))
     with tempfile.TemporaryDirectory() as folder:
+        steps = -(-count // workload.BATCH)
         arrays = workload.logits_table(Path(folder), count, views=2)
         sides: dict[str, Callable[[], object]] = {
             "floor fp32": _floor(images, labels, bf16=False), "floor bf16": _floor(images, labels, bf16=True),
@@ -56,10 +71,13 @@ def run(rounds: int, short: bool, threads: int, kinds: Sequence[tuple[str, str]]
                 first = -1 if kind == "single" else 0  # one expert: the largest
                 experts: Experts | None = None
                 if source == "online":
-                    experts = OnlineExperts(networks[first:], CPU, bf16)
+                    experts = OnlineExperts([copy.deepcopy(network) for network in networks[first:]], device, bf16)
                 elif source == "cached":
-                    experts = CachedExperts(arrays[first:], CPU)
-                sides[f"{kind} {source} {precision}"] = _ours(images, labels, kind, source, precision, experts, threads)
+                    experts = CachedExperts(arrays[first:], device)
+                for name in ("", " compiled") if compiled else ("",):
+                    also = {"compiled": bool(name)}
+                    spec = workload.train_spec(steps, kind, source, precision, threads, **also)  # type: ignore[arg-type]
+                    sides[f"{kind} {source} {precision}{name}"] = _ours(images, labels, spec, experts)
         found = interleave(sides, rounds)
     speed = {name: count / sorted(values)[len(values) // 2] for name, values in found.items()}
     rows = [(name, ratio, f"{speed[name]:,.0f}") for name, ratio in ratios(found, "floor fp32").items()]
@@ -70,23 +88,20 @@ def _floor(
     images: torch.Tensor, labels: torch.Tensor, bf16: bool, experts: Sequence[torch.nn.Module] = ()
 ) -> Callable[[], object]:
     floor = Floor(images, labels, workload.BATCH, bf16)
-    network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0))
-    frozen = [ready_to_teach(copy.deepcopy(expert), CPU) for expert in experts]
+    network, optimizer = prepare(new_network(workload.network_spec(workload.STUDENT), 0), images.device)
+    frozen = [ready_to_teach(copy.deepcopy(expert), images.device) for expert in experts]
     return lambda: floor.epoch(network, optimizer, frozen)
 
 
 def _ours(
-    images: torch.Tensor, labels: torch.Tensor, kind: str, source: str, precision: str, experts: Experts | None,
-    threads: int,
+    images: torch.Tensor, labels: torch.Tensor, spec: TrainSpec, experts: Experts | None
 ) -> Callable[[], object]:  # fmt: skip
     data = workload.data(images, labels)
-    steps = -(-len(images) // workload.BATCH)
-    spec = workload.train_spec(steps, kind, source, precision, threads)  # type: ignore[arg-type]
-    curriculum = workload.static_curriculum(len(images)) if kind == "selected" else None
+    curriculum = workload.static_curriculum(len(images)) if spec.guidance.kind == "selected" else None
 
     def work() -> object:
         teaching = new_teaching(spec.guidance, experts, curriculum)
         network = new_network(spec.network, spec.seed)
-        return train(spec, network, data, teaching, device=CPU, observer=workload.Silent())
+        return train(spec, network, data, teaching, device=images.device, observer=workload.Silent())
 
     return work

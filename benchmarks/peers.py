@@ -27,7 +27,7 @@ from contextlib import nullcontext
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,7 @@ from torchvision import transforms
 from benchmarks import workload
 from benchmarks.epoch import CPU, _floor, _ours
 from benchmarks.measure import interleave, ratios
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.report.markdown import table
 from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts
 from orchestrator.training.networks import new_network
@@ -86,9 +87,9 @@ def run(rounds: int, short: bool, threads: int) -> str:
         online = OnlineExperts([_network(TEACHER)], CPU, bf16=False)
         sides: dict[str, Callable[[], object]] = {
             FLOOR: _floor(images, labels, bf16=False),
-            CACHED: _ours(images, labels, "single", "cached", "fp32", cached, threads),
-            "ours, cached bf16": _ours(images, labels, "single", "cached", "bf16", cached, threads),
-            "ours, online fp32": _ours(images, labels, "single", "online", "fp32", online, threads),
+            CACHED: _ours(images, labels, _spec(count, "cached", "fp32", threads), cached),
+            "ours, cached bf16": _ours(images, labels, _spec(count, "cached", "bf16", threads), cached),
+            "ours, online fp32": _ours(images, labels, _spec(count, "online", "fp32", threads), online),
             "plain loop": _plain(loader, (TEACHER,), gradients=False),
         }
         missing = find_spec("torchdistill") is None
@@ -112,6 +113,13 @@ def _network(name: str) -> nn.Module:
 def _kl(student: Tensor, expert: Tensor) -> Tensor:
     log_student, soft_expert = F.log_softmax(student / TEMPERATURE, dim=1), F.softmax(expert / TEMPERATURE, dim=1)
     return F.kl_div(log_student, soft_expert, reduction="batchmean") * TEMPERATURE**2
+
+
+def _spec(
+    count: int, source: Literal["online", "cached"], precision: Literal["fp32", "bf16"], threads: int
+) -> TrainSpec:
+    """A pass of the student, taught by the largest expert."""
+    return workload.train_spec(-(-count // workload.BATCH), "single", source, precision, threads)
 
 
 def _plain(loader: Loader, names: tuple[str, ...], gradients: bool) -> Callable[[], object]:

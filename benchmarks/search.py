@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import workload
 from benchmarks.floor import Floor, prepare
 from benchmarks.measure import Spread, seconds
-from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.store import Artifact
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
@@ -43,7 +43,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
     slope: dict[str, list[float]] = {name: [] for name in forms}
     fixed: dict[str, list[float]] = {name: [] for name in forms}
     with tempfile.TemporaryDirectory() as folder:
-        inputs = _inputs(Path(folder), count)
+        inputs = workload.search_inputs(Path(folder), count)
         with workload.local_ray():
             for number in range(rounds):
                 floor_pass = Spread.of([seconds(lambda: floor.epoch(network, optimizer)) for _ in range(5)]).median
@@ -105,12 +105,3 @@ def _search(folder: str, inputs: dict[str, Artifact], threads: int, passes: int,
     with quietly():
         search.run(job)
     return time.perf_counter() - start
-
-
-def _inputs(folder: Path, count: int) -> dict[str, Artifact]:
-    """Images, and a score stage's artifact of random logits."""
-    store = Store(str(folder))
-    with store.scratch() as scratch:
-        workload.write_scores(scratch, count, views=2)
-        score = store.commit(Artifact("score", "score", "score", {}, {}, 0.0, 0.0, "here"), scratch)
-    return {"data": workload.artifacts(store, count + workload.VALIDATION)["data"], "score": score}

@@ -7,7 +7,6 @@ process, which on this machine competes with 31 others for a few cores. Needs 12
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import tempfile
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import workload
-from benchmarks.search import _inputs
 from orchestrator.artifacts.store import Artifact
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
@@ -61,7 +59,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
     trials, slots, round_size, each = SHORT if short else (TRIALS, SLOTS, ROUND, SECONDS)
     os.environ |= {"BENCHMARK_STEP_SECONDS": str(each), "RAY_memory_monitor_refresh_ms": "0"}
     with tempfile.TemporaryDirectory() as folder:
-        inputs = _inputs(Path(folder), IMAGES)
+        inputs = workload.search_inputs(Path(folder), IMAGES)
         ray.init("local", num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
             begun, own = time.perf_counter(), time.process_time()
@@ -70,7 +68,7 @@ def run(rounds: int, short: bool, threads: int) -> str:
             took, own = time.perf_counter() - begun, time.process_time() - own
         finally:
             ray.shutdown()
-        spans = _spans(Path(folder))
+        spans = workload.trial_spans(Path(folder))
     assert len(spans) == trials == len(artifact.results["trials"])
     first, last = min(start for start, _ in spans), max(start for start, _ in spans)
     busy = sum(max(0.0, min(end, last) - start) for start, end in spans) / (slots * (last - first))
@@ -102,12 +100,3 @@ def _job(folder: str, inputs: dict[str, Artifact], trials: int, round_size: int)
         inputs=inputs, storage=folder, dataset_root="", resources=Resources(),
         placement=Placement("ray_tune", round_size),
     )  # fmt: skip
-
-
-def _spans(folder: Path) -> list[tuple[float, float]]:
-    """Start and end of each trial, in unix seconds, from the files that Tune writes."""
-    found = []
-    for path in folder.glob("logs/*/trial-*/result.json"):
-        last = json.loads(path.read_text().splitlines()[-1])
-        found.append((last["timestamp"] - last["time_total_s"], last["timestamp"]))
-    return found

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
+from benchmarks import workload
 from orchestrator import datasets
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
@@ -25,8 +26,6 @@ from orchestrator.training.data.images import ResidentImages, TrainingData
 from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
-from orchestrator.training.observer import ReportedRow
-from orchestrator.training.pace import Timing
 from orchestrator.training.process import set_up_process
 from orchestrator.training.world import World
 
@@ -35,19 +34,6 @@ BATCH = 64
 NORM_BATCHES = (None, BATCH // WORKERS)
 IMAGES = 1000  # to train on, or a few more: few enough that seeds differ
 CPU = torch.device("cpu")
-
-
-class _Nobody:
-    """Observer that keeps nothing."""
-
-    def load(self) -> None:
-        return None
-
-    def evaluated(self, row: ReportedRow, state: object) -> bool:
-        return False
-
-    def tick(self, step: int, steps: int, timing: Timing) -> None:
-        return None
 
 
 def run(rounds: int, short: bool, threads: int) -> str:
@@ -114,4 +100,4 @@ def _spec(seed: int, steps: int, norm_batch: int | None) -> TrainSpec:
 
 def _accuracy(spec: TrainSpec, data: TrainingData, world: World) -> float:
     network, teaching = new_network(spec.network, spec.seed), new_teaching(spec.guidance, seed=spec.seed)
-    return train(spec, network, data, teaching, device=CPU, observer=_Nobody(), world=world).validation_accuracy
+    return train(spec, network, data, teaching, device=CPU, observer=workload.Silent(), world=world).validation_accuracy

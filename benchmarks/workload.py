@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,13 +49,13 @@ def pixels(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def data(images: torch.Tensor, labels: torch.Tensor, validation: int = VALIDATION) -> TrainingData:
     """The images as the program trains on them; the few validation images are training images too."""
     everything = np.arange(len(images))
-    resident = ResidentImages(images, MEAN, STD, "crop_flip", 0, torch.device("cpu"))
+    resident = ResidentImages(images, MEAN, STD, "crop_flip", 0, images.device)
     return TrainingData(resident, labels, everything, everything[:validation], everything[:validation], CLASSES)
 
 
 def train_spec(
     steps: int, kind: Literal["labels", "single", "dense", "selected"], source: Literal["none", "online", "cached"],
-    precision: Literal["fp32", "bf16"], threads: int, views: int = 2,
+    precision: Literal["fp32", "bf16"], threads: int, views: int = 2, compiled: bool = False,
 ) -> TrainSpec:  # fmt: skip
     """A student's training as the benchmarks run it: no validation before its end."""
     experts = {"labels": (), "single": EXPERTS[-1:]}.get(kind, EXPERTS)
@@ -72,6 +73,7 @@ def train_spec(
         keep="last",
         seed=0,
         threads=threads,
+        compile=compiled,
     )
 
 
@@ -119,6 +121,24 @@ def artifacts(store: Store, count: int) -> dict[str, Artifact]:
             spec = {"network": network_spec(name).model_dump(mode="json")}
             expert = Artifact(f"expert-{name}", "train", name, spec, {}, 0.0, 0.0, "here")
             found[f"expert:{name}"] = store.commit(expert, scratch)
+    return found
+
+
+def search_inputs(folder: Path, count: int) -> dict[str, Artifact]:
+    """Returns the inputs of a search: images, and a score stage's artifact of random logits."""
+    store = Store(str(folder))
+    with store.scratch() as scratch:
+        write_scores(scratch, count, views=2)
+        score = store.commit(Artifact("score", "score", "score", {}, {}, 0.0, 0.0, "here"), scratch)
+    return {"data": artifacts(store, count + VALIDATION)["data"], "score": score}
+
+
+def trial_spans(storage: Path) -> list[tuple[float, float]]:
+    """Returns start and end of each trial below a storage, in unix seconds, from the files that Tune writes."""
+    found = []
+    for path in storage.glob("logs/*/trial-*/result.json"):
+        last = json.loads(path.read_text().splitlines()[-1])
+        found.append((last["timestamp"] - last["time_total_s"], last["timestamp"]))
     return found
 
 

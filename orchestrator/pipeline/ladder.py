@@ -167,6 +167,7 @@ class LadderPlanner:
             steps=entry.steps or training.steps,
             batch_size=entry.batch_size or training.batch_size,
             norm_batch=training.norm_batch,
+            compile=training.compile,
             augmentation=training.augmentation,
             views=0,
             views_seed=recipe.ladder.seed,

@@ -109,10 +109,12 @@ class TrainSpec(Spec):
     fold: int | None = None  # train without this fold of the training images
     folds: int = 0
     norm_batch: int | None = None  # images over which batch normalisation takes its statistics; None: the batch
+    compile: bool = False  # fused kernels round differently, so it belongs to the science
 
     @model_serializer(mode="wrap")
-    def _without_unset_norm_batch(self, serialise: SerializerFunctionWrapHandler) -> Plain:
-        return without(serialise(self), "norm_batch" if self.norm_batch is None else "")
+    def _without_unset_fields(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        plain = without(serialise(self), "" if self.compile else "compile")
+        return without(plain, "norm_batch" if self.norm_batch is None else "")
 
 
 class SearchSpec(Spec):

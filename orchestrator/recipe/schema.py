@@ -92,6 +92,9 @@ class Training(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: measured once in a storage, which of the two is faster for the student"
     )
+    compile: bool = Field(
+        False, description="on: networks are trained by code that torch.compile makes, which takes minutes at the start"
+    )
     evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: a pass over the training images")
     keep: Literal["best", "last"] = Field("best", description="weights to keep: the best on validation, or the last")
 

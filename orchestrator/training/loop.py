@@ -25,6 +25,7 @@ from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training import optim
 from orchestrator.training.batch_norm import GroupedNormalisation
 from orchestrator.training.clock import Clock
+from orchestrator.training.compilation import compile_network
 from orchestrator.training.data.batches import BatchPlan
 from orchestrator.training.data.folds import training_images
 from orchestrator.training.data.images import TrainingData
@@ -117,6 +118,8 @@ class _Loop:
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.norm = GroupedNormalisation(network, groups, world)
         self.network = self.norm.network
+        if spec.compile:
+            compile_network(self.network)
         torch.manual_seed(spec.seed)  # for parameters that the teaching makes
         teaching.attach(self.network)
         self.teaching = teaching.to(device)

@@ -20,6 +20,7 @@ def set_up_process(threads: int) -> None:
     The number of threads is fixed, since sums are taken in another order with another number.
     """
     torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True  # on a GPU, the fastest kernels for a size are found by trying; sizes are few
     keep_freed_memory()
 
 

@@ -52,7 +52,8 @@ class Stepper:
         self.loader, self.norm, self.teaching, self.optimizer = loader, norm, teaching, optimizer
         self.sums, self.right, self.micro_batch = sums, right, micro_batch
         self.bf16 = spec.precision == "bf16"
-        self.model, self.loss = world.wrap(norm.network), world.wrap(teaching)
+        accumulates = micro_batch is not None
+        self.model, self.loss = (world.wrap(module, accumulates) for module in (norm.network, teaching))
         self.model.train()
 
     def take(self, group: StepGroup) -> None:

@@ -26,14 +26,18 @@ class World:
         count = len(items)
         return items[self.rank * count // self.size : (self.rank + 1) * count // self.size]
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """Returns the module with gradients averaged over the workers; one without any to train as it is."""
+    def wrap(self, module: nn.Module, accumulates: bool = False) -> nn.Module:
+        """Returns the module with gradients averaged over the workers; one without any to train as it is.
+
+        ``accumulates``: whether gradients are added up over several passes before they are averaged.
+        """
         trained = next((parameter for parameter in module.parameters() if parameter.requires_grad), None)
         if self.size == 1 or trained is None:
             return module
         wrapped = DistributedDataParallel(
-            module, device_ids=[trained.device] if trained.device.type == "cuda" else None
-        )
+            module, device_ids=[trained.device] if trained.device.type == "cuda" else None,
+            gradient_as_bucket_view=True, static_graph=not accumulates,
+        )  # fmt: skip
         # Running statistics are shared at validations (``batch_norm.py``). The argument has another name in torch 2.14.
         wrapped.broadcast_buffers = False
         return wrapped

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.pipeline.specs import TrainSpec
@@ -20,6 +23,7 @@ from orchestrator.training.guidance.kinds import new_teaching
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network
 from orchestrator.training.precision import kind_of_machine, measure
+from orchestrator.training.world import World
 from tests.training import examples
 from tests.training.examples import (
     CPU,
@@ -40,7 +44,7 @@ from tests.training.examples import (
 )
 from tests.training.networks import DROPOUT
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 GPU = torch.device("cuda", 0)
 
 CASES: dict[str, dict[str, Any]] = {
@@ -56,6 +60,8 @@ RESUMED: dict[str, dict[str, Any]] = CASES | {
     "dropout": {"network": DROPOUT},
     "adamw, keep best": {"optimizer": optimizer(name="adamw", learning_rate=1e-3), "keep": "best"},
 }
+
+TOGETHER = training(steps=6, optimizer=optimizer(learning_rate=1e-3), guidance=teaching("single"))
 
 
 @pytest.fixture(autouse=True)
@@ -83,13 +89,16 @@ def experts_on(device: torch.device, spec: TrainSpec) -> Experts | None:
     return None
 
 
-def learn_on(device: torch.device, spec: TrainSpec, observer: Keeper | None = None) -> Trained:
+def learn_on(
+    device: torch.device, spec: TrainSpec, observer: Keeper | None = None, world: World | None = None
+) -> Trained:
     curriculum, strata = None, None
     if spec.curriculum is not None:
         curriculum, strata = curriculum_of(spec.curriculum, len(spec.guidance.experts))
     taught_by = new_teaching(spec.guidance, experts_on(device, spec), curriculum, strata, spec.seed)
     network = new_network(spec.network, spec.seed)
-    return train(spec, network, data_on(device), taught_by, device=device, observer=observer or Keeper())
+    images = data_on(device)
+    return train(spec, network, images, taught_by, device=device, observer=observer or Keeper(), world=world)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -109,6 +118,39 @@ def test_killed_and_resumed_on_a_gpu_it_ends_in_the_same_training(case: str) -> 
     with pytest.raises(Killed):
         learn_on(GPU, spec, lost)
     assert_same_training(learn_on(GPU, spec, Keeper(lost.checkpoint)), learn_on(GPU, spec))
+
+
+def test_a_compiled_training_is_close_to_one_that_is_not() -> None:
+    spec = training(steps=6, optimizer=optimizer(learning_rate=1e-3), guidance=teaching("single"))
+    found, wanted = learn_on(GPU, spec.model_copy(update={"compile": True})), learn_on(GPU, spec)
+    for name, value in wanted.weights.items():
+        torch.testing.assert_close(found.weights[name], value, rtol=1e-2, atol=2e-4)
+
+
+@pytest.mark.parametrize("size", range(1, torch.cuda.device_count() + 1))
+def test_workers_with_a_gpu_each_end_where_one_does(size: int, tmp_path: Path) -> None:
+    mp.spawn(learn_together, (size, str(tmp_path)), nprocs=size)
+    alone = learn_on(GPU, TOGETHER).weights
+    found = load_file(tmp_path / "weights.safetensors")
+    for name, value in alone.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-2, atol=2e-4)
+
+
+def learn_together(rank: int, size: int, folder: str) -> None:
+    """Train ``TOGETHER`` as one of ``size`` workers that meet by NCCL; the first one keeps the weights."""
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
+    device = torch.device("cuda", rank)
+    torch.cuda.set_device(device)
+    dist.init_process_group(
+        "nccl", init_method=f"file://{folder}/meeting", rank=rank, world_size=size, device_id=device
+    )
+    counted = torch.ones(1, device=device)
+    dist.all_reduce(counted)
+    assert counted.item() == size
+    trained = learn_on(device, TOGETHER, world=World(rank, size))
+    if rank == 0:
+        save_file(trained.weights, f"{folder}/weights.safetensors")
+    dist.destroy_process_group()
 
 
 def test_bf16_learns_about_what_fp32_does() -> None:
