@@ -25,6 +25,7 @@ from orchestrator.datasets.folders import (
     refused_by_name,
 )
 from orchestrator.datasets.labels_file import find_labels_file, read_labels
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.datasets.spec import (
     DEFAULT_IMAGE_SIZE,
     TEST,
@@ -98,8 +99,8 @@ def _cut(listing: _Listing, recipe: DatasetRecipe) -> FileImages:
     labels = np.array(listing.labels, np.int64)
     subset = np.array(listing.subset, np.uint8)
     return FileImages(
-        root=recipe.root,
-        paths=listing.paths,
+        photos=FolderPhotos(recipe.root, listing.paths),
+        place=recipe.root,
         labels=labels,
         subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
         class_names=tuple(listing.class_names),

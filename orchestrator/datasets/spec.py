@@ -1,7 +1,9 @@
 """A recipe's ``dataset`` section, and the values that a data set returns: metadata, images, labels and subsets."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from pydantic import (
 from orchestrator.datasets.names import MODULES
 from orchestrator.errors import UserError
 from orchestrator.paths import local_path
+
+if TYPE_CHECKING:
+    from orchestrator.datasets.photos import Photos
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Values of ``subset``: the part of the data that an image belongs to."""
@@ -46,7 +51,7 @@ class SyntheticRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     )
 
     @model_validator(mode="after")
-    def _enough_images(self) -> "SyntheticRecipe":
+    def _enough_images(self) -> SyntheticRecipe:
         if self.images < 2 * self.classes:
             raise ValueError(f"images is {self.images}; {self.classes} classes need at least {2 * self.classes}")
         if self.test_images < self.classes:
@@ -95,7 +100,7 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         return value
 
     @model_validator(mode="after")
-    def _fields_fit_the_set(self) -> "DatasetRecipe":
+    def _fields_fit_the_set(self) -> DatasetRecipe:
         # A field without effect is a mistake in the recipe.
         if self.image_size is not None and self.name != "image_folder":
             raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
@@ -160,10 +165,16 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class FileImages:
-    """A set of image files; ``paths`` are relative to ``root``, with forward slashes; the rest is as in ArrayImages."""
+    """A set of encoded photos.
 
-    root: str
-    paths: list[str]
+    Attributes:
+        photos: content and name of each, (N,).
+        place: the folder or address that the names are relative to, for messages.
+        labels, subset, class_names: as in ArrayImages.
+    """
+
+    photos: Photos
+    place: str
     labels: NDArray[np.int64]
     subset: NDArray[np.uint8]
     class_names: tuple[str, ...]

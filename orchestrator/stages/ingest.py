@@ -23,7 +23,6 @@ from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, FileImages
 from orchestrator.datasets.decoding import BrokenImageError, decode_content
-from orchestrator.datasets.folders import printable
 from orchestrator.datasets.photos import FolderPhotos, Photos
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
@@ -98,7 +97,8 @@ def write(
         white_level=white_level,
     )
     if isinstance(loaded, FileImages):
-        paths = [path for path, kept in zip(loaded.paths, keep, strict=True) if kept]
+        assert isinstance(loaded.photos, FolderPhotos), "photos that lie in no folder can't be read in place"
+        paths = [path for path, kept in zip(loaded.photos.paths, keep, strict=True) if kept]
         dataset.write_files(folder, about, labels, subset, paths)
         return about
     images = loaded.images[keep]
@@ -131,7 +131,7 @@ def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[in
     Raises:
         DatasetError: when all are nearly black.
     """
-    photos = ray.put(FolderPhotos(loaded.root, loaded.paths))
+    photos = ray.put(loaded.photos)
 
     def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
         every, start, stop = ray.get(photos), int(rows["start"][0]), int(rows["stop"][0])
@@ -181,7 +181,7 @@ def _statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple
 
 
 def _name(loaded: ArrayImages | FileImages, index: int) -> str:
-    return printable(loaded.paths[index]) if isinstance(loaded, FileImages) else f"image {index}"
+    return loaded.photos.name(index) if isinstance(loaded, FileImages) else f"image {index}"
 
 
 def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> str:
@@ -206,7 +206,7 @@ def _emptied_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, s
 
 def _broken_lines(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> list[str]:
     """The count, and each broken image by its path from the data set's root, up to ``SHOWN`` of them."""
-    root = f" below {loaded.root}" if isinstance(loaded, FileImages) else ""
+    place = f" below {loaded.place}" if isinstance(loaded, FileImages) else ""
     lines = [f"  {_name(loaded, index)}: {reason}" for index, reason in broken[:SHOWN]]
     more = [f"  and {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
-    return [f"{len(broken)} of {len(loaded.labels)} images{root} are broken:", *lines, *more]
+    return [f"{len(broken)} of {len(loaded.labels)} images{place} are broken:", *lines, *more]

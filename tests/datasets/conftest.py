@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.datasets import DatasetRecipe
+from orchestrator.datasets import DatasetRecipe, FileImages
 from orchestrator.datasets.names import MODULES
 
 MakeFolder = Callable[[dict[str, int]], Path]
@@ -23,6 +23,11 @@ def write_photos(root: Path, counts: dict[str, int]) -> Path:
             photo = Image.fromarray(pixels.integers(0, 256, (20, 24, 3), dtype=np.uint8))
             photo.save(root / folder / f"{number}.jpg")
     return root
+
+
+def names(loaded: FileImages) -> list[str]:
+    """The names of all photos."""
+    return [loaded.photos.name(index) for index in range(len(loaded.photos))]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from orchestrator.datasets import (
     describe,
     load,
 )
-from tests.datasets.conftest import MakeFolder, write_photos
+from tests.datasets.conftest import MakeFolder, names, write_photos
 
 TRAINING = {"train/cat": 6, "train/dog": 4}
 
@@ -50,13 +50,13 @@ def test_a_single_held_out_folder_is_the_test_set_and_validation_is_cut_from_tra
     held_out: str, make_image_folder: MakeFolder
 ) -> None:
     loaded = load_files(make_image_folder({**TRAINING, f"{held_out}/cat": 1, f"{held_out}/dog": 2}))
-    assert [path for path, part in zip(loaded.paths, loaded.subset, strict=True) if part == TEST] == [
+    assert [path for path, part in zip(names(loaded), loaded.subset, strict=True) if part == TEST] == [
         f"{held_out}/cat/0.jpg",
         f"{held_out}/dog/0.jpg",
         f"{held_out}/dog/1.jpg",
     ]
     assert np.bincount(loaded.subset).tolist() == [8, 2, 3]
-    assert all(loaded.paths[i].startswith("train/") for i in np.flatnonzero(loaded.subset == VALIDATION))
+    assert all(names(loaded)[i].startswith("train/") for i in np.flatnonzero(loaded.subset == VALIDATION))
 
 
 @pytest.mark.parametrize("validation", ["val", "valid"])
@@ -66,18 +66,18 @@ def test_with_validation_and_test_folders_nothing_is_cut_from_train(
     root = make_image_folder({**TRAINING, f"{validation}/cat": 3, f"{validation}/dog": 1, "test/dog": 2})
     loaded = load_files(root)
     for folder, part in (("train", TRAIN), (validation, VALIDATION), ("test", TEST)):
-        assert {loaded.paths[i].split("/")[0] for i in np.flatnonzero(loaded.subset == part)} == {folder}
+        assert {names(loaded)[i].split("/")[0] for i in np.flatnonzero(loaded.subset == part)} == {folder}
     assert info(root).train_images == 10
 
 
 def test_labels_number_the_training_folders_in_order(make_image_folder: MakeFolder) -> None:
     loaded = load_files(make_image_folder({"train/dog": 4, "train/cat": 6, "val/dog": 1}))
     assert loaded.class_names == ("cat", "dog")
-    assert [loaded.class_names[label] for label in loaded.labels] == [path.split("/")[1] for path in loaded.paths]
+    assert [loaded.class_names[label] for label in loaded.labels] == [path.split("/")[1] for path in names(loaded)]
 
 
 def held_out(root: Path) -> list[str]:
-    return [path.removeprefix("val/") for path in load_files(root).paths if path.startswith("val/")]
+    return [path.removeprefix("val/") for path in names(load_files(root)) if path.startswith("val/")]
 
 
 def test_endings_may_be_in_capitals_and_files_that_are_left_out_are_counted(make_image_folder: MakeFolder) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.datasets import DatasetError, DatasetRecipe, FileImages, describe, load
-from tests.datasets.conftest import MakeFolder
+from tests.datasets.conftest import MakeFolder, names
 
 IMAGES = ("0.jpg", "1.jpg", "2.jpg", "3.jpg")
 CLASSES = ("n02", "n01", "n02", "n01")
@@ -27,7 +27,7 @@ def labels(root: Path) -> dict[str, str]:
     """Classes by path, of the images that lie in no class folder."""
     loaded = load(recipe(root))
     assert isinstance(loaded, FileImages)
-    pairs = zip(loaded.paths, loaded.labels, strict=True)
+    pairs = zip(names(loaded), loaded.labels, strict=True)
     return {path: loaded.class_names[label] for path, label in pairs if path.startswith("val/")}
 
 
