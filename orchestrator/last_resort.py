@@ -16,9 +16,9 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.errors import BAD_INPUT, UserError
 from orchestrator.interruption import Interruption
+from orchestrator.storage.full_disk import is_full_disk
 
 FAILED, UNREAD = 1, 141
 PACKAGES = ("ces-kd-orchestrator", "ray", "torch", "torchvision", "numpy", "pyarrow")

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from orchestrator import report
 from orchestrator.artifacts.addresses import address
-from orchestrator.artifacts.full_disk import says_full_disk
 from orchestrator.artifacts.leftovers import drop_leftovers
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetInfo, check_present, describe
@@ -43,6 +42,7 @@ from orchestrator.recipe.methods import METHODS
 from orchestrator.recipe.schema import Recipe
 from orchestrator.report.content.makespan import schedule
 from orchestrator.report.content.schema import Makespan
+from orchestrator.storage.full_disk import says_full_disk
 from orchestrator.tracking.settings import prepare, tracking_of
 
 

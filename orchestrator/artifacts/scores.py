@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.artifacts.full_disk import reserve
 from orchestrator.artifacts.reading import Array, Files, FolderFiles
+from orchestrator.storage.full_disk import reserve
 
 VERSION = 4  # part of the stage's identity: raise it when the same spec comes to make other files
 ABOUT, DIFFICULTY = "score.json", "difficulty.parquet"

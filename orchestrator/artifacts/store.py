@@ -28,7 +28,7 @@ from typing import Any, TypedDict
 
 from pyarrow import fs as pafs
 
-from orchestrator.artifacts.storage import CHUNK, Storage, StorageError
+from orchestrator.storage.storage import CHUNK, Storage, StorageError
 
 RECORD = "artifact.json"
 CHECKPOINT = "state.safetensors"

@@ -57,10 +57,12 @@ def draw_by_class(
     labels: NDArray[np.int64], candidates: NDArray[np.int64], count: int, seed: int, purpose: Purpose
 ) -> NDArray[np.int64]:
     """Returns ``count`` of the image numbers in ``candidates``, drawn at random by class, never a whole class."""
-    classes, sizes = np.unique(labels[candidates], return_counts=True)
+    here = labels[candidates]
+    classes, sizes = np.unique(here, return_counts=True)
+    by_class = candidates[np.argsort(here, kind="stable")]  # sorted once: a thousand classes of a million images
     drawn = []
-    for label, quota in zip(classes, _quotas(sizes, count), strict=True):
-        members = candidates[labels[candidates] == label]
+    for label, quota, end, size in zip(classes, _quotas(sizes, count), np.cumsum(sizes), sizes, strict=True):
+        members = by_class[end - size : end]
         # The order of raw 64-bit words: numpy promises the same bits in every version, but not the same permutation.
         words = generator(seed, purpose, int(label)).bit_generator.random_raw(len(members))
         drawn.append(members[np.argsort(words, kind="stable")[:quota]])

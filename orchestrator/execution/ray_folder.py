@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from orchestrator.artifacts.full_disk import ROOM
 from orchestrator.recipe.schema import RecipeError
+from orchestrator.storage.full_disk import ROOM
 
 LONGEST_SOCKET = 107 if os.uname().sysname == "Linux" else 103  # bytes of a Unix socket's path
 SESSION = "/ray/session_2000-01-01_00-00-00_000000_9999999/sockets/plasma_store.9"

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.errors import UserError
 from orchestrator.stages.errors import MachineFaultError, StageError
+from orchestrator.storage.full_disk import is_full_disk
 from orchestrator.training.loop import TrainingDivergedError
 
 MOST_RETRIES = 3  # of work that makes no progress

@@ -15,7 +15,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
-from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
 from orchestrator.artifacts.store import Artifact, StorageError, Store, short
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.inputs import expert_role
@@ -25,6 +24,7 @@ from orchestrator.recipe.schema import Resources
 from orchestrator.stages.errors import BlockedError, MachineFaultError, StageError
 from orchestrator.stages.faults import fault_class
 from orchestrator.stages.status import Fault, NoStatusReceiver, Status, StatusReceiver
+from orchestrator.storage.full_disk import full_disk_message, is_full_disk
 from orchestrator.tracking.settings import Tracking
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")

@@ -10,7 +10,6 @@ from typing import Any, TypedDict
 
 import ray.tune
 
-from orchestrator.artifacts.full_disk import is_full_disk
 from orchestrator.artifacts.store import Store
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.stages.faults import fault_class, one_line, this_place
@@ -18,6 +17,7 @@ from orchestrator.stages.job import Job, storage_faults, with_place
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import results_of, single_device, train_here
+from orchestrator.storage.full_disk import is_full_disk
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.loop import Trained
 from orchestrator.training.observer import ReportedRow

@@ -7,8 +7,8 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from orchestrator.artifacts.storage import StorageError
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.storage.storage import StorageError
 from orchestrator.tracking.names import scalars
 from orchestrator.tracking.servers import TrackedRun, open_run
 from orchestrator.tracking.tensorboard import Curves

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.artifacts import outages
-from orchestrator.artifacts.outages import passes, persistently, reason
-from orchestrator.artifacts.storage import CONNECT_SECONDS, SILENT_SECONDS, Storage, StorageError
+from orchestrator.storage import outages
+from orchestrator.storage.outages import passes, persistently, reason
+from orchestrator.storage.storage import CONNECT_SECONDS, SILENT_SECONDS, Storage, StorageError
 
 RESET = OSError(
     "When reading information for key 'x' in bucket 'b': AWS Error NETWORK_CONNECTION during HeadObject operation: "

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from orchestrator.artifacts.full_disk import is_full_disk
+from orchestrator.storage.full_disk import is_full_disk
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.artifacts.full_disk import is_full_disk, reserve
 from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job, storage_faults
+from orchestrator.storage.full_disk import is_full_disk, reserve
 from tests.artifacts.stores import commit
 from tests.examples import planned
 

@@ -17,10 +17,10 @@ from typing import TypedDict, TypeVar
 from pyarrow import fs as pafs
 from typing_extensions import Self
 
-from orchestrator.artifacts.full_disk import full_disk_message, is_full_disk
-from orchestrator.artifacts.outages import PATIENCE, passes, persistently, reason
 from orchestrator.errors import UserError
 from orchestrator.paths import PathError, folder_or_uri
+from orchestrator.storage.full_disk import full_disk_message, is_full_disk
+from orchestrator.storage.outages import PATIENCE, passes, persistently, reason
 
 T = TypeVar("T")
 
