@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import safetensors.torch
 import torch
 
@@ -19,7 +18,7 @@ from curricula.curriculum import Curriculum
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.reading import FolderFiles
-from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter
+from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter, StoredViews
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
@@ -84,7 +83,7 @@ def static_curriculum(count: int) -> Curriculum:
     return Curriculum(chosen, pacing.make("linear", 0.5, 0.5), "static", len(EXPERTS))
 
 
-def logits_table(folder: Path, count: int, views: int) -> list[npt.NDArray[np.float16]]:
+def logits_table(folder: Path, count: int, views: int) -> list[StoredViews]:
     """Stored logits, memory-mapped as the score stage leaves them; of random numbers."""
     write_scores(folder, count, views)
     scores = Scores({"score": FolderFiles(folder)})
@@ -93,7 +92,7 @@ def logits_table(folder: Path, count: int, views: int) -> list[npt.NDArray[np.fl
 
 def write_scores(folder: Path, count: int, views: int) -> None:
     """The files of a score stage's artifact over random logits."""
-    writer = ScoreWriter(folder, ScoreAbout(EXPERTS, EXPERTS, views), count, CLASSES)
+    writer = ScoreWriter(folder, ScoreAbout(EXPERTS, EXPERTS, views, CLASSES), count)
     logits = np.stack(
         [np.random.default_rng(e).normal(size=(views, count, CLASSES)) for e in range(len(EXPERTS))]
     ).astype(np.float16)

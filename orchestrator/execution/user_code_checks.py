@@ -63,8 +63,8 @@ def _random_evidence(recipe: Recipe, data: DatasetInfo) -> difficulty.Evidence:
     shape = (images, data.classes)
     return difficulty.Evidence(
         labels=generator.permutation(np.arange(images) % data.classes),
-        logits=generator.normal(0, 2, (len(experts), *shape)).astype(np.float32),
-        fold_logits=generator.normal(0, 2, (folds, *shape)).astype(np.float32) if folds else None,
+        logits=generator.normal(0, 2, (len(experts), *shape)).astype(np.float16),
+        fold_logits=generator.normal(0, 2, (folds, *shape)).astype(np.float16) if folds else None,
         fold=np.arange(images) % folds if folds else None,
         learned_step=None if experts[-1].weights else generator.integers(0, 100, images),
         image=generator.integers(0, data.train_images, images),

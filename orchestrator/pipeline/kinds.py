@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
 from orchestrator.artifacts import dataset, scores, trained, trials
 from orchestrator.pipeline.placement import Part
-from orchestrator.pipeline.specs import CodedSpec, NetworkSpec
+from orchestrator.pipeline.specs import CodedSpec, NetworkSpec, Plain, without
 from orchestrator.recipe.choices import Augmentation, Precision, Spec
 
 Results = Mapping[str, Any]
@@ -75,7 +77,8 @@ class ScoreSpec(CodedSpec):
 
     With ``ladder``, smallest first, also the difficulties, by the logits of all of these experts: those that are not
     among ``experts`` were scored before. ``code`` names the user-defined difficulties that are computed beside
-    the registered ones.
+    the registered ones. With ``top_k``, below the number of classes, that many logits of a view are stored; without,
+    all of them, and it is left out of the plain form.
     """
 
     experts: tuple[str, ...]  # smallest first
@@ -88,6 +91,12 @@ class ScoreSpec(CodedSpec):
     ladder: tuple[str, ...] = ()
     fold_network: NetworkSpec | None = None
     folds: int = 0
+    top_k: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        plain = without(serialise(self), "" if self.code else "code")
+        return without(plain, "top_k" if self.top_k is None else "")
 
 
 class EvaluateSpec(Spec):

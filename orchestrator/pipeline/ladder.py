@@ -216,6 +216,7 @@ class LadderPlanner:
         """Returns the score of ``experts``, with difficulties by all of ``ladder``; both have the smallest first."""
         recipe = self.recipe
         folds = recipe.folds if ladder else 0
+        top_k = recipe.distillation.top_k
         spec = ScoreSpec(
             experts=tuple(expert.label for expert in experts),
             networks=tuple(expert.network for expert in experts),
@@ -228,6 +229,7 @@ class LadderPlanner:
             fold_network=self.network(recipe.ladder.networks[-2].name) if folds else None,
             folds=folds,
             code=user_code.sources(recipe.difficulty.scorer) if ladder else {},
+            top_k=top_k if top_k and top_k < self.data.classes else None,
         )
         inputs = [(DATA, self.ingest), *((expert_role(expert.label), expert.stage) for expert in experts)]
         others = [self._score_alone(expert) for expert in ladder if self._scored_alone(expert)]

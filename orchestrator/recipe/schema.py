@@ -113,6 +113,12 @@ class Distillation(Section):
     source: Literal["auto", "online", "cached"] = Field(
         "auto", description="online: experts run beside students; cached: logits are stored; auto: fewer forwards"
     )
+    top_k: int | None = Field(
+        None,
+        gt=0,
+        description="source cached only: logits that are stored of a view and expert, the largest; the rest of the "
+        "probability is spread evenly over the other classes. By default all are stored",
+    )
 
 
 class Difficulty(Section):
@@ -314,6 +320,11 @@ class Recipe(Section):
         if self.distillation.source == "cached" and self.distillation.views == 0:
             raise ValueError(
                 "distillation.source is cached but distillation.views is 0; give the number of views to store"
+            )
+        if self.distillation.top_k and self.distillation.source != "cached":
+            raise ValueError(
+                f"distillation.top_k is {self.distillation.top_k}, which shortens stored logits, but "
+                f"distillation.source is {self.distillation.source}; set it to cached, or leave top_k out"
             )
         files = self.dataset.name == "image_folder"
         if files and self.training.augmentation in ("crop", "crop_flip"):

@@ -1,6 +1,7 @@
 """score: experts' logits and the difficulty of every training image, in parallel (Ray Data).
 
-The artifact's files are those of ``artifacts/scores.py``.
+The artifact's files are those of ``artifacts/scores.py``. Logits go from the workers to memory-mapped files in blocks
+of ``CHUNK`` images, so the memory of no process grows with the number of images, but for a few numbers an image.
 """
 
 from __future__ import annotations
@@ -14,21 +15,19 @@ import numpy.typing as npt
 import ray.data
 import torch
 
-from curricula.difficulty import Evidence, available, score, spearman
-from orchestrator import user_code
-from orchestrator.artifacts import dataset, trained
-from orchestrator.artifacts.reading import FolderFiles
-from orchestrator.artifacts.scores import ScoreAbout, Scores, ScoreWriter
+from orchestrator.artifacts import dataset
+from orchestrator.artifacts.reading import Array, FolderFiles
+from orchestrator.artifacts.scores import ScoreAbout, ScoreWriter
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.top_k import Records, record_type, shorten
 from orchestrator.artifacts.trained import WEIGHTS
-from orchestrator.datasets import TRAIN
 from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.stages.difficulty import DifficultyTable
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import single_device
-from orchestrator.training.data.folds import folds_of
 from orchestrator.training.data.images import load
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.evaluation import not_finite
@@ -38,6 +37,7 @@ from orchestrator.training.pace import Pace
 from orchestrator.training.precision import autocast
 from orchestrator.training.process import set_up_process
 
+LARGEST = float(np.finfo(np.float16).max)
 CHUNK = 256  # images a forward pass; fixed, since sums may be taken in another order with another batch size
 
 Rows = dict[str, npt.NDArray[Any]]
@@ -47,7 +47,7 @@ def run(job: Job) -> Artifact:
     """Score the training images with the input experts.
 
     Raises:
-        StageError: naming an expert whose logits are not finite, or too large for the fp16 of stored views.
+        StageError: naming an expert whose logits are not finite, or too large for fp16, in which they are stored.
     """
     start = time.time()
     spec = ScoreSpec.from_plain(job.spec)
@@ -56,21 +56,26 @@ def run(job: Job) -> Artifact:
     count = data.counts.train
     job.say(doing=f"starting to score {count:,} images")
     with job.store.scratch() as scratch:
-        about = ScoreAbout(spec.experts, spec.ladder, spec.views)
-        writer = ScoreWriter(scratch, about, count, data.classes, spec.folds)
+        about = ScoreAbout(spec.experts, spec.ladder, spec.views, data.classes)
+        writer = ScoreWriter(scratch, about, count, spec.folds if spec.code else 0, spec.top_k)
+        table = DifficultyTable(spec, folders, writer) if spec.ladder else None
         done, worker_seconds, pace = 0, 0.0, Pace(count)
         for rows in _scored(job, spec, count).iter_batches(batch_size=None, batch_format="numpy"):
             numbers = rows["number"]
+            if spec.top_k:
+                rows["views"] = as_records(rows["views"], record_type(data.classes, spec.top_k))
             check_finite(spec, rows)
             writer.put(numbers, rows["clean"], rows.get("views"), rows.get("folds"))
+            if table:
+                table.add(numbers, rows.get("folds"))
             done += len(numbers)
             worker_seconds += float(rows["seconds"].sum())
             pace.reached(done, time.monotonic())
             job.say(step=done, steps=count, unit="images", **vars(pace.timing()))
         results: dict[str, Any] = {"images": count, "views": spec.views}
         columns = None
-        if spec.ladder:
-            columns, found = _difficulty(spec, folders, writer)
+        if table:
+            columns, found = table.finish()
             results |= found
         writer.finish(columns)
         seconds = worker_seconds + job.processor_seconds()
@@ -84,18 +89,31 @@ def check_finite(spec: ScoreSpec, rows: Rows) -> None:
         if not np.isfinite(clean).all():
             image = rows["number"][~np.isfinite(clean).all(axis=1)][0]
             raise StageError(not_finite(expert, f", on training image {image} for one"))
-        if spec.views and not np.isfinite(rows["views"][:, number]).all():
+        largest = np.abs(clean).max()
+        if largest > LARGEST or (spec.views and not _finite(rows["views"][:, number])):
             raise StageError(
-                f"the logits of {expert} are too large for fp16, in which views are stored: {np.abs(clean).max():.3g} "
-                f"without augmentation, where {np.finfo(np.float16).max:,.0f} is the most; look at its weights and the "
-                "normalisation that they were made for, or set distillation.source=online"
+                f"the logits of {expert} are too large for fp16, in which they are stored: {largest:.3g} without "
+                f"augmentation, where {LARGEST:,.0f} is the most; look at its weights and the normalisation that they "
+                "were made for"
             )
     if spec.folds and not np.isfinite(rows["folds"]).all():
         raise StageError(not_finite("a held-out fold's network"))
 
 
+def _finite(views: Array) -> bool:
+    stored = views["logits"] if views.dtype.names else views
+    return bool(np.isfinite(stored).all())
+
+
+def as_records(sent: npt.NDArray[np.uint8], kind: np.dtype[np.void]) -> Records:
+    """Returns records (...) from their bytes (..., size of one): Arrow has no tensors of records."""
+    return np.ascontiguousarray(sent).view(kind)[..., 0]
+
+
 def _scored(job: Job, spec: ScoreSpec, count: int) -> ray.data.Dataset:
     """Rows with ``number``, ``clean`` (E, C), ``views`` (E, K, C), ``folds`` (F, C) and ``seconds``, in no order.
+
+    Where only the largest logits are stored, ``views`` has the bytes of records (E, K, bytes).
 
     On GPUs, actors: each opens the experts there once, and gives the GPU's memory back when it ends. On CPUs, tasks,
     which take the processes that Ray has already: an actor would begin with importing torch again, for some seconds.
@@ -161,9 +179,8 @@ class ExpertRunner:
         rows: Rows = {"number": numbers}
         rows["clean"] = np.stack([self._logits(expert, shown[0]) for expert in self.experts], axis=1)
         if self.spec.views:
-            every = [np.stack([self._logits(expert, view) for view in shown[1:]], axis=1) for expert in self.experts]
-            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
-                rows["views"] = np.stack(every, axis=1).astype(np.float16)
+            every = [np.stack([self._stored(expert, view) for view in shown[1:]], axis=1) for expert in self.experts]
+            rows["views"] = np.stack(every, axis=1)
         if self.folds:
             rows["folds"] = np.stack([self._logits(fold, shown[0]) for fold in self.folds], axis=1)
         seconds = self.start_up + time.monotonic() - start
@@ -171,43 +188,14 @@ class ExpertRunner:
         rows["seconds"] = np.full(len(numbers), seconds / len(numbers))
         return rows
 
+    def _stored(self, network: torch.nn.Module, pixels: torch.Tensor) -> Array:
+        """Returns logits of a view as they are stored: fp16 (B, classes), or bytes of records (B, bytes)."""
+        logits = self._logits(network, pixels)
+        if self.spec.top_k:
+            return shorten(logits, self.spec.top_k)[:, None].view(np.uint8)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            return logits.astype(np.float16)
+
     def _logits(self, network: torch.nn.Module, pixels: torch.Tensor) -> npt.NDArray[np.float32]:
         with autocast(self.device, self.bf16):
             return network(pixels).float().cpu().numpy()
-
-
-def _difficulty(
-    spec: ScoreSpec, folders: dict[str, Path], writer: ScoreWriter
-) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Returns the columns of the difficulty table, and the results: rank correlations with a known severity, and more.
-
-    A learned step is that of the smallest expert; there is none where its weights were brought.
-    """
-    data = FolderFiles(folders["data"])
-    train = np.flatnonzero(dataset.read_subset(data) == TRAIN)
-    labels = dataset.read_labels(data)[train]
-    earlier = Scores.among(folders)
-    here = dict(zip(spec.experts, writer.clean, strict=True))
-    logits = [here[expert] if expert in here else earlier.clean(expert) for expert in spec.ladder]
-    evidence = Evidence(
-        labels=labels,
-        logits=logits,
-        fold_logits=writer.folds,
-        fold=folds_of(len(train), spec.folds, spec.views_seed) if spec.folds else None,
-        learned_step=trained.read_learned_step(FolderFiles(folders[f"expert:{spec.ladder[0]}"])),
-        image=train,
-    )
-    columns: dict[str, npt.NDArray[Any]] = {"image": train, "label": labels}
-    if evidence.fold is not None:
-        columns["fold"] = np.asarray(evidence.fold)
-    scores = {name: score(name, evidence) for name in available(evidence)}
-    scores |= {name: score(user_code.load(name), evidence) for name in spec.code}
-    columns |= scores
-    severity = dataset.read_severity(data)
-    found: dict[str, Any] = {"difficulties": sorted(scores)}
-    if severity is not None:
-        columns["severity"] = severity[train].astype(np.float64)
-        found["severity_correlation"] = {name: spearman(values, columns["severity"]) for name, values in scores.items()}
-    right = {name: np.argmax(its, axis=1) == labels for name, its in zip(spec.ladder, logits, strict=True)}
-    found["experts_right"] = {name: float(its.mean()) for name, its in right.items()}
-    return columns, found

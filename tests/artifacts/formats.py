@@ -34,8 +34,8 @@ def write_scores(
     """A score's folder from each expert's logits (N, classes), and of each view (views, N, classes)."""
     folder.mkdir()
     images, classes = clean[0].shape
-    about = ScoreAbout(tuple(experts), tuple(experts), len(views[0]))
-    writer = ScoreWriter(folder, about, images, classes)
+    about = ScoreAbout(tuple(experts), tuple(experts), len(views[0]), classes)
+    writer = ScoreWriter(folder, about, images)
     writer.put(np.arange(images), np.stack(clean, axis=1), np.stack(views).transpose(2, 0, 1, 3), None)
     writer.finish(difficulty)
     return folder

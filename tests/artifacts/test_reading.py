@@ -28,7 +28,7 @@ def files(request: pytest.FixtureRequest, store: Store, monkeypatch: pytest.Monk
 
 
 def test_json_arrays_and_columns_are_read(files: Files) -> None:
-    assert files.json("score.json") == {"experts": ["one"], "ladder": ["one"], "views": 1}
+    assert files.json("score.json") == {"experts": ["one"], "ladder": ["one"], "views": 1, "classes": 3}
     for mode in (None, "r"):
         np.testing.assert_array_equal(files.array("clean-0.npy", mode), VALUES)
     assert {name: values.tolist() for name, values in files.columns("difficulty.parquet").items()} == {

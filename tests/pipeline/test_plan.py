@@ -349,3 +349,22 @@ def test_expert_outputs_are_stored_once_for_all_their_readers() -> None:
     for final in chosen.finals:
         taken = {upstream.identity for role, upstream in final.train.inputs if role.startswith("score")}
         assert taken <= stored and bool(taken) == (final.method != "labels")
+
+
+def test_a_top_k_shortens_what_scores_store_and_trains_no_expert_of_the_scratch_ladder_again() -> None:
+    scratch = "ladder.topology=scratch"
+    before, chosen = (identities(planned(scratch, "methods=[kd]", *more)) for more in ((), ("distillation.top_k=2",)))
+    changed = {name for name in chosen if chosen[name] != before[name]}
+    assert changed == {name for name in chosen if name.startswith(("score", "search", "student", "evaluate/kd"))}
+
+
+def test_a_top_k_of_all_classes_is_no_top_k() -> None:
+    for top_k in (4, 10):  # the data have 4 classes
+        assert identities(planned(f"distillation.top_k={top_k}")) == identities(planned())
+
+
+def test_a_score_without_a_top_k_has_the_plain_form_that_it_had_before_there_was_one() -> None:
+    score = stage(planned(), "score").spec
+    assert not {"top_k", "code"} & score.model_dump(mode="json").keys()
+    shortened = stage(planned("distillation.top_k=2"), "score").spec.model_dump(mode="json")
+    assert shortened["top_k"] == 2 and ScoreSpec.from_plain(shortened).top_k == 2

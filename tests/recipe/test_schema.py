@@ -198,6 +198,15 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
             "worker of plain_cnn_4 (a fold) has 16 at once",
         ),
         (["difficulty.held_out_folds=1"], "difficulty.held_out_folds is 1; a held-out loss needs at least 2"),
+        (
+            ["distillation={top_k: 2, source: auto}"],
+            "distillation.top_k is 2, which shortens stored logits, but distillation.source is auto; set it to cached",
+        ),
+        (
+            ["distillation={top_k: 2, source: online}"],
+            "distillation.top_k is 2, which shortens stored logits, but distillation.source is online; set it to",
+        ),
+        (["distillation.top_k=0"], "distillation.top_k: found 0; give a number above 0"),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),
         (["dataset={name: image_folder}"], "training.augmentation is crop, which is for images of one size"),

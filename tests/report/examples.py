@@ -86,7 +86,7 @@ def _write_score(place: Path, experts: list[str]) -> None:
     number = np.arange(IMAGES)
     labels = number % CLASSES
     table = {"image": number, "label": labels, "held_out_loss": 0.01 * (number + 1.0), "severity": number / IMAGES}
-    writer = ScoreWriter(place, ScoreAbout(tuple(experts), tuple(experts), views=0), IMAGES, CLASSES)
+    writer = ScoreWriter(place, ScoreAbout(tuple(experts), tuple(experts), 0, CLASSES), IMAGES)
     right = [number < IMAGES * (position + 2) / (len(experts) + 1) for position in range(len(experts))]
     logits = [np.eye(CLASSES)[np.where(its, labels, (labels + 1) % CLASSES)] for its in right]
     writer.put(number, np.stack(logits, axis=1), None, None)

@@ -15,6 +15,7 @@ from curricula import selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import rank
 from orchestrator import datasets
+from orchestrator.artifacts.scores import WholeViews
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
@@ -126,7 +127,7 @@ def experts_of(spec: GuidanceSpec, views: int = 8) -> Experts | None:
     if spec.source == "online":
         return OnlineExperts([expert_network(name) for name in spec.experts], CPU, bf16=False)
     if spec.source == "cached":
-        return CachedExperts([stored_logits(name, views) for name in spec.experts], CPU)
+        return CachedExperts([WholeViews(stored_logits(name, views)) for name in spec.experts], CPU)
     return None
 
 

@@ -15,6 +15,7 @@ import torch.multiprocessing as mp
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from orchestrator.artifacts.scores import WholeViews
 from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.data.images import ImageFiles, ResidentImages, TrainingData
@@ -85,7 +86,7 @@ def experts_on(device: torch.device, spec: TrainSpec) -> Experts | None:
     if spec.guidance.source == "online":
         return OnlineExperts([expert_network(name) for name in spec.guidance.experts], device, bf16=False)
     if spec.guidance.source == "cached":
-        return CachedExperts([stored_logits(name, 8) for name in spec.guidance.experts], device)
+        return CachedExperts([WholeViews(stored_logits(name, 8)) for name in spec.guidance.experts], device)
     return None
 
 
@@ -186,7 +187,7 @@ def test_cached_logits_are_those_of_an_online_expert_up_to_fp16() -> None:
     view = data_on(GPU).images.views(data_on(GPU).train[shown_numbers], [2])[0]
     shown = Shown(shown_numbers, 2, view)
     online = OnlineExperts([expert_network(name) for name in LADDER], GPU, bf16=False)
-    cached = CachedExperts([stored_logits(name, 8) for name in LADDER], GPU)
+    cached = CachedExperts([WholeViews(stored_logits(name, 8)) for name in LADDER], GPU)
     chosen = shown_numbers % len(LADDER)
     torch.testing.assert_close(
         online.chosen(chosen, shown), cached.chosen(chosen, shown).float(), rtol=5e-3, atol=5e-3, check_dtype=False

@@ -83,7 +83,7 @@ def _read(store: Store, identity: str, scores: list[str], scorer: str, balanced:
     )  # fmt: skip
 
 
-def _clean_logits(store: Store, scores: list[str], expert: str) -> npt.NDArray[np.float32] | None:
+def _clean_logits(store: Store, scores: list[str], expert: str) -> npt.NDArray[np.float16] | None:
     """An expert's logits (N, classes) of the training images, by the score that holds them."""
     for identity in scores:
         about = read(store, identity, files.read_about)

@@ -2,7 +2,7 @@
 
 An expert always sees the student's input: the same view of the same image. ``OnlineExperts`` runs only the chosen
 expert, on its own part of the images of a few steps; ``CachedExperts`` gathers the stored logits of that view. The
-logits of the two are equal up to fp16.
+logits of the two are equal up to fp16, unless only the largest were stored.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from orchestrator.artifacts.scores import StoredViews
 from orchestrator.training.device import to_device
 from orchestrator.training.guidance.inference import ready_to_teach
 from orchestrator.training.precision import autocast
@@ -87,17 +88,20 @@ class OnlineExperts:
 
 
 class CachedExperts:
-    """Stored logits, one memory-mapped fp16 array (views, N, classes) an expert, gathered by index."""
+    """Stored logits of each expert, gathered by index."""
 
-    def __init__(self, arrays: Sequence[npt.NDArray[np.float16]], device: torch.device) -> None:
-        self.arrays, self.device = arrays, device
+    def __init__(self, stored: Sequence[StoredViews], device: torch.device) -> None:
+        self.stored, self.device = stored, device
 
     def one(self, expert: int, shown: Shown) -> Tensor:
-        return to_device(self.arrays[expert][shown.view, shown.numbers], self.device)
+        return to_device(self.stored[expert].logits(shown.view, shown.numbers), self.device)
 
     def chosen(self, experts: IntArray, shown: Shown) -> Tensor:
-        gathered = np.empty((len(experts), self.arrays[0].shape[2]), np.float16)
-        for expert in np.unique(experts):
-            mine = experts == expert
-            gathered[mine] = self.arrays[expert][shown.view, shown.numbers[mine]]
+        present = np.unique(experts)
+        if len(present) == 1:
+            return self.one(int(present[0]), shown)
+        parts = [self.stored[expert].logits(shown.view, shown.numbers[experts == expert]) for expert in present]
+        gathered = np.empty((len(experts), parts[0].shape[1]), np.float16)
+        for expert, part in zip(present, parts, strict=True):
+            gathered[experts == expert] = part
         return to_device(gathered, self.device)

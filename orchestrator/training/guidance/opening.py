@@ -40,7 +40,9 @@ def build_curriculum(
     """
     labels = scores.column("label").astype(np.int64)
     ranks = rank(scores.column(spec.scorer), labels if spec.balanced else None)
-    evidence = Evidence(labels=labels, logits=[scores.clean(expert) for expert in experts])
+    evidence = None
+    if spec.selector == "competent":  # the others need no logits, which take long to fetch
+        evidence = Evidence(labels=labels, logits=[scores.clean(expert) for expert in experts])
     base = {"evidence": evidence, "confidence": spec.confidence}
     if spec.control == "none":
         chosen = selection.select(spec.selector, ranks, len(experts), **base)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from orchestrator.artifacts.scores import WholeViews
 from orchestrator.pipeline.specs import GuidanceSpec
 from orchestrator.training.guidance.experts import CachedExperts, OnlineExperts, Shown
 from orchestrator.training.guidance.kinds import new_teaching
@@ -235,7 +236,7 @@ def test_selected_with_one_expert_is_single_bit_for_bit(source: str, mode: str) 
 
 def test_cached_logits_are_those_of_the_view_that_is_shown() -> None:
     views = 4
-    experts = CachedExperts([stored_logits(name, views) for name in LADDER], CPU)
+    experts = CachedExperts([WholeViews(stored_logits(name, views)) for name in LADDER], CPU)
     for view in range(views):
         stored = stored_logits("large", views)[view, BATCH]
         np.testing.assert_array_equal(experts.one(2, shown(view=view)).numpy(), stored)
