@@ -25,8 +25,10 @@ NAMES = (
     "stages",
     "workers",
     "gpu",
+    "score_memory",
+    "top_k",
 )
-UNASKED = NAMES[:-8]  # the last eight are special, slow, or need other packages: they run when named
+UNASKED = NAMES[:-10]  # the last ten are special, slow, or need other packages: they run when named
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 
