@@ -21,6 +21,7 @@ from orchestrator.artifacts.leftovers import drop_leftovers
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetInfo, check_present, describe
 from orchestrator.errors import BAD_INPUT
+from orchestrator.execution.capacity import Growth, largest_cluster
 from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.execution.run_state import RunState
@@ -39,7 +40,7 @@ from orchestrator.progress.words import snapshot
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe import reference
 from orchestrator.recipe.methods import METHODS
-from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.report.content.makespan import schedule
 from orchestrator.report.content.schema import Makespan
 from orchestrator.storage.full_disk import says_full_disk
@@ -67,6 +68,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     display = display_for(quiet=options.quiet, verbose=options.verbose)
     source, overrides = recipes.split(options.recipe)
     recipe = recipes.load(source, overrides)
+    largest = largest_cluster(options.max_resources) if options.max_resources is not None else None
     store = Store.of_command(options.storage, display.warn)
     data = describe(recipe.dataset)
     choice = precision_choice.stored(store, recipe)
@@ -78,6 +80,8 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     session = RaySession(options.address, options.verbose, display.say, display.warn, interruption)
     if missing and not options.dry_run:
         session.find()
+        if largest and session.cluster is None:
+            raise RecipeError("--max-resources: Ray is started on this machine alone, which can't grow; leave it out")
     sizes = _check(recipe, data, planned, store, kept, display) if missing else None
     if options.dry_run:
         return 0
@@ -89,14 +93,15 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
         with session:
             if precision_choice.is_open(recipe, choice):
                 session.open()
-                choice = _measure_precision(recipe, planned, store, display, interruption)
+                choice = _measure_precision(planned, store, largest, display, interruption)
                 planned = plan(recipe, data, choice)
                 kept, damaged = _look_up(planned, store)
             for identity, files in damaged.items():
                 place = store.set_aside(identity)
                 what = f"{identity}: {', '.join(files)} does not match its checksum"
                 display.warn(f"{what}; moved to {place}, and the stage runs again")
-            done = _execute(options, planned, store, kept, sizes, data.train_images, display, interruption, session)
+            images = data.train_images
+            done = _execute(options, planned, store, kept, largest, sizes, images, display, interruption, session)
     else:
         display.say("nothing left to do: every stage is cached")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -114,7 +119,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
 
 
 def _measure_precision(
-    recipe: Recipe, planned: Plan, store: Store, display: Display, interruption: Interruption
+    planned: Plan, store: Store, largest: Growth | None, display: Display, interruption: Interruption
 ) -> PrecisionChoice:
     """Measure which precision is faster and store the choice. Ray must be connected.
 
@@ -123,7 +128,8 @@ def _measure_precision(
     """
     from orchestrator.execution import executor
 
-    ClusterWatch(recipe, lambda _: []).check()
+    recipe = planned.recipe
+    ClusterWatch(recipe, lambda _: [], largest).check()
     display.say("precision auto: timing steps of the student in fp32 and bf16")
     choice = executor.measure_precision(planned, interruption)
     precision_choice.keep(store, recipe, choice)
@@ -142,8 +148,8 @@ class _Executed:
 
 
 def _execute(
-    options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], sizes: list[dict[str, int]],
-    images: int, display: Display, interruption: Interruption, session: RaySession,
+    options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], largest: Growth | None,
+    sizes: list[dict[str, int]], images: int, display: Display, interruption: Interruption, session: RaySession,
 ) -> _Executed:  # fmt: skip
     """Run the stages that are not cached."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
@@ -175,7 +181,7 @@ def _execute(
         from orchestrator.execution.storage_probe import StorageProbe
 
         with closing(StorageProbe(store)) as probe:
-            cluster = ClusterWatch(recipe, probe.look)
+            cluster = ClusterWatch(recipe, probe.look, largest)
             for name in probe.check(cluster.names(), interruption):
                 display.warn(f"storage: node {name} has not answered a check of it yet")
             cluster.check()
@@ -287,6 +293,10 @@ def _parser() -> argparse.ArgumentParser:
         "--storage", default="runs", metavar="URI", help="folder or URI for all results (default: runs)"
     )
     parser.add_argument("--address", help="Ray cluster to use (default: this machine's, else Ray is started here)")
+    parser.add_argument(
+        "--max-resources", metavar="CPU=N,GPU=N",
+        help="CPUs and GPUs of all nodes when the cluster is at its largest, where its autoscaler does not tell",
+    )  # fmt: skip
     parser.add_argument(
         "--dry-run", action="store_true", help="print every stage, its folder, and whether it is cached; then stop"
     )

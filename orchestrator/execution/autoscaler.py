@@ -2,7 +2,7 @@
 
 Its configuration is read where it can be found: the file that `ray up` leaves on the head node, or the one that Ray's
 monitor on this machine was started with. Elsewhere (KubeRay, a driver on another node) only the nodes' types are known
-by their names, so the growth is not known. Ray must be connected.
+by their names, so the growth is not known unless ``--max-resources`` tells it. Ray must be connected.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ class Autoscaler:
     failures: tuple[str, ...] = ()
 
 
-def growth_of(autoscaler: Autoscaler, monitor_config: Path | None) -> Growth:
+def growth_of(autoscaler: Autoscaler, monitor_config: Path | None, largest: Growth | None = None) -> Growth:
     """Returns the nodes that the autoscaler may start.
 
     Args:
         autoscaler: its report.
         monitor_config: the configuration that the monitor on this machine was started with.
+        largest: the cluster at its largest by ``--max-resources``, for one whose configuration can't be read or sets no
+            bound.
     """
     for path in (monitor_config, CLUSTER_FILE.expanduser()):
         config = _read(path)
         if config is not None:
-            return _growth(config)
-    return UNKNOWN if autoscaler.is_there else NO_GROWTH
+            growth = _growth(config)
+            return growth if growth.is_known else largest or UNKNOWN
+    return largest or (UNKNOWN if autoscaler.is_there else NO_GROWTH)
 
 
 def config_of_monitor(address: str, processes: Path = Path("/proc")) -> Path | None:

@@ -51,6 +51,31 @@ class Growth:
 NO_GROWTH = Growth()
 
 
+def largest_cluster(text: str) -> Growth:
+    """Returns the cluster at its largest, as ``--max-resources`` tells it: ``CPU=64,GPU=8`` on all nodes together.
+
+    The sizes of its nodes are not known, so it counts as one node: a worker that fits no node is not found out.
+
+    Raises:
+        RecipeError: when the text is not of this form.
+    """
+    amounts: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, amount = part.strip().partition("=")
+        try:
+            amounts[name] = float(amount)
+        except ValueError:
+            amounts[name] = math.nan
+    if not amounts.keys() <= {"CPU", "GPU"} or not all(0 <= amount < math.inf for amount in amounts.values()):
+        amounts = {}
+    if not amounts.get("CPU"):
+        raise RecipeError(
+            f"--max-resources: '{text}' is not of the form CPU=64 or CPU=64,GPU=8; give the CPUs and GPUs of all nodes "
+            "together when the cluster is at its largest"
+        )
+    return Growth([Node(amounts)])
+
+
 @dataclass(frozen=True)
 class Capacity:
     """The nodes of a cluster.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.execution.autoscaler import ask_autoscaler, config_of_monitor, growth_of
-from orchestrator.execution.capacity import Capacity, Node, capacity_of, check_cluster, idle_slots
+from orchestrator.execution.capacity import Capacity, Growth, Node, capacity_of, check_cluster, idle_slots
 from orchestrator.recipe.schema import Recipe
 
 LOOKS_BETWEEN_REPORTS = 4  # the autoscaler is asked at each of so many looks
@@ -19,12 +19,15 @@ class ClusterWatch:
     Args:
         recipe: the recipe that runs on it.
         probe: called at each look with the name of every node by its id; returns lines on nodes that can't be used.
+        largest: the cluster at its largest, by ``--max-resources``.
     """
 
-    def __init__(self, recipe: Recipe, probe: Callable[[Mapping[str, str]], list[str]]) -> None:
+    def __init__(
+        self, recipe: Recipe, probe: Callable[[Mapping[str, str]], list[str]], largest: Growth | None = None
+    ) -> None:
         import ray
 
-        self.recipe, self.probe = recipe, probe
+        self.recipe, self.probe, self.largest = recipe, probe, largest
         self.address: str = ray.get_runtime_context().gcs_address
         self.monitor_config: Path | None = config_of_monitor(self.address)
         self.nodes: dict[str, Node] = read_nodes()
@@ -39,8 +42,7 @@ class ClusterWatch:
         Raises:
             RecipeError: naming the fields, what they ask for and what there can be.
         """
-        growth = growth_of(self.autoscaler, self.monitor_config)
-        check_cluster(self.recipe, list(self.nodes.values()), growth)
+        check_cluster(self.recipe, list(self.nodes.values()), self._growth())
 
     def names(self) -> dict[str, str]:
         """Returns the name of every node by its id."""
@@ -63,7 +65,7 @@ class ClusterWatch:
         if self.looks % LOOKS_BETWEEN_REPORTS == 0:
             self.autoscaler = ask_autoscaler(self.address)
         staying = [node for key, node in self.nodes.items() if key not in self.leaving]
-        capacity = capacity_of(self.recipe, staying, growth_of(self.autoscaler, self.monitor_config))
+        capacity = capacity_of(self.recipe, staying, self._growth())
         changes += self._not_told([f"autoscaler: {failure}" for failure in self.autoscaler.failures])
         if self.looks == 1:
             changes += self._not_told([warning for warning in [idle_slots(self.recipe, capacity)] if warning])
@@ -73,6 +75,9 @@ class ClusterWatch:
         """Whether a node was told to leave before it was lost: that is no fault of it."""
         self.leaving |= draining_nodes()
         return node_id in self.leaving
+
+    def _growth(self) -> Growth:
+        return growth_of(self.autoscaler, self.monitor_config, self.largest)
 
     def _not_told(self, lines: list[str]) -> list[str]:
         new = [line for line in lines if line not in self.told]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.execution.autoscaler import Autoscaler, _of_v1, config_of_monitor, growth_of
-from orchestrator.execution.capacity import Capacity, Node, check_cluster
+from orchestrator.execution.capacity import Capacity, Node, check_cluster, largest_cluster
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import tiny
 
@@ -63,6 +63,33 @@ def test_an_autoscaler_that_does_not_tell_its_bounds_is_refused_nothing() -> Non
     growth = growth_of(GROWS, None)
     assert not growth.is_known
     check_cluster(tiny("resources.workers=32"), [Node({"CPU": 0.0})], growth)
+
+
+def test_such_bounds_can_be_told_by_an_option(tmp_path: Path) -> None:
+    largest = largest_cluster("CPU=16, GPU=4")
+    path = tmp_path / "local.yaml"
+    path.write_text(yaml.safe_dump(config(resources={})))
+    for autoscaler, found in ((GROWS, None), (Autoscaler(), None), (GROWS, path)):
+        growth = growth_of(autoscaler, found, largest)
+        check_cluster(tiny("resources.workers=16"), [Node({"CPU": 0.0})], growth)
+        with pytest.raises(RecipeError, match="more than 16 such workers"):
+            check_cluster(tiny("resources.workers=17"), [Node({"CPU": 0.0})], growth)
+        assert Capacity([], growth).slots == 16
+
+
+def test_bounds_in_the_autoscaler_s_file_go_before_those_of_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(config(resources={"CPU": 1})))
+    assert Capacity([], growth_of(GROWS, path, largest_cluster("CPU=64"))).most_workers(1, 0) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "64", "CPU", "CPU=", "CPU=0", "CPU=-1", "CPU=nan", "CPU=inf", "GPU=8", "CPU=4,TPU=1"]
+)
+def test_an_option_of_another_form_is_refused_in_one_line_with_an_example(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"--max-resources: .*CPU=64,GPU=8") as refused:
+        largest_cluster(text)
+    assert "\n" not in str(refused.value)
 
 
 def test_such_an_autoscaler_is_asked_for_twice_what_there_is(tmp_path: Path) -> None:

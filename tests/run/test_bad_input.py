@@ -64,6 +64,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
         ["ladder.networks: weights file gone.safetensors can't be read: No such file"],
     ),
     "storage in a file": (["--storage", "own.py"], ["storage 'own.py' can't be", "--storage"]),
+    "resources of no form": (["--max-resources", "64"], ["--max-resources: '64'", "CPU=64,GPU=8"]),
     "storage without a bucket": (["--storage", "s3://"], ["storage 's3://' can't be opened: it names no bucket"]),
     # The rest needs the networks, and so torch.
     "unknown network": (
