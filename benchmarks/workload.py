@@ -165,5 +165,11 @@ class Silent:
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         return False
 
+    def checkpoint_is_due(self) -> bool:
+        return False
+
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
+        return None
+
     def tick(self, step: int, steps: int, timing: Timing) -> None:
         return None

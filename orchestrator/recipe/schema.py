@@ -220,7 +220,12 @@ class Resources(Section):
         "It must hold the images of a norm group (training.norm_batch)",
     )
     score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
-    checkpoint_seconds: float = Field(15, ge=0, description="least seconds between two checkpoints of a training")
+    checkpoint_seconds: float = Field(
+        15,
+        ge=0,
+        description="least seconds between two checkpoints of a training. They are written at validations, and also "
+        "between those that are farther apart, if they take less than a twentieth of the time",
+    )
 
 
 class Recipe(Section):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.artifacts.store import CHECKPOINT
@@ -14,18 +15,22 @@ from orchestrator.training.observer import ReportedRow
 from orchestrator.training.pace import Timing
 
 LOOK_SECONDS = 5.0  # a notice that the node leaves is looked for this often
+LEAST_SECONDS = 5.0  # between a checkpoint and one that does not wait for a validation
+LARGEST_SHARE = 0.05  # of the time, that is spent on checkpoints between validations
 
 
 class StageObserver:
-    """Observer of a single-worker training: checkpoints at validations, at most every few seconds.
+    """Observer of a single-worker training: checkpoints as ``resources.checkpoint_seconds`` asks for.
 
-    Only one of several workers has a logbook.
+    One is written at the first validation for which the last one is old enough, and between validations where they are
+    farther apart: long passes over a large data set are not lost. Only one of several workers has a logbook.
     """
 
     def __init__(self, job: Job, logbook: Logbook | None) -> None:
         self.job, self.store, self.logbook = job, job.store, logbook
         self.accuracy: float | None = None
         self.last_checkpoint = self.looked = time.monotonic()
+        self.checkpoint_took = 0.0
         self.leaves = False
 
     def load(self) -> bytes | None:
@@ -35,21 +40,33 @@ class StageObserver:
         self.accuracy = row["validation_accuracy"]
         if self.logbook:
             self.logbook.row(row)
-        if not self.checkpoint_is_due():
+        if not self._is_old_enough():
             return False
-        self.store.write_checkpoint(self.job.identity, state())
+        self.checkpoint(state)
         return True
 
     def checkpoint_is_due(self) -> bool:
-        """Returns True if the last checkpoint is old enough, or the node is about to leave the cluster.
+        return self._is_old_enough(LEAST_SECONDS, self.checkpoint_took / LARGEST_SHARE)
 
-        The time then counts as that of a new one.
-        """
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
+        with self._timed():
+            self.store.write_checkpoint(self.job.identity, state())
+
+    def _is_old_enough(self, least: float = 0.0, wanted: float = 0.0) -> bool:
+        """Whether the last checkpoint is old enough: at least so many seconds, the others unless the node leaves."""
         now = time.monotonic()
-        if now - self.last_checkpoint < self.job.resources.checkpoint_seconds and not self._node_leaves(now):
+        age = now - self.last_checkpoint
+        if age < least:
             return False
-        self.last_checkpoint = now
-        return True
+        return age >= max(wanted, self.job.resources.checkpoint_seconds) or self._node_leaves(now)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Measures the time that a checkpoint takes."""
+        began = time.monotonic()
+        yield
+        self.last_checkpoint = time.monotonic()
+        self.checkpoint_took = self.last_checkpoint - began
 
     def _node_leaves(self, now: float) -> bool:
         """Whether this node was told to leave, as it was known a few seconds ago."""
@@ -67,7 +84,7 @@ class StageObserver:
 
 
 class RayTrainObserver(StageObserver):
-    """Observer in a Ray Train worker: each validation is a report, with a checkpoint if one is due."""
+    """Observer in a Ray Train worker: each validation, and each checkpoint, is a report."""
 
     def load(self) -> bytes | None:
         import ray.train
@@ -79,15 +96,23 @@ class RayTrainObserver(StageObserver):
             return (Path(folder) / CHECKPOINT).read_bytes()
 
     def evaluated(self, row: ReportedRow, state: Callable[[], bytes]) -> bool:
-        import ray.train
-
         self.accuracy = row["validation_accuracy"]
         if self.logbook:
             self.logbook.row(row)
-        if not self.logbook or not self.checkpoint_is_due():
+        written = self.logbook is not None and self._is_old_enough()
+        self._report(row, state if written else None)
+        return written
+
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
+        self._report({}, state if self.logbook else None)
+
+    def _report(self, row: ReportedRow, state: Callable[[], bytes] | None) -> None:
+        """Report to Ray Train, as all workers do at once, with the checkpoint of a state."""
+        import ray.train
+
+        if state is None:
             ray.train.report(row)
-            return False
-        with tempfile.TemporaryDirectory() as folder:
+            return
+        with self._timed(), tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CHECKPOINT).write_bytes(state())
             ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
-        return True

@@ -24,9 +24,10 @@ class Clock:
         self.started = self.marked = time.monotonic()
         self.begin_stretch()
 
-    def begin_stretch(self) -> None:
-        """Start a stretch of steps; it ends at the next validation."""
-        self.stretch_from, self.data_before = time.monotonic(), self.spent["data"]
+    def begin_stretch(self, seconds: float = 0.0, waiting: float = 0.0) -> None:
+        """Start a stretch of steps, or continue one that had this ``stretch``; it ends at the next validation."""
+        self.stretch_from = time.monotonic() - seconds
+        self.data_before = self.spent["data"] - waiting * seconds
 
     def stretch(self) -> tuple[float, float]:
         """Returns seconds of the stretch so far, and the share of them that was spent waiting for data."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training import optim
 from orchestrator.training.batch_norm import GroupedNormalisation
+from orchestrator.training.between_validations import CheckpointTurns, own_values, restore_own_values
 from orchestrator.training.clock import Clock
 from orchestrator.training.compilation import compile_network
 from orchestrator.training.data.batches import BatchPlan
@@ -136,16 +138,21 @@ class _Loop:
         self.right = torch.zeros(len(self.images), dtype=torch.int32, device=device)
         self.assignment_counts = np.zeros_like(teaching.assignment_counts)
         self.sums = RunningMetrics(device)
-        self._resume()
+        own = self._resume()
         self.stepper = Stepper(
             spec, data, self.images, device, world, self.loader, self.norm, self.teaching, self.optimizer, self.sums,
             self.right if self.learned is not None else None, micro_batch,
         )  # fmt: skip
+        if own is not None:  # now: the stepper's wrappers give every worker the first one's buffers
+            restore_own_values(own, (self.network, self.teaching), self.sums, world)
+        self.turns = CheckpointTurns(observer.checkpoint_is_due, world, device, self.step)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
-    def _state(self) -> TrainingState:
-        arrays = {"taught": torch.from_numpy(self.assignment_counts), "right": self.right}
+    def _state(self, since_validation: Mapping[str, Tensor] | None = None) -> TrainingState:
+        """Returns the state; between validations with what the workers have summed up since the last one."""
+        arrays = {"taught": torch.from_numpy(self.assignment_counts), "right": self.right, **(since_validation or {})}
+        stretch = {"stretch": self.clock.stretch()} if since_validation else {}
         if self.learned is not None:
             arrays["learned"] = torch.from_numpy(self.learned.state())
         return TrainingState(
@@ -155,19 +162,20 @@ class _Loop:
             optimizer=optim.state_tensors(self.optimizer),
             best=self.best,
             arrays=arrays,
-            progress={"history": self.history, "best": self.best_row, "clock": self.clock.state()},
+            progress={"history": self.history, "best": self.best_row, "clock": self.clock.state(), **stretch},
         )
 
-    def _resume(self) -> None:
+    def _resume(self) -> Tensor | None:
+        """Resume from the observer's checkpoint; returns the workers' own values if it has any, (workers, V)."""
         content = self.observer.load()
         self.clock.start()
         if content is None:
-            return
+            return None
         try:
             state = TrainingState.from_bytes(content)
         except ValueError as error:
             warnings.warn(f"{error}; training starts anew", stacklevel=2)
-            return
+            return None
         self.step = self.saved_step = state.step
         self.network.load_state_dict(state.network)
         self.teaching.load_state_dict(state.teaching)
@@ -179,6 +187,25 @@ class _Loop:
         self.right = state.arrays["right"].to(self.device)
         if self.learned is not None:
             self.learned = LearnedStepRecorder.from_state(state.arrays["learned"].numpy())
+        if "own" not in state.arrays:
+            return None
+        self.clock.begin_stretch(*state.progress["stretch"])
+        if self.world.main():
+            self.teaching.assignment_counts[:] = state.arrays["taught since"].numpy()
+        return state.arrays["own"]
+
+    def _write_checkpoint(self) -> None:
+        """Write a checkpoint between validations; none of a training whose loss is no longer finite."""
+        own = self.world.every(own_values((self.network, self.teaching), self.sums))
+        if RunningMetrics.has_diverged(own):
+            return
+        if self.learned is not None:
+            self._share_right()
+        since = {"own": own, "taught since": torch.from_numpy(self._assignment_counts())}
+        self.clock.spend("compute")
+        self.observer.checkpoint(lambda: self._state(since).to_bytes())
+        self.clock.spend("checkpoint")
+        self.saved_step = self.step
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -194,6 +221,8 @@ class _Loop:
             self.pace.reached(self.step, time.monotonic())
             if self.step % self.interval == 0 or self.step == self.spec.steps:
                 self._validate()
+            elif self.turns.has_come(self.step):
+                self._write_checkpoint()
             now = time.monotonic()
             if self.world.main() and now - last_tick >= TICK_SECONDS:
                 self.observer.tick(self.step, self.spec.steps, self.pace.timing())
@@ -217,20 +246,19 @@ class _Loop:
         self.world.max_(shared)
         self.right.copy_(torch.where(shared >= 0, shared, self.right))
 
-    def _share_assignment_counts(self) -> npt.NDArray[np.int64]:
-        """Add up, over the workers, which expert taught which stratum since the last validation."""
-        counts = to_device(self.teaching.assignment_counts, self.device)
+    def _assignment_counts(self) -> npt.NDArray[np.int64]:
+        """Returns, added up over the workers, which expert taught which stratum since the last validation."""
+        counts = to_device(self.teaching.assignment_counts.copy(), self.device)
         self.world.sum_(counts)
-        counted = counts.cpu().numpy().copy()  # it may be the very memory that is cleared
-        self.assignment_counts += counted
-        self.teaching.assignment_counts[:] = 0
-        return counted
+        return counts.cpu().numpy()
 
     def _validate(self) -> None:
         self.norm.share()
         self.world.share_buffers(self.network)
         self.world.share_buffers(self.teaching)
-        counts = self._share_assignment_counts()
+        counts = self._assignment_counts()
+        self.assignment_counts += counts
+        self.teaching.assignment_counts[:] = 0
         if self.learned is not None:
             self._share_right()
         sums = self.sums.read(self.world)

@@ -21,6 +21,17 @@ class Observer(Protocol):
         """Called after each validation, on every worker. Returns whether the checkpoint of ``state`` was written."""
         ...
 
+    def checkpoint_is_due(self) -> bool:
+        """Returns whether a checkpoint is to be written before the next validation.
+
+        Called on the main worker: every few seconds, or after every few steps where it is the only one.
+        """
+        ...
+
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
+        """Called between validations, on every worker, to write the checkpoint of ``state``."""
+        ...
+
     def tick(self, step: int, steps: int, timing: Timing) -> None:
         """Called about once a second, on the main worker."""
         ...

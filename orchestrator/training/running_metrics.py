@@ -47,6 +47,27 @@ class RunningMetrics:
         self.images += len(losses)
         self.bad_step = torch.where(torch.isfinite(total), self.bad_step, self.bad_step.clamp(max=step))
 
+    def state(self) -> Tensor:
+        """Returns the sums of this worker, float64 (4,)."""
+        images = torch.tensor(self.images, dtype=torch.float64, device=self.device)
+        return torch.stack([self.loss, self.right.double(), images, self.bad_step.double()])
+
+    def restore(self, state: Tensor) -> None:
+        """Continue from the first values of ``state``, those of ``state()``."""
+        loss, right, images, bad_step = state[:4].to(self.device)
+        self.loss, self.right, self.bad_step = loss.clone(), right.long(), bad_step.long()
+        self.images = int(images.item())
+
+    @staticmethod
+    def joined(states: Tensor) -> Tensor:
+        """Returns the sums of several workers, (workers, 4 or more), as those of one, (4,)."""
+        return torch.cat([states[:, :3].sum(dim=0), states[:, 3].min()[None]])
+
+    @staticmethod
+    def has_diverged(states: Tensor) -> bool:
+        """Whether the loss of any of several workers, (workers, 4 or more), was no longer finite."""
+        return bool((states[:, 3] < _NEVER).any())
+
     def read(self, world: World) -> StepMetrics:
         """Returns the sums over all workers and clears them; waits for the device."""
         images_here = torch.tensor(self.images, dtype=torch.float64, device=self.device)

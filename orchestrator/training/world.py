@@ -67,6 +67,22 @@ class World:
         self.max_(flag)
         return bool(flag.item())
 
+    def first(self, mine: list[int], device: torch.device) -> list[int]:
+        """Returns, on every worker, the numbers of the main one; waits for the device where there are several."""
+        if self.size == 1:
+            return mine
+        numbers = torch.tensor(mine, device=device)
+        dist.broadcast(numbers, 0)
+        return [int(number) for number in numbers.tolist()]
+
+    def every(self, mine: Tensor) -> Tensor:
+        """Returns the values (V,) of each worker, (workers, V)."""
+        if self.size == 1:
+            return mine[None]
+        found = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(found, mine)
+        return torch.stack(found)
+
     def share_buffers(self, network: nn.Module) -> None:
         """Give every worker the first one's buffers."""
         if self.size > 1:

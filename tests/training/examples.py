@@ -28,6 +28,7 @@ from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network
 from orchestrator.training.pace import Timing
+from orchestrator.training.state import TrainingState
 from orchestrator.training.world import World
 from tests.training.networks import DROPOUT
 
@@ -170,25 +171,39 @@ class Killed(RuntimeError):  # noqa: N818 (the name says what happened)
 
 
 class Keeper:
-    """Keeps the latest checkpoint, and may lose the machine at a validation, after or before it is written."""
+    """Keeps the latest checkpoint, and may lose the machine as it is written, before or after.
+
+    Args:
+        kept: the checkpoint to start from.
+        kill_at: the machine is lost at the first checkpoint after so many steps.
+        when: whether that checkpoint is written first.
+        between: whether checkpoints are due at all steps between validations too.
+    """
 
     def __init__(
-        self, checkpoint: bytes | None = None, kill_at: int | None = None, when: Literal["after", "before"] = "after"
-    ) -> None:
-        self.checkpoint, self.kill_at, self.when = checkpoint, kill_at, when
+        self, kept: bytes | None = None, kill_at: int | None = None, when: Literal["after", "before"] = "after",
+        between: bool = False,
+    ) -> None:  # fmt: skip
+        self.kept, self.kill_at, self.when, self.between = kept, kill_at, when, between
         self.rows: list[dict[str, Any]] = []
 
     def load(self) -> bytes | None:
-        return self.checkpoint
+        return self.kept
 
     def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
         if row["step"] == self.kill_at and self.when == "before":
             raise Killed
         self.rows.append(row)
-        self.checkpoint = state()
-        if row["step"] == self.kill_at:
-            raise Killed
+        self.checkpoint(state)
         return True
+
+    def checkpoint_is_due(self) -> bool:
+        return self.between
+
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
+        self.kept = state()
+        if self.kill_at is not None and TrainingState.from_bytes(self.kept).step >= self.kill_at:
+            raise Killed
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
         return None

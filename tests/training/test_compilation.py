@@ -42,7 +42,7 @@ def test_a_compiled_training_that_was_killed_goes_on_to_the_same_weights(spec: T
     lost = Keeper(kill_at=8)
     with pytest.raises(Killed):
         learn(spec, lost)
-    assert_same_training(learn(spec, Keeper(lost.checkpoint)), learn(spec))
+    assert_same_training(learn(spec, Keeper(lost.kept)), learn(spec))
 
 
 def test_without_a_compiler_the_field_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

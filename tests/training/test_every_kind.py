@@ -73,7 +73,7 @@ def test_its_state_has_no_expert_in_it(kind: str) -> None:
 def test_killed_and_resumed_it_ends_in_the_same_training(kind: str, step: int) -> None:
     with pytest.raises(Killed):
         learn(spec_of(kind), lost := Keeper(kill_at=step))
-    assert_same_training(learn(spec_of(kind), Keeper(lost.checkpoint)), undisturbed(kind))
+    assert_same_training(learn(spec_of(kind), Keeper(lost.kept)), undisturbed(kind))
 
 
 def first_images() -> Shown:

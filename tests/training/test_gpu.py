@@ -118,7 +118,7 @@ def test_killed_and_resumed_on_a_gpu_it_ends_in_the_same_training(case: str) -> 
     lost = Keeper(kill_at=8)
     with pytest.raises(Killed):
         learn_on(GPU, spec, lost)
-    assert_same_training(learn_on(GPU, spec, Keeper(lost.checkpoint)), learn_on(GPU, spec))
+    assert_same_training(learn_on(GPU, spec, Keeper(lost.kept)), learn_on(GPU, spec))
 
 
 def test_a_compiled_training_is_close_to_one_that_is_not() -> None:

@@ -19,6 +19,7 @@ from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.experts import OnlineExperts
 from orchestrator.training.loop import TrainingDivergedError
 from orchestrator.training.networks import new_network
+from orchestrator.training.state import TrainingState
 from tests.training.examples import (
     BATCH,
     CPU,
@@ -209,13 +210,21 @@ class TestDivergence:
         step, _, last_good = self.failure(keeper, evaluate_every=14).groups()
         assert int(step) < 13  # the step itself, not the validation that found it
         assert last_good is None
-        assert keeper.checkpoint is None
+        assert keeper.kept is None
+
+    def test_a_checkpoint_between_validations_is_written_only_while_the_loss_is_finite(self) -> None:
+        keeper = Keeper(between=True)
+        step, _, last_good = self.failure(keeper, evaluate_every=14).groups()
+        assert 0 < int(last_good) <= int(step)
+        assert keeper.kept is not None
+        state = TrainingState.from_bytes(keeper.kept)
+        assert state.step == int(last_good)
 
     def test_a_resumed_training_names_the_checkpoint_it_came_from(self) -> None:
         keeper = Keeper(kill_at=4)
         with pytest.raises(Killed):
             learn(training(NO_BATCH_NORM), keeper)
-        assert self.failure(Keeper(keeper.checkpoint), evaluate_every=10).group(3) == "4"
+        assert self.failure(Keeper(keeper.kept), evaluate_every=10).group(3) == "4"
 
     def test_no_row_of_a_diverged_training_has_a_loss_that_is_not_finite(self) -> None:
         keeper = Keeper()

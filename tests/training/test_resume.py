@@ -15,6 +15,7 @@ from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.data.images import ImageFiles, TrainingData
 from orchestrator.training.loop import Trained
+from orchestrator.training.state import TrainingState
 from tests.training.examples import (
     CPU,
     Keeper,
@@ -64,11 +65,11 @@ def undisturbed(case: str) -> Trained:
 
 
 def killed_at(spec: TrainSpec, step: int, checkpoint: bytes | None = None, **changes: Any) -> bytes | None:
-    """The checkpoint that a machine leaves which is lost at the validation after ``step`` steps."""
+    """The checkpoint that a machine leaves which is lost at the first one after ``step`` steps."""
     lost = Keeper(checkpoint, kill_at=step, **changes)
     with pytest.raises(Killed):
         learn(spec, lost)
-    return lost.checkpoint
+    return lost.kept
 
 
 @pytest.mark.parametrize("step", VALIDATIONS)
@@ -77,6 +78,28 @@ def test_killed_at_a_validation_and_resumed_it_ends_in_the_same_training(case: s
     checkpoint = killed_at(spec_of(case), step)
     assert checkpoint is not None
     assert_same_training(learn(spec_of(case), Keeper(checkpoint)), undisturbed(case))
+
+
+@pytest.mark.parametrize("step", [2, 3, 7, 13])  # amid passes, at the end of one, and after the last whole one
+@pytest.mark.parametrize("case", CASES)
+def test_killed_between_validations_and_resumed_it_ends_in_the_same_training(case: str, step: int) -> None:
+    checkpoint = killed_at(spec_of(case), step, between=True)
+    assert checkpoint is not None
+    assert_same_training(learn(spec_of(case), Keeper(checkpoint)), undisturbed(case))
+
+
+@pytest.mark.parametrize("case", ["everything", "selected, revealed"])
+def test_killed_at_every_step_it_ends_in_the_same_training(case: str) -> None:
+    checkpoint, step = None, 0
+    while step < 14:  # steps that are taught at once are one step here
+        checkpoint = killed_at(spec_of(case), step + 1, checkpoint, between=True)
+        assert checkpoint is not None
+        step = TrainingState.from_bytes(checkpoint).step
+    assert_same_training(learn(spec_of(case), Keeper(checkpoint)), undisturbed(case))
+
+
+def test_checkpoints_between_validations_change_nothing() -> None:
+    assert_same_training(learn(spec_of("everything"), Keeper(between=True)), undisturbed("everything"))
 
 
 @pytest.mark.parametrize("case", ["everything", "selected, revealed"])
@@ -134,4 +157,4 @@ def test_photos_that_are_decoded_ahead_change_nothing_of_this(photos: TrainingDa
     lost = Keeper(kill_at=step)
     with pytest.raises(Killed):
         learn(spec, lost, on=photos)
-    assert_same_training(learn(spec, Keeper(lost.checkpoint), on=photos), learn(spec, on=photos))
+    assert_same_training(learn(spec, Keeper(lost.kept), on=photos), learn(spec, on=photos))

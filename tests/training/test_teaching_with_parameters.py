@@ -40,8 +40,8 @@ def taught(spec: TrainSpec, keeper: Keeper) -> tuple[Trained, FeatureHints]:
 
 
 def projection_of(keeper: Keeper) -> Tensor:
-    assert keeper.checkpoint is not None
-    return TrainingState.from_bytes(keeper.checkpoint).teaching["projection.weight"]
+    assert keeper.kept is not None
+    return TrainingState.from_bytes(keeper.kept).teaching["projection.weight"]
 
 
 def test_its_parameters_are_trained_and_so_is_the_network_by_its_loss() -> None:
@@ -66,7 +66,7 @@ def test_killed_at_a_validation_and_resumed_it_ends_in_the_same_training_and_par
     undisturbed, _ = taught(spec_of(case), whole := Keeper())
     with pytest.raises(Killed):
         taught(spec_of(case), lost := Keeper(kill_at=step))
-    resumed, it = taught(spec_of(case), again := Keeper(lost.checkpoint))
+    resumed, it = taught(spec_of(case), again := Keeper(lost.kept))
     assert_same_training(resumed, undisturbed)
     assert torch.equal(it.projection.weight, projection_of(whole))
     assert torch.equal(projection_of(again), projection_of(whole))

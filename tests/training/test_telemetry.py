@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from orchestrator.artifacts.trained import HistoryRow
 from orchestrator.training.telemetry import EXPERT, telemetry
@@ -56,12 +57,13 @@ def test_the_weights_kept_are_the_best_so_far_or_the_last() -> None:
         assert [row["kept_validation_accuracy"] for row in keeper.rows] == wanted
 
 
-def test_a_resumed_training_reports_the_same_shares() -> None:
-    whole, killed = Keeper(), Keeper(kill_at=8)
+@pytest.mark.parametrize(("step", "between"), [(8, False), (7, True)])
+def test_a_resumed_training_reports_the_same_shares(step: int, between: bool) -> None:
+    whole, killed = Keeper(), Keeper(kill_at=step, between=between)
     learn(training(**SELECTED), whole)
     try:
         learn(training(**SELECTED), killed)
     except Killed:
-        resumed = Keeper(killed.checkpoint)
+        resumed = Keeper(killed.kept)
         learn(training(**SELECTED), resumed)
     assert [shares(row) for row in killed.rows + resumed.rows] == [shares(row) for row in whole.rows]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.training.loop import Trained
 from orchestrator.training.world import World
-from tests.training.examples import CPU, assert_same_training, without_times
+from tests.training.examples import CPU, Keeper, assert_same_training, without_times
 from tests.training.workers import CASES, learn_case, read
 
 
@@ -57,9 +57,22 @@ def test_both_workers_end_in_the_same_training(pair: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_workers_that_were_killed_and_resumed_end_in_the_same_training(pair: Path, case: str) -> None:
-    for undisturbed, resumed in zip(two(pair, case), two(pair, f"{case}, resumed"), strict=True):
+@pytest.mark.parametrize("how", ["resumed", "resumed between"])
+def test_two_workers_that_were_killed_and_resumed_end_in_the_same_training(pair: Path, case: str, how: str) -> None:
+    for undisturbed, resumed in zip(two(pair, case), two(pair, f"{case}, {how}"), strict=True):
         assert_same_training(resumed, undisturbed)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_worker_goes_on_where_two_were_killed_between_validations(pair: Path, case: str) -> None:
+    checkpoint = (pair / f"{list(CASES).index(case)}.resumed between").read_bytes()
+    ((found, _), alone) = two(pair, case), learn_case(case, Keeper(checkpoint))
+    for name, weights in alone.weights.items():
+        torch.testing.assert_close(found.weights[name], weights, rtol=1e-4, atol=1e-5)
+    for row, wanted in zip(without_times(found.history), without_times(alone.history), strict=True):
+        assert row == pytest.approx(wanted, rel=1e-4)
+    np.testing.assert_array_equal(found.assignment_counts, alone.assignment_counts)
+    np.testing.assert_array_equal(found.learned_step, alone.learned_step)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -17,6 +17,7 @@ from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.loop import Trained
 from orchestrator.training.process import set_up_process
+from orchestrator.training.state import TrainingState
 from orchestrator.training.world import World
 from tests.training.examples import (
     CPU,
@@ -35,6 +36,7 @@ from tests.training.hints import hints_of
 from tests.training.networks import NO_BATCH_NORM, SMOOTH
 
 KILLED_AT = 8  # amid a pass
+KILLED_BETWEEN = 7  # amid a pass too, and between two validations
 
 CASES: dict[str, TrainSpec] = {
     "labels": training(NO_BATCH_NORM, record_learned_step=True),
@@ -96,20 +98,23 @@ def learn_case(case: str, observer: Keeper | None = None, world: World | None = 
 class MainKeeper(Keeper):
     """Keeps the main worker's checkpoints alone, as Ray Train does, in a file that all workers resume from."""
 
-    def __init__(self, path: Path, world: World, kill_at: int | None = None) -> None:
-        super().__init__(kill_at=kill_at)
+    def __init__(self, path: Path, world: World, kill_at: int | None = None, between: bool = False) -> None:
+        super().__init__(kill_at=kill_at, between=between)
         self.path, self.world = path, world
 
     def load(self) -> bytes | None:
         return self.path.read_bytes() if self.path.exists() else None
 
-    def evaluated(self, row: dict[str, Any], state: Callable[[], bytes]) -> bool:
+    def checkpoint_is_due(self) -> bool:
+        assert self.world.main()  # alone
+        return super().checkpoint_is_due()
+
+    def checkpoint(self, state: Callable[[], bytes]) -> None:
         if self.world.main():
             self.path.write_bytes(state())
         dist.barrier()
-        if row["step"] == self.kill_at:
+        if self.kill_at is not None and TrainingState.from_bytes(self.path.read_bytes()).step >= self.kill_at:
             raise Killed
-        return True
 
 
 def work(rank: int, folder: str) -> None:
@@ -137,11 +142,12 @@ def work_on_cases(world: World, results: Path) -> None:
     (results / f"any-{rank}.json").write_text(json.dumps(reported))
     for number, case in enumerate(CASES):
         write(results, case, rank, learn_case(case, MainKeeper(results / f"{number}.whole", world), world))
-        checkpoint = results / f"{number}.killed"
-        try:
-            learn_case(case, MainKeeper(checkpoint, world, KILLED_AT), world)
-        except Killed:
-            write(results, f"{case}, resumed", rank, learn_case(case, MainKeeper(checkpoint, world), world))
+        for kill_at, how in ((KILLED_AT, "resumed"), (KILLED_BETWEEN, "resumed between")):
+            checkpoint = results / f"{number}.{how}"
+            try:
+                learn_case(case, MainKeeper(checkpoint, world, kill_at, between=kill_at == KILLED_BETWEEN), world)
+            except Killed:
+                write(results, f"{case}, {how}", rank, learn_case(case, MainKeeper(checkpoint, world), world))
 
 
 def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
