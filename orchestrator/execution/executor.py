@@ -228,6 +228,7 @@ class _Execution:
             resources=self.recipe.resources,
             placement=stage.placement,
             facts=stage.facts,
+            recipe=self.recipe.name,
             tracking=tracking_of(self.recipe, self.store),
             status=self.status,
         )

@@ -63,7 +63,10 @@ SYSTEM_RETRIES = 3  # of Ray Train, which starts all workers again when one dies
 
 @dataclass(frozen=True)
 class Job:
-    """One stage's work. ``inputs`` are artifacts by role; ``dataset_root`` is where an image_folder's files lie."""
+    """One stage's work.
+
+    ``inputs`` are artifacts by role; ``dataset_root`` is where an image_folder's files lie; ``recipe`` is its name.
+    """
 
     kind: str
     name: str
@@ -75,6 +78,7 @@ class Job:
     resources: Resources
     placement: Placement = field(default_factory=Placement)
     facts: Facts = field(default_factory=Facts)
+    recipe: str = ""
     tracking: Tracking | None = None
     status: StatusReceiver = field(default_factory=NoStatusReceiver)
     began: float = field(default_factory=time.time)  # when the stage's task was started, its inputs being there

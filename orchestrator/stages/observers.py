@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.artifacts.store import CHECKPOINT
+from orchestrator.stages.gauges import TrainingGauges
 from orchestrator.stages.job import Job
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.observer import ReportedRow
@@ -28,6 +29,7 @@ class StageObserver:
 
     def __init__(self, job: Job, logbook: Logbook | None) -> None:
         self.job, self.store, self.logbook = job, job.store, logbook
+        self.gauges = TrainingGauges(job.recipe, job.name)
         self.accuracy: float | None = None
         self.last_checkpoint = self.looked = time.monotonic()
         self.checkpoint_took = 0.0
@@ -80,7 +82,17 @@ class StageObserver:
         return self.leaves
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
+        self.show(step, timing)
         self.job.say(step=step, steps=steps, accuracy=self.accuracy, **vars(timing))
+
+    def show(self, step: int, timing: Timing) -> None:
+        """Set the training's gauges."""
+        waiting = timing.waiting_for_data
+        self.gauges.show(step=step, images_per_second=timing.images_per_second, waiting_for_data=waiting)
+
+    def close(self) -> None:
+        """Called once the training has ended, however it did."""
+        self.gauges.close()
 
 
 class RayTrainObserver(StageObserver):

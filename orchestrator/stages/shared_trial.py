@@ -143,6 +143,7 @@ class _Observer(RayTrainObserver):
         return written
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
+        self.show(step, timing)
         self.job.status.moved()
 
 

@@ -25,6 +25,7 @@ class Status(TypedDict, total=False):
     images_per_second: float | None
     seconds_left: float | None
     whole_seconds: float | None
+    waiting_for_data: float | None
     node: str
     node_id: str
     waits_for_room: bool

@@ -26,7 +26,6 @@ from orchestrator.training.data.images import load
 from orchestrator.training.guidance.opening import open_teaching
 from orchestrator.training.loop import Trained, TrainingDivergedError, train
 from orchestrator.training.networks import new_network
-from orchestrator.training.observer import Observer
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import write_safetensors
 from orchestrator.training.world import World
@@ -68,7 +67,7 @@ def single_device(job: Job) -> torch.device:
     return torch.device("cuda" if job.placement.gpus else "cpu")
 
 
-def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, device: torch.device) -> Trained:
+def train_here(job: Job, spec: TrainSpec, observer: StageObserver, world: World, device: torch.device) -> Trained:
     """Run the training loop in this process, on the data and guidance of the job's inputs.
 
     Raises:
@@ -89,6 +88,8 @@ def train_here(job: Job, spec: TrainSpec, observer: Observer, world: World, devi
         )
     except (TrainingDivergedError, ValueError) as error:
         raise StageError(f"{error}") from error
+    finally:
+        observer.close()
 
 
 def chosen_spec(job: Job) -> TrainSpec:

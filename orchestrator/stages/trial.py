@@ -69,6 +69,7 @@ class TrialObserver(StageObserver):
         return written
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
+        self.show(step, timing)
         self.job.status.moved()
 
 

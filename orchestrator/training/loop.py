@@ -225,7 +225,8 @@ class _Loop:
                 self._write_checkpoint()
             now = time.monotonic()
             if self.world.main() and now - last_tick >= TICK_SECONDS:
-                self.observer.tick(self.step, self.spec.steps, self.pace.timing())
+                _, waiting = self.clock.stretch()
+                self.observer.tick(self.step, self.spec.steps, self.pace.timing(waiting))
                 last_tick = now
                 self.clock.spend("report")
         return self._result()

@@ -18,12 +18,14 @@ LEAST_SECONDS = 1.0  # of steps before anything is said
 class Timing:
     """Images a second without validations; seconds that are left, and seconds in all, validations included.
 
-    All are None while too few steps are over.
+    ``waiting_for_data`` is the share of the time since the last validation, in [0, 1], in which the main worker waited
+    for images. All are None while too few steps are over.
     """
 
     images_per_second: float | None = None
     seconds_left: float | None = None
     whole_seconds: float | None = None
+    waiting_for_data: float | None = None
 
 
 class Pace:
@@ -58,14 +60,14 @@ class Pace:
             self.validation_seconds += now - self.now
         self.now = now
 
-    def timing(self) -> Timing:
-        """Returns the pace, and the end that follows from it."""
+    def timing(self, waiting_for_data: float | None = None) -> Timing:
+        """Returns the pace, and the end that follows from it, with the share of waiting."""
         if self.seconds < LEAST_SECONDS or not self.taken:
             return Timing()
         each = self.seconds / self.taken
         validation = (self.validation_steps * each + self.validation_seconds) / (1 + self.validations)
         whole, past = (step * each + self._validations(step) * validation for step in (self.steps, self.step))
-        return Timing(self.images / each, whole - past, whole)
+        return Timing(self.images / each, whole - past, whole, waiting_for_data)
 
     def _validations(self, step: int) -> int:
         """Returns the number of validations up to a step."""

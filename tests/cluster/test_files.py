@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +197,21 @@ def test_ray_accepts_the_file_for_machines_that_are_there() -> None:
     validate_config(local)
     assert local["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert local["max_workers"] == len(local["provider"]["worker_ips"])
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "deploy/local.yaml"])
+def test_ray_s_dashboard_lists_trainings(name: str) -> None:
+    commands = yaml.safe_load((PROJECT / name).read_text())["initialization_commands"]
+    (exports,) = [command for command in commands if "~/.bashrc" in command]
+    shell = (
+        f"cd; touch .bashrc; {exports}; {exports}; . ./.bashrc; echo $RAY_TRAIN_ENABLE_STATE_TRACKING $RAY_AUTH_MODE"
+    )
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            ["bash", "-c", shell], env={"HOME": home, "PATH": os.environ["PATH"]}, capture_output=True
+        )
+        assert done.stdout.split() == [b"1", b"token"]
+        assert len((Path(home) / ".bashrc").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["cluster.yaml", "deploy/local.yaml"])
