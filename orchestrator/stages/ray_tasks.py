@@ -14,9 +14,16 @@ def task(function: Callable[..., Any], cpus: float, gpus: float = 0.0, name: str
 
     On a GPU each call has a process of its own, which ends with it: a process that is used again would go on computing
     on the GPU of its first call, and keep memory there. On CPUs processes are used again, with what they imported.
+
+    Calls on GPUs are spread over the nodes. By default Ray fills a node until half of its CPUs are taken: few students
+    would share the processors and disks of one node while others idle. (A trial's placement group of one bundle goes to
+    the emptiest node by itself.)
     """
     remote = _remote(function, gpus > 0)
-    return remote.options(num_cpus=cpus, num_gpus=gpus or None, name=name or function.__name__)
+    strategy = "SPREAD" if gpus else "DEFAULT"
+    return remote.options(
+        num_cpus=cpus, num_gpus=gpus or None, name=name or function.__name__, scheduling_strategy=strategy
+    )
 
 
 @cache

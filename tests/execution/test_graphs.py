@@ -26,6 +26,11 @@ def test_students_of_a_quarter_of_a_gpu_are_spread_over_both(tmp_path: Path) -> 
     assert Counter(place["gpus"][0] for (place,) in places.values()) == {"0": 4, "1": 4}
 
 
+def test_few_students_or_trials_are_spread_over_the_nodes(tmp_path: Path) -> None:
+    nodes = graphs.outcome_of(graphs.few_on_many_nodes, tmp_path)
+    assert len(set(nodes["students"])) == len(set(nodes["trials"])) == 3
+
+
 def test_a_network_of_a_whole_gpu_is_not_starved_by_students(tmp_path: Path) -> None:
     places = graphs.outcome_of(graphs.whole_gpu_among_fractions, tmp_path)
     ta = places["ta"][0]
