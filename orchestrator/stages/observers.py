@@ -71,15 +71,21 @@ class StageObserver:
         self.checkpoint_took = self.last_checkpoint - began
 
     def _node_leaves(self, now: float) -> bool:
-        """Whether this node was told to leave, as it was known a few seconds ago."""
+        """Whether a node of this training was told to leave, as it was known a few seconds ago."""
         import ray
 
         if now - self.looked >= LOOK_SECONDS and ray.is_initialized():
             from ray._private.state import state  # the notice of Ray's drain-node
 
             self.looked = now
-            self.leaves = ray.get_runtime_context().get_node_id() in state.get_draining_nodes()
+            self.leaves = self._has_work_on(set(state.get_draining_nodes()))
         return self.leaves
+
+    def _has_work_on(self, nodes: set[str]) -> bool:
+        """Whether this training may have a worker on any of the nodes of these ids."""
+        import ray
+
+        return ray.get_runtime_context().get_node_id() in nodes
 
     def tick(self, step: int, steps: int, timing: Timing) -> None:
         self.show(step, timing)
@@ -106,6 +112,9 @@ class RayTrainObserver(StageObserver):
             return None
         with checkpoint.as_directory() as folder:
             return (Path(folder) / CHECKPOINT).read_bytes()
+
+    def _has_work_on(self, nodes: set[str]) -> bool:
+        return bool(nodes)  # where the other workers are is not known here
 
     def evaluated(self, row: ReportedRow, state: Callable[[], bytes]) -> bool:
         self.accuracy = row["validation_accuracy"]
