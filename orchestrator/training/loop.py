@@ -33,7 +33,8 @@ from orchestrator.training.data.folds import training_images
 from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.loader import Loader
 from orchestrator.training.device import to_device
-from orchestrator.training.evaluation import evaluate, not_finite
+from orchestrator.training.divergence import TrainingDivergedError, divergence
+from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.observer import Observer, ReportedRow
 from orchestrator.training.pace import Pace
@@ -45,10 +46,6 @@ from orchestrator.training.world import World
 
 TICK_SECONDS = 1.0
 PASSES_OF_A_STEP = 3  # forward and backward, in forward passes
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss became NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +192,15 @@ class _Loop:
         return state.arrays["own"]
 
     def _write_checkpoint(self) -> None:
-        """Write a checkpoint between validations; none of a training whose loss is no longer finite."""
+        """Write a checkpoint between validations.
+
+        Raises:
+            TrainingDivergedError: when the loss is no longer finite; a training that resumed there could not go on.
+        """
         own = self.world.every(own_values((self.network, self.teaching), self.sums))
-        if RunningMetrics.has_diverged(own):
-            return
+        diverged_at = RunningMetrics.diverged_at(own)
+        if diverged_at is not None:
+            raise self._diverged(diverged_at)
         if self.learned is not None:
             self._share_right()
         since = {"own": own, "taught since": torch.from_numpy(self._assignment_counts())}
@@ -264,12 +266,12 @@ class _Loop:
             self._share_right()
         sums = self.sums.read(self.world)
         if sums.diverged_at is not None:
-            self._diverged(sums.diverged_at)
+            raise self._diverged(sums.diverged_at)
         stretch = self.clock.stretch()  # here, where the device has caught up
         self.pace.reached(self.step, time.monotonic())
         accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
         if not math.isfinite(validation_loss):
-            self._diverged(self.step - 1)
+            raise self._diverged(self.step - 1)
         progress = min(1.0, self.step / self.spec.steps)
         row: HistoryRow = {
             "step": self.step,
@@ -301,29 +303,8 @@ class _Loop:
         self.pace.validated(time.monotonic())
         self.clock.begin_stretch()
 
-    def _diverged(self, step: int) -> None:
-        expert = self._expert_not_finite(step)
-        if expert:
-            raise TrainingDivergedError(not_finite(expert, f" on the images of step {step}"))
-        saved = self.saved_step
-        last = "no checkpoint was written" if saved is None else f"the last good checkpoint is that of step {saved}"
-        raise TrainingDivergedError(
-            f"the loss was no longer finite at step {step} of {self.spec.steps}, "
-            f"learning rate {optim.learning_rate(self.spec.optimizer, step, self.spec.steps):.4g}; {last}. "
-            "Lower training.optimizer.learning_rate (or this network's learning_rate), or lengthen its warmup."
-        )
-
-    def _expert_not_finite(self, step: int) -> str | None:
-        """The first expert whose logits on a step's images are not finite; every worker learns of it."""
-        experts = self.teaching.experts
-        if experts is None:
-            return None
-        shown = self.loader.group(step).shown
-        for number, name in enumerate(self.spec.guidance.experts):
-            bad = not bool(torch.isfinite(experts.one(number, shown)).all())
-            if self.world.any(bad, self.device):
-                return name
-        return None
+    def _diverged(self, step: int) -> TrainingDivergedError:
+        return divergence(self.spec, step, self.saved_step, self.teaching, self.loader, self.world, self.device)
 
     def _result(self) -> Trained:
         last = self.history[-1]

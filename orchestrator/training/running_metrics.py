@@ -64,9 +64,13 @@ class RunningMetrics:
         return torch.cat([states[:, :3].sum(dim=0), states[:, 3].min()[None]])
 
     @staticmethod
-    def has_diverged(states: Tensor) -> bool:
-        """Whether the loss of any of several workers, (workers, 4 or more), was no longer finite."""
-        return bool((states[:, 3] < _NEVER).any())
+    def diverged_at(states: Tensor) -> int | None:
+        """Returns the first step of several workers, (workers, 4 or more), whose loss was not finite, if there is one.
+
+        Waits for the device.
+        """
+        step = int(states[:, 3].min().item())
+        return None if step == _NEVER else step
 
     def read(self, world: World) -> StepMetrics:
         """Returns the sums over all workers and clears them; waits for the device."""

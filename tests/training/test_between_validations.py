@@ -73,13 +73,13 @@ def test_sums_of_several_workers_are_joined_for_one() -> None:
     one.restore(RunningMetrics.joined(torch.stack(states)))
     read = one.read(World())
     assert (read.images, read.loss, read.accuracy, read.diverged_at) == (4, 7 / 4, 3 / 4, None)
-    assert not RunningMetrics.has_diverged(torch.stack(states))
+    assert RunningMetrics.diverged_at(torch.stack(states)) is None
 
 
 def test_a_loss_that_is_not_finite_is_seen_before_a_validation() -> None:
     sums = RunningMetrics(CPU)
     sums.add(torch.tensor([float("nan")]), torch.tensor([False]), step=5)
-    assert RunningMetrics.has_diverged(sums.state()[None])
+    assert RunningMetrics.diverged_at(sums.state()[None]) == 5
     again = RunningMetrics(CPU)
     again.restore(sums.state())
     assert again.read(World()).diverged_at == 5
