@@ -10,25 +10,10 @@ from importlib import import_module
 
 from benchmarks import measure
 
-NAMES = (
-    "epoch",
-    "score",
-    "train_path",
-    "search",
-    "graph",
-    "resume",
-    "memory",
-    "selected",
-    "halving",
-    "peers",
-    "slots",
-    "stages",
-    "workers",
-    "gpu",
-    "score_memory",
-    "top_k",
-)
-UNASKED = NAMES[:-10]  # the last ten are special, slow, or need other packages: they run when named
+USUAL = ("epoch", "score", "train_path", "search", "graph", "resume")
+NAMED = (  # special, slow, or in need of other packages: they run when named
+    "memory", "selected", "halving", "peers", "slots", "stages", "workers", "gpu", "score_memory", "top_k", "formats",
+)  # fmt: skip
 ROUNDS, SHORT_ROUNDS = 5, 2
 
 
@@ -42,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        choices=[*NAMES, []],
+        choices=[*USUAL, *NAMED, []],
         metavar="NAME",
-        help=f"of {', '.join(NAMES)}; none: the first {len(UNASKED)}",
+        help=f"of {', '.join((*USUAL, *NAMED))}; none: the first {len(USUAL)}",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds that count (default {ROUNDS}; with --short {SHORT_ROUNDS})")
     parser.add_argument("--short", action="store_true", help="fewer images; all in about ten minutes")
@@ -52,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--append", action="store_true", help=f"add the tables to {measure.RESULTS.name}")
     options = parser.parse_args(arguments)
     rounds = options.rounds or (SHORT_ROUNDS if options.short else ROUNDS)
-    for name in options.names or UNASKED:
+    for name in options.names or USUAL:
         print(f"{name}: {rounds} rounds", flush=True)
         start = time.monotonic()
         text = import_module(f"benchmarks.{name}").run(rounds, options.short, options.threads)

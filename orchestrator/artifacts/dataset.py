@@ -1,30 +1,42 @@
 """The files of an ingest stage's artifact: the images of a data set, checked, with their labels.
 
 ``dataset.json`` describes the set. ``labels.npy`` is int64 (N,), ``subset.npy`` uint8 (N,): 0 training, 1 validation,
-2 test. The layout ``arrays`` adds ``images.npy``, uint8 (N, height, width, channels), and ``severity.npy``, float32
-(N,), where severities are known. The layout ``files`` adds ``paths.json``, a list of paths relative to the recipe's
-``dataset.root``.
+2 test. The layouts add:
+
+- ``arrays``: ``images.npy``, uint8 (N, height, width, channels), and ``severity.npy``, float32 (N,), where severities
+  are known.
+- ``packed``: encoded photos in shards (``photos.py``).
+- ``files``: ``paths.arrow``, a column of paths relative to the recipe's ``dataset.root``, where the photos lie. It was
+  ``paths.json`` before, and is read from there too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
+from orchestrator.artifacts.photos import Shard, write_shards
 from orchestrator.artifacts.reading import Files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 VERSION = 1  # part of the stage's identity: raise it when the same spec comes to make other files
 ABOUT, LABELS, SUBSET = "dataset.json", "labels.npy", "subset.npy"
-IMAGES, SEVERITY, PATHS = "images.npy", "severity.npy", "paths.json"
+IMAGES, SEVERITY, PATHS, EARLIER_PATHS = "images.npy", "severity.npy", "paths.arrow", "paths.json"
+PATH = "path"  # column of ``PATHS``
 
-Layout = Literal["arrays", "files"]
+Layout = Literal["arrays", "files", "packed"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class DatasetAbout:
         image_size: the edge of the images that networks see, in pixels.
         broken: name and reason of each image that was left out.
         mean, std: of each channel, for pixels in [0, 1].
-        content: SHA-256 of the pixels and labels; None in the layout ``files``.
+        content: SHA-256 of the pixels and labels; of arrays alone.
         white_level: value that is white in grey images of more than 8 bits, where the recipe sets it.
     """
 
@@ -85,10 +97,16 @@ _ABOUT = TypeAdapter(DatasetAbout)
 
 def write_arrays(
     folder: Path, about: DatasetAbout, labels: npt.NDArray[np.int64], subset: npt.NDArray[np.uint8],
-    images: npt.NDArray[np.uint8], severity: npt.NDArray[np.float32] | None,
+    images: Iterable[npt.NDArray[np.uint8]], severity: npt.NDArray[np.float32] | None,
 ) -> None:  # fmt: skip
-    """Write a set of the layout ``arrays``."""
-    np.save(folder / IMAGES, images)
+    """Write a set of the layout ``arrays``; ``images`` are consecutive ones, or blocks of them."""
+    blocks = iter(images)
+    first = next(blocks)
+    shape = (len(labels), *first.shape[-3:])
+    with open(folder / IMAGES, "wb") as file:  # as numpy.save, but never the whole array at once
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for block in chain([first], blocks):
+            file.write(np.ascontiguousarray(block).data)
     if severity is not None:
         np.save(folder / SEVERITY, severity.astype(np.float32))
     _write(folder, about, labels, subset)
@@ -96,10 +114,23 @@ def write_arrays(
 
 def write_files(
     folder: Path, about: DatasetAbout, labels: npt.NDArray[np.int64], subset: npt.NDArray[np.uint8],
-    paths: Sequence[str],
+    paths: Iterable[str],
 ) -> None:  # fmt: skip
     """Write a set of the layout ``files``."""
-    (folder / PATHS).write_text(json.dumps(list(paths)))
+    import pyarrow as pa  # only where a set is made
+
+    table = pa.table({PATH: pa.array([os.fsencode(path) for path in paths], pa.large_binary())})
+    with pa.ipc.new_file(str(folder / PATHS), table.schema) as writer:
+        writer.write_table(table)
+    _write(folder, about, labels, subset)
+
+
+def write_packed(
+    folder: Path, about: DatasetAbout, labels: npt.NDArray[np.int64], subset: npt.NDArray[np.uint8],
+    shards: Iterable[Shard],
+) -> None:  # fmt: skip
+    """Write a set of the layout ``packed``, but for its shards."""
+    write_shards(folder, shards)
     _write(folder, about, labels, subset)
 
 
@@ -139,7 +170,42 @@ def read_severity(files: Files) -> npt.NDArray[np.float32] | None:
     return files.array(SEVERITY) if files.has(SEVERITY) else None
 
 
-def read_paths(files: Files) -> list[str]:
+class Paths(Sequence[str]):
+    """Paths in a memory-mapped column, each made to text when it is asked for: no process holds a million strings.
+
+    Pickled without the map, which each process opens itself.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    @cached_property
+    def _column(self) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        return pa.ipc.open_file(self.files.open(PATHS)).read_all()[PATH]
+
+    def __getstate__(self) -> dict[str, Files]:
+        return {"files": self.files}
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [os.fsdecode(path) for path in self._column[index].to_pylist()]
+        return os.fsdecode(self._column[index].as_py())
+
+
+def read_paths(files: Files) -> Sequence[str]:
     """Returns the path of each image, relative to the recipe's ``dataset.root``."""
-    paths: list[str] = files.json(PATHS)
-    return paths
+    if not files.has(PATHS):
+        earlier: list[str] = files.json(EARLIER_PATHS)
+        return earlier
+    return Paths(files)

@@ -32,6 +32,7 @@ from orchestrator.storage.storage import CHUNK, Storage, StorageError
 
 RECORD = "artifact.json"
 CHECKPOINT = "state.safetensors"
+HASHED_BYTES = 4 << 30  # of an artifact whose files are read to be compared with their checksums
 
 
 def short(identity: str) -> str:
@@ -95,16 +96,20 @@ class Store(Storage):
     def damaged_files(self, artifact: Artifact) -> list[str]:
         """Returns the names of the artifact's files that are missing or differ from their record.
 
-        Checksums are compared on a mounted file system; on an object store sizes are, and checksums when the files are
-        fetched.
+        Sizes are compared, and on a mounted file system checksums, unless the artifact has more than ``HASHED_BYTES``:
+        reading the photos of a large set would take minutes at the start of every command. Elsewhere checksums are
+        compared when files are fetched.
         """
+        above = len(self.folder(artifact.identity)) + 1
+        found = self.list("artifacts", artifact.identity, recursive=True)  # one request, where a file each was one
+        sizes = {entry.path[above:]: entry.size for entry in found if entry.type == pafs.FileType.File}
+        hashed = self.local_root and sum(file["bytes"] for file in artifact.files.values()) <= HASHED_BYTES
 
         def check(item: tuple[str, FileRecord]) -> str | None:
             name, expected = item
-            info = self.info("artifacts", artifact.identity, name)
-            if info.type != pafs.FileType.File or info.size != expected["bytes"]:
+            if sizes.get(name) != expected["bytes"]:
                 return name
-            if self.local_root and file_sha256(Path(info.path)) != expected["sha256"]:
+            if hashed and file_sha256(Path(self.folder(artifact.identity), name)) != expected["sha256"]:
                 return name
             return None
 
@@ -144,26 +149,38 @@ class Store(Storage):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def commit(self, artifact: Artifact, scratch: Path) -> Artifact:
-        """Moves the files of ``scratch`` into the artifact's folder, then writes its record as the very last thing.
+    def begin(self, identity: str) -> None:
+        """Makes an artifact's folder ready for its files.
 
-        An earlier record is removed first, so that a crash in between never leaves a record that does not match its
-        files.
+        An earlier record is removed, so that a crash in between never leaves a record that does not match its files.
         """
-        files = {
-            str(path.relative_to(scratch)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(scratch.rglob("*"))
-            if path.is_file()
-        }
-        artifact = Artifact(**{**asdict(artifact), "files": files})
-        place = ("artifacts", artifact.identity)
 
         def begin() -> None:
-            self.filesystem.create_dir(self.path(*place), recursive=True)
-            if self.is_committed(artifact.identity):
-                self.filesystem.delete_file(self.path(*place, RECORD))
+            self.filesystem.create_dir(self.folder(identity), recursive=True)
+            if self.is_committed(identity):
+                self.filesystem.delete_file(self.path("artifacts", identity, RECORD))
 
         self.writing(begin)
+
+    def place(self, file: Path, identity: str) -> FileRecord:
+        """Moves a file of a begun artifact into its folder, from whichever node made it; returns what to commit."""
+        record = _record_of(file)
+        self.move_in(file, "artifacts", identity, file.name)
+        return record
+
+    def commit(
+        self, artifact: Artifact, scratch: Path, placed: Mapping[str, FileRecord] | None = None
+    ) -> Artifact:  # fmt: skip
+        """Moves the files of ``scratch`` into the artifact's folder, then writes its record as the very last thing.
+
+        ``placed`` are files that lie there already (``place``), by name.
+        """
+        files = {
+            str(path.relative_to(scratch)): _record_of(path) for path in sorted(scratch.rglob("*")) if path.is_file()
+        }
+        artifact = Artifact(**{**asdict(artifact), "files": {**files, **(placed or {})}})
+        place = ("artifacts", artifact.identity)
+        self.begin(artifact.identity)
         for name in files:
             self.move_in(scratch / name, *place, name)
         record = json.loads(json.dumps(asdict(artifact)))
@@ -236,6 +253,10 @@ def file_sha256(path: Path) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _record_of(path: Path) -> FileRecord:
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 def _record_checksum(record: Mapping[str, object]) -> str:

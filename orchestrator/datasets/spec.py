@@ -30,6 +30,9 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 DEFAULT_IMAGE_SIZE = 224
 """Edge in pixels of ``image_folder`` photos as the networks see them: ImageNet's usual crop."""
 
+SHRUNK_QUALITY = 95
+"""JPEG quality of photos that ingest stores in a smaller size."""
+
 
 class DatasetError(UserError):
     """Raised when the data can't be used; the message names the field or file, what was found, and what to do."""
@@ -87,6 +90,18 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         description="image_folder only: pixel value that is white in grey images of more than 8 bits (default: the "
         "largest of 16-bit integers, 1 for floats; 32-bit integers need it)",
     )
+    pack: bool | None = Field(
+        default=None,
+        description="image_folder only: true copies the photos, packed for random reads, into the storage, from where "
+        "every node gets them (an object store needs it); false (the default, unless shrink is set) reads them from "
+        "root at every use, for which root must be a fast disk that each node has under the same path",
+    )
+    shrink: int | None = Field(
+        default=None,
+        ge=8,
+        description="packed photos only: photos whose shorter side has more pixels are stored with one of so many "
+        f"(JPEG, quality {SHRUNK_QUALITY}); changes results a little, and makes a set smaller and faster to decode",
+    )
     severity: bool = Field(default=False, description="mnist5k only: damage each image by a known, drawn severity")
     synthetic: SyntheticRecipe = Field(default=SyntheticRecipe(), description="synthetic only: its size and noise")
 
@@ -106,17 +121,29 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
             raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
         if self.white_level is not None and self.name != "image_folder":
             raise ValueError(f"white_level is for image_folder only; {self.name} has 8 bits a pixel: remove the field")
+        if self.name != "image_folder":
+            for field in ("pack", "shrink"):
+                if getattr(self, field) is not None:
+                    raise ValueError(f"{field} is for image_folder only, not {self.name}: remove the field")
+        if self.shrink is not None and self.pack is False:
+            raise ValueError("shrink is for packed photos, and pack is false: remove one of the two fields")
         if self.severity and self.name != "mnist5k":
             raise ValueError(f"severity is for mnist5k only, not {self.name}: remove the field")
         if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
             raise ValueError(f"synthetic is for the set of that name, not {self.name}: remove the field")
         return self
 
+    @property
+    def packed(self) -> bool:
+        """Whether ingest copies photos into its artifact."""
+        return self.shrink is not None if self.pack is None else self.pack
+
     @model_serializer(mode="wrap")
-    def _without_empty_white_level(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Left out of the plain form when unset, so that the identity of data sets without it does not change.
-        plain = serialise(self)
-        return {field: value for field, value in plain.items() if field != "white_level" or value is not None}
+    def _without_unset_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Left out of the plain form when unset, so that the identity of data sets without them does not change.
+        plain = serialise(self) | {"pack": self.packed or None}
+        unset = {field for field in ("white_level", "pack", "shrink") if plain[field] is None}
+        return {field: value for field, value in plain.items() if field not in unset}
 
 
 @dataclass(frozen=True)

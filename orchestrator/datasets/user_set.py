@@ -103,5 +103,5 @@ def _check(found: ArrayImages) -> None:
 def _fingerprint(found: ArrayImages) -> str:
     digest = hashlib.sha256(repr((found.images.shape, found.class_names)).encode())
     for array in (found.images, found.labels, found.subset, found.severity):
-        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        digest.update(b"" if array is None else np.ascontiguousarray(array).data)
     return digest.hexdigest()

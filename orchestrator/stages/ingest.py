@@ -1,33 +1,33 @@
-"""ingest: conversion of a data set to canonical arrays or a list of files, with every image checked (Ray Data).
+"""ingest: conversion of a data set to canonical arrays, packed photos or a list of files, with every image checked.
 
-The artifact's files are those of ``artifacts/dataset.py``.
+The artifact's files are those of ``artifacts/dataset.py``. No process holds a whole set: arrays are taken in blocks, of
+a loaded set that may be a memory map, and photos in parts (``ingest_photos.py``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import ray
-import ray.data
 
 from orchestrator import datasets
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
-from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, FileImages
-from orchestrator.datasets.decoding import BrokenImageError, decode_content
-from orchestrator.datasets.photos import FolderPhotos, Photos
+from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, DatasetRecipe, FileImages
+from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.stages.errors import StageError
+from orchestrator.stages.ingest_photos import Packing, Part, take_photos
 from orchestrator.stages.job import Job
 
-CHUNK = 1024
+BLOCK_BYTES = 32 << 20  # of images of arrays that are looked at together
+COUNTED = 1 << 18  # pixels that are counted at once; numpy widens them to 64 bits
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
 
@@ -45,21 +45,108 @@ def run(job: Job) -> Artifact:
     recipe = job.facts.dataset.model_copy(update={"root": job.dataset_root})
     job.say(doing="reading")
     try:
-        loaded = datasets.load(recipe)
         info = datasets.describe(recipe)
+        loaded = datasets.load(recipe)
         if info.fingerprint != job.spec["fingerprint"]:
             raise StageError(
                 f"dataset: {recipe.name} is no longer what it was when the run was planned; start the run again, and "
                 "if that does not help look for what makes the data differ from one reading or node to the next"
             )
         job.say(doing=f"checking {len(loaded.labels):,} images")
-        broken = (
-            _check_arrays(loaded, info.classes)
-            if isinstance(loaded, ArrayImages)
-            else _check_files(loaded, recipe.white_level)
+        parts = (
+            [] if isinstance(loaded, ArrayImages) else take_photos(loaded, recipe.white_level, _packing(job, recipe))
         )
+        placed = {name: record for part in parts for name, record in part.placed.items()}
+        with job.store.scratch() as scratch:
+            try:
+                about = write(scratch, loaded, info, recipe, parts)
+            except StageError:
+                if placed:
+                    job.store.remove_folder("artifacts", job.identity)  # shards that no record will name
+                raise
+            results = {"counts": dataclasses.asdict(about.counts), "classes": about.classes}
+            return job.commit(scratch, start, results, placed=placed)
     except datasets.DatasetError as error:
         raise StageError(str(error)) from None
+
+
+def _packing(job: Job, recipe: DatasetRecipe) -> Packing | None:
+    if not recipe.packed:
+        return None
+    job.store.begin(job.identity)
+    return Packing(job.storage, job.identity, recipe.shrink)
+
+
+def write(
+    folder: Path, loaded: ArrayImages | FileImages, info: DatasetInfo, recipe: DatasetRecipe, parts: Sequence[Part]
+) -> DatasetAbout:  # fmt: skip
+    """Write the artifact's files, but for shards; returns the description of the valid images.
+
+    Args:
+        folder: takes the files.
+        loaded, info, recipe: the set.
+        parts: all of a set of photos, once they were taken.
+
+    Raises:
+        StageError: for broken images that may not be left out.
+    """
+    if isinstance(loaded, ArrayImages):
+        return _write_arrays(folder, loaded, info, recipe)
+    broken = [found for part in parts for found in part.broken]
+    keep = _kept(loaded, broken, recipe)
+    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    about = dataclasses.replace(_about(loaded, keep, info, broken), white_level=recipe.white_level)
+    if recipe.packed:
+        about = dataclasses.replace(about, layout="packed")
+        dataset.write_packed(folder, about, labels, subset, (shard for part in parts for shard in part.shards))
+        return about
+    assert isinstance(loaded.photos, FolderPhotos), "photos that lie in no folder can't be read in place"
+    paths = (path for path, kept in zip(loaded.photos.paths, keep, strict=True) if kept)
+    dataset.write_files(folder, about, labels, subset, paths)
+    return about
+
+
+def _write_arrays(folder: Path, loaded: ArrayImages, info: DatasetInfo, recipe: DatasetRecipe) -> DatasetAbout:
+    """Write the files of a set of arrays, block by block; returns its description."""
+    channels, height, width = info.image_shape
+    rows = block_rows(info.image_shape)
+    blocks = [slice(start, start + rows) for start in range(0, len(loaded.labels), rows)]
+    broken = [
+        (index + block.start, reason)
+        for block in blocks
+        for index, reason in datasets.check_arrays(
+            loaded.images[block], loaded.labels[block], info.classes, (channels, height, width)
+        )
+    ]
+    keep = _kept(loaded, broken, recipe)
+
+    def images() -> Iterator[npt.NDArray[np.uint8]]:
+        for block in blocks:
+            yield loaded.images[block] if keep[block].all() else loaded.images[block][keep[block]]
+
+    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    sums, digest = PixelSums(channels), hashlib.sha256()
+    for number, block in zip(blocks, images(), strict=True):
+        digest.update(np.ascontiguousarray(block).data)
+        sums.add(block[loaded.subset[number][keep[number]] == TRAIN])
+    digest.update(labels.astype(np.int64).data)
+    about = dataclasses.replace(
+        _about(loaded, keep, info, broken), layout="arrays", mean=sums.mean(), std=sums.std(),
+        content=digest.hexdigest(),
+    )  # fmt: skip
+    severity = None if loaded.severity is None else loaded.severity[keep]
+    dataset.write_arrays(folder, about, labels, subset, images(), severity)
+    return about
+
+
+def _kept(
+    loaded: ArrayImages | FileImages, broken: Sequence[tuple[int, str]], recipe: DatasetRecipe
+) -> npt.NDArray[np.bool_]:
+    """Returns which images are kept, (N,): all but broken ones.
+
+    Raises:
+        StageError: for broken ones that may not be left out.
+    """
     keep = np.ones(len(loaded.labels), bool)
     if broken:
         if not recipe.skip_broken:
@@ -68,18 +155,15 @@ def run(job: Job) -> Artifact:
         lost = datasets.emptied(loaded.labels, loaded.subset, keep, loaded.class_names)
         if lost:
             raise StageError(_emptied_message(loaded, broken, lost))
-    with job.store.scratch() as scratch:
-        about = write(scratch, loaded, keep, info, broken, recipe.white_level)
-        return job.commit(scratch, start, {"counts": dataclasses.asdict(about.counts), "classes": about.classes})
+    return keep
 
 
-def write(
-    folder: Path, loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo,
-    broken: Sequence[tuple[int, str]], white_level: float | None,
-) -> DatasetAbout:  # fmt: skip
-    """Write the artifact's files; returns the description of the valid images."""
-    labels, subset = loaded.labels[keep], loaded.subset[keep]
-    about = DatasetAbout(
+def _about(
+    loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo, broken: Sequence[tuple[int, str]]
+) -> DatasetAbout:
+    """Returns the description of the valid images, as photos that are read in place."""
+    subset = loaded.subset[keep]
+    return DatasetAbout(
         classes=info.classes,
         class_names=tuple(loaded.class_names),
         image_shape=tuple(info.image_shape),
@@ -94,97 +178,51 @@ def write(
         layout="files",
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        white_level=white_level,
     )
-    if isinstance(loaded, FileImages):
-        assert isinstance(loaded.photos, FolderPhotos), "photos that lie in no folder can't be read in place"
-        paths = [path for path, kept in zip(loaded.photos.paths, keep, strict=True) if kept]
-        dataset.write_files(folder, about, labels, subset, paths)
-        return about
-    images = loaded.images[keep]
-    mean, std = _statistics(images[subset == TRAIN])
-    digest = hashlib.sha256(images.tobytes())
-    digest.update(labels.astype(np.int64).tobytes())
-    about = dataclasses.replace(about, layout="arrays", mean=mean, std=std, content=digest.hexdigest())
-    severity = None if loaded.severity is None else loaded.severity[keep]
-    dataset.write_arrays(folder, about, labels, subset, images, severity)
-    return about
 
 
-def _check_arrays(loaded: ArrayImages, classes: int) -> list[tuple[int, str]]:
-    """Broken images as (index, reason), checked in parallel blocks."""
-    images, labels = ray.put(loaded.images), ray.put(loaded.labels)
-    height, width, channels = loaded.images.shape[1:]
-
-    def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
-        block = slice(int(rows["start"][0]), int(rows["stop"][0]))
-        shape = (channels, height, width)
-        found = datasets.check_arrays(ray.get(images)[block], ray.get(labels)[block], classes, shape)
-        return {"index": [index + block.start for index, _ in found], "reason": [reason for _, reason in found]}
-
-    return [(int(row["index"]), str(row["reason"])) for row in _collect(len(loaded.labels), check)]
+def block_rows(image_shape: Sequence[int]) -> int:
+    """Returns the number of images of a block of arrays."""
+    return max(1, BLOCK_BYTES // math.prod(image_shape))
 
 
-def _check_files(loaded: FileImages, white_level: float | None) -> list[tuple[int, str]]:
-    """Broken photos as (index, reason): every file is decoded whole, in parallel.
+class PixelSums:
+    """Sums of pixels and of their squares by channel, for mean and standard deviation of pixels in [0, 1].
 
-    Raises:
-        DatasetError: when all are nearly black.
+    Sums of whole numbers are exact, so the statistics do not depend on how the machine adds, or on blocks.
     """
-    photos = ray.put(loaded.photos)
 
-    def check(rows: dict[str, npt.NDArray[Any]]) -> dict[str, list[Any]]:
-        every, start, stop = ray.get(photos), int(rows["start"][0]), int(rows["stop"][0])
-        checked = [(index, *_check_photo(every, index, white_level)) for index in range(start, stop)]
-        broken = [(index, reason) for index, reason, _ in checked if reason]
-        whole = (start, "")  # one row for all whole images, so that a large set does not come back image by image
-        return {
-            "index": [index for index, _ in (whole, *broken)],
-            "reason": [reason for _, reason in (whole, *broken)],
-            "brightest": [max(brightest for *_, brightest in checked), *(0 for _ in broken)],
-        }
+    def __init__(self, channels: int) -> None:
+        self.pixels = 0
+        self.sums = np.zeros(channels, np.int64)
+        self.squares = np.zeros(channels, np.int64)
 
-    rows = _collect(len(loaded.labels), check)
-    broken = [(int(row["index"]), str(row["reason"])) for row in rows if row["reason"]]
-    if len(broken) < len(loaded.labels):
-        datasets.check_brightness(max(int(row["brightest"]) for row in rows))
-    return broken
+    def add(self, images: npt.NDArray[np.uint8]) -> None:
+        """Add images, (B, height, width, channels)."""
+        flat = images.reshape(-1, images.shape[-1])
+        self.pixels += len(flat)
+        for channel, values in enumerate(flat.T):
+            counts = np.zeros(256, np.int64)
+            for at in range(0, len(values), COUNTED):
+                counts += np.bincount(values[at : at + COUNTED], minlength=256)
+            self.sums[channel] += counts @ np.arange(256)
+            self.squares[channel] += counts @ np.arange(256) ** 2
 
+    def mean(self) -> tuple[float, ...]:
+        """Returns the mean of each channel."""
+        return tuple((self.sums / self.pixels / 255).tolist())
 
-def _check_photo(photos: Photos, index: int, white_level: float | None) -> tuple[str, int]:
-    """Why a photo is broken, empty where it is not, and its brightest value."""
-    try:
-        return "", int(decode_content(photos.read(index), photos.name(index), white_level).max())
-    except BrokenImageError as error:
-        return error.reason, 0
-
-
-def _collect(count: int, check: Any) -> list[dict[str, Any]]:
-    """The rows that ``check`` returns for chunks of a set's images, in the order of ``index``."""
-    starts = range(0, count, CHUNK)
-    chunks = [{"start": start, "stop": min(start + CHUNK, count)} for start in starts]
-    checked = ray.data.from_items(chunks, override_num_blocks=len(chunks)).map_batches(check, batch_size=1)
-    return sorted(checked.iter_rows(), key=lambda row: row["index"])
-
-
-def _statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, for pixels in [0, 1].
-
-    Sums of whole numbers are exact, so the statistics do not depend on how the machine adds.
-    """
-    pixels = images.shape[0] * images.shape[1] * images.shape[2]
-    sums = images.sum(axis=(0, 1, 2), dtype=np.int64)
-    squares = np.stack([np.square(images[..., channel], dtype=np.int64).sum() for channel in range(images.shape[3])])
-    mean = sums / pixels / 255
-    std = np.sqrt(np.maximum(squares / pixels / 255**2 - mean**2, 1e-8))
-    return tuple(mean.tolist()), tuple(std.tolist())
+    def std(self) -> tuple[float, ...]:
+        """Returns the standard deviation of each channel."""
+        mean = self.sums / self.pixels / 255
+        return tuple(np.sqrt(np.maximum(self.squares / self.pixels / 255**2 - mean**2, 1e-8)).tolist())
 
 
 def _name(loaded: ArrayImages | FileImages, index: int) -> str:
     return loaded.photos.name(index) if isinstance(loaded, FileImages) else f"image {index}"
 
 
-def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> str:
+def _broken_message(loaded: ArrayImages | FileImages, broken: Sequence[tuple[int, str]]) -> str:
     return "\n".join(
         [
             *_broken_lines(loaded, broken),
@@ -193,7 +231,7 @@ def _broken_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, st
     )
 
 
-def _emptied_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]], lost: list[str]) -> str:
+def _emptied_message(loaded: ArrayImages | FileImages, broken: Sequence[tuple[int, str]], lost: list[str]) -> str:
     return "\n".join(
         [
             "dataset.skip_broken leaves too little of the data:",
@@ -204,7 +242,7 @@ def _emptied_message(loaded: ArrayImages | FileImages, broken: list[tuple[int, s
     )
 
 
-def _broken_lines(loaded: ArrayImages | FileImages, broken: list[tuple[int, str]]) -> list[str]:
+def _broken_lines(loaded: ArrayImages | FileImages, broken: Sequence[tuple[int, str]]) -> list[str]:
     """The count, and each broken image by its path from the data set's root, up to ``SHOWN`` of them."""
     place = f" below {loaded.place}" if isinstance(loaded, FileImages) else ""
     lines = [f"  {_name(loaded, index)}: {reason}" for index, reason in broken[:SHOWN]]

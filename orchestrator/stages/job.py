@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
-from orchestrator.artifacts.store import Artifact, StorageError, Store, short
+from orchestrator.artifacts.store import Artifact, FileRecord, StorageError, Store, short
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.inputs import expert_role
 from orchestrator.pipeline.placement import Facts, Placement
@@ -137,9 +137,12 @@ class Job:
         self.status.post(f"{self.name}: {part}", {"doing": text})
 
     def commit(
-        self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1
-    ) -> Artifact:
+        self, scratch: Path, start: float, results: dict[str, Any], slot_seconds: float | None = None, width: int = 1,
+        placed: Mapping[str, FileRecord] | None = None,
+    ) -> Artifact:  # fmt: skip
         """Commit what ``scratch`` holds as this stage's artifact; ``start`` is when the work began (unix seconds).
+
+        ``placed`` are files that lie in the artifact's folder already.
 
         ``slot_seconds`` is what it took, added up over the ``width`` workers that it could use at once, with the start
         of their processes; where it is not given, the stage's own process did all of it.
@@ -157,7 +160,7 @@ class Job:
             results=results | {"cost": {"slot_seconds": round(took, 3), "width": width}},
             versions=versions(),
         )
-        return self.store.commit(artifact, scratch)
+        return self.store.commit(artifact, scratch, placed)
 
 
 def _this_node() -> dict[str, str]:

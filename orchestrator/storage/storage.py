@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
+import pyarrow as pa
 from pyarrow import fs as pafs
 from typing_extensions import Self
 
@@ -220,6 +221,14 @@ class Storage:
                 return bytes(stream.read())
 
         return self.reading(read)
+
+    def open(self, *parts: str) -> pa.NativeFile:
+        """Returns a file that is open to be read at any place.
+
+        Raises:
+            FileNotFoundError: when there is none.
+        """
+        return self.reading(lambda: self.filesystem.open_input_file(self.path(*parts)))
 
     def read_text(self, *parts: str) -> str | None:
         """Returns the content of a small text file, None where there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,26 @@ def test_a_set_without_severities_has_none(tmp_path: Path) -> None:
 
 def test_paths_are_read_as_they_were_written(tmp_path: Path) -> None:
     about = about_data(layout="files", white_level=4095.0, broken=(("b.png", "cut off"),))
-    dataset.write_files(tmp_path, about, LABELS, SUBSET, ["a.png", "ü.png"])
+    dataset.write_files(tmp_path, about, LABELS, SUBSET, ["a.png", "ü.png", "\udcff.png"])
     assert dataset.read_about(FolderFiles(tmp_path)) == about
-    assert dataset.read_paths(FolderFiles(tmp_path)) == ["a.png", "ü.png"]
+    assert list(dataset.read_paths(FolderFiles(tmp_path))) == ["a.png", "ü.png", "\udcff.png"]
+
+
+def test_paths_that_an_earlier_version_wrote_are_read(tmp_path: Path) -> None:
+    (tmp_path / "paths.json").write_text('["a.png", "b.png"]')
+    assert list(dataset.read_paths(FolderFiles(tmp_path))) == ["a.png", "b.png"]
+
+
+def test_read_paths_travel_to_other_processes_and_can_be_sliced(tmp_path: Path) -> None:
+    dataset.write_files(tmp_path, about_data(layout="files"), LABELS, SUBSET, [f"{number}.png" for number in range(6)])
+    paths = pickle.loads(pickle.dumps(dataset.read_paths(FolderFiles(tmp_path))))
+    assert paths[2:4] == ["2.png", "3.png"] and paths[-1] == "5.png" and len(paths) == 6
+
+
+def test_arrays_written_in_blocks_are_the_file_that_numpy_would_save(tmp_path: Path) -> None:
+    dataset.write_arrays(tmp_path, about_data(), LABELS, SUBSET, (PIXELS[:4], PIXELS[4:]), None)
+    np.save(tmp_path / "whole.npy", PIXELS)
+    assert (tmp_path / dataset.IMAGES).read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 @pytest.mark.parametrize(

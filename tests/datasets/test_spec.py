@@ -47,3 +47,34 @@ def test_a_recipe_comes_back_the_same_from_its_serial_form() -> None:
 @pytest.mark.parametrize("model", [DatasetRecipe, SyntheticRecipe])
 def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert all(field.description for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "packed"),
+    [({}, False), ({"pack": False}, False), ({"pack": True}, True), ({"shrink": 256}, True)],
+)
+def test_photos_are_packed_where_the_recipe_says_or_shrinks_them(fields: dict[str, Any], packed: bool) -> None:
+    assert DatasetRecipe(name="image_folder", **fields).packed is packed
+
+
+def test_photos_read_in_place_have_the_identity_of_a_recipe_that_does_not_speak_of_packing() -> None:
+    plain = DatasetRecipe(name="image_folder").model_dump(mode="json")
+    assert DatasetRecipe(name="image_folder", pack=False).model_dump(mode="json") == plain
+    assert "pack" not in plain and "shrink" not in plain
+    assert DatasetRecipe(name="image_folder", pack=True).model_dump(mode="json") == plain | {"pack": True}
+    shrunk = DatasetRecipe(name="image_folder", shrink=64)
+    assert shrunk.model_dump(mode="json") == plain | {"pack": True, "shrink": 64}
+    assert DatasetRecipe.model_validate(shrunk.model_dump(mode="json")) == shrunk.model_copy(update={"pack": True})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": "cifar10", "pack": True}, "pack is for image_folder only, not cifar10: remove the field"),
+        ({"name": "mnist5k", "shrink": 64}, "shrink is for image_folder only, not mnist5k: remove the field"),
+        ({"name": "image_folder", "shrink": 64, "pack": False}, "shrink is for packed photos, and pack is false"),
+    ],
+)
+def test_packing_without_effect_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        DatasetRecipe(**fields)

@@ -16,6 +16,7 @@ from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.plan import plan
 from orchestrator.recipe.schema import Recipe
 from orchestrator.stages import evaluate, ingest, train
+from orchestrator.stages.ingest_photos import take_part
 from orchestrator.stages.job import Job
 
 
@@ -84,11 +85,12 @@ def evaluated(job: Job, _: Stage) -> Artifact:
 
 
 def ingested(job: Job, stage: Stage) -> Artifact:
-    """The ingest stage without its check of every image, the one thing of it that needs Ray."""
+    """The ingest stage in this process, without Ray."""
     recipe = stage.facts.dataset
     assert recipe is not None
-    loaded = datasets.load(recipe)
+    loaded, parts = datasets.load(recipe), []
+    if isinstance(loaded, datasets.FileImages):
+        parts = [take_part(loaded.photos, 0, len(loaded.labels), recipe.white_level, None)]
     with job.store.scratch() as scratch:
-        keep = np.ones(len(loaded.labels), bool)
-        about = ingest.write(scratch, loaded, keep, datasets.describe(recipe), [], recipe.white_level)
+        about = ingest.write(scratch, loaded, datasets.describe(recipe), recipe, parts)
         return job.commit(scratch, job.began, {"counts": dataclasses.asdict(about.counts), "classes": about.classes})

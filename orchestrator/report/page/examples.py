@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import DatasetAbout
+from orchestrator.artifacts.photos import PackedPhotos
 from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Store
 from orchestrator.report.content.schema import Report
@@ -92,9 +93,12 @@ def _source(store: Store, identity: str, about: DatasetAbout, root: str, positio
     if about.layout == "arrays":
         pixels = np.asarray(dataset.read_images(files)[position])
     else:
-        from orchestrator.datasets.decoding import decode
+        from orchestrator.datasets.decoding import decode_content
+        from orchestrator.datasets.photos import FolderPhotos, Photos
 
-        pixels = decode(Path(root).expanduser() / dataset.read_paths(files)[position], about.white_level)
+        packed, folder = about.layout == "packed", os.path.expanduser(root)
+        photos: Photos = PackedPhotos(files) if packed else FolderPhotos(folder, dataset.read_paths(files))
+        pixels = decode_content(photos.read(position), photos.name(position), about.white_level)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((LARGEST, LARGEST))
     stream = io.BytesIO()

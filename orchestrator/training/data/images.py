@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from orchestrator.artifacts import dataset
+from orchestrator.artifacts.photos import PackedPhotos
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.datasets.decoding import decode_content
 from orchestrator.datasets.photos import FolderPhotos, Photos
@@ -67,8 +68,10 @@ def load(
             pixels = pixels.to(device)
         images = ResidentImages(pixels, mean, std, augmentation, views_seed, device)
     else:
+        packed = about.layout == "packed"
+        photos: Photos = PackedPhotos(files) if packed else FolderPhotos(root, dataset.read_paths(files))
         images = ImageFiles(
-            FolderPhotos(root, dataset.read_paths(files)), about.image_size, mean, std, augmentation, views_seed,
+            photos, about.image_size, mean, std, augmentation, views_seed,
             device, decoders, about.white_level,
         )  # fmt: skip
     return TrainingData(
