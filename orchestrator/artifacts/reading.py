@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from orchestrator.artifacts.cache import fetched, origin_of
 from orchestrator.artifacts.store import Store
 
 LARGEST = 256 << 20  # bytes of a file that ``StoredFiles`` reads from a storage that is not mounted
@@ -56,16 +57,20 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files of an artifact in a local folder."""
+    """The files of an artifact in a local folder, as ``Store.fetch`` returns one.
+
+    In a folder of the node's cache each is downloaded when it is first read.
+    """
 
     folder: Path
 
     def path(self, name: str) -> Path:
-        """Returns the path of a file, which may be missing."""
-        return self.folder / name
+        """Returns the path of a file."""
+        return fetched(self.folder, name, Store) if origin_of(self.folder) else self.folder / name
 
     def has(self, name: str) -> bool:
-        return self.path(name).exists()
+        origin = origin_of(self.folder)
+        return name in origin["files"] if origin else (self.folder / name).exists()
 
     def json(self, name: str) -> Any:
         return json.loads(self.path(name).read_text())

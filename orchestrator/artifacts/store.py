@@ -28,7 +28,10 @@ from typing import Any, TypedDict
 
 from pyarrow import fs as pafs
 
-from orchestrator.storage.storage import CHUNK, Storage, StorageError
+from orchestrator.artifacts.cache import Cache, prepare
+from orchestrator.artifacts.checksums import file_sha256 as file_sha256  # callers find it here too
+from orchestrator.storage.storage import Storage
+from orchestrator.storage.storage import StorageError as StorageError  # raised by all its accesses
 
 RECORD = "artifact.json"
 CHECKPOINT = "state.safetensors"
@@ -188,39 +191,14 @@ class Store(Storage):
         self.write_text(json.dumps(record, indent=1, sort_keys=True), *place, RECORD)
         return artifact
 
-    def fetch(self, artifact: Artifact) -> Path:
-        """Returns a local folder with the artifact's files: the folder itself, or a checked copy on this node.
+    def fetch(self, artifact: Artifact, cache: Cache | None = None) -> Path:
+        """Returns a local folder for ``FolderFiles``: the artifact's own on a mounted file system.
 
-        Raises:
-            StorageError: when a fetched file does not match its checksum, twice; the artifact is set aside then.
+        Elsewhere it is one of this node's cache, which gets each file when it is first opened (``cache.py``).
         """
         if self.local_root:
             return Path(self.folder(artifact.identity))
-        cache = Path(tempfile.gettempdir()) / f"orchestrator-{os.getuid()}" / artifact.identity
-        record = json.dumps(asdict(artifact), sort_keys=True)
-        if (cache / RECORD).exists() and (cache / RECORD).read_text() == record:
-            return cache  # fetched before, and not made again since
-        cache.mkdir(parents=True, exist_ok=True)
-        for name, expected in artifact.files.items():
-            target = cache / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".part-{os.getpid()}-{target.name}")
-            source = ("artifacts", artifact.identity, name)
-            if not any(self._fetched(part, *source) == expected["sha256"] for _ in range(2)):
-                part.unlink()
-                if self.is_committed(artifact.identity):  # another process may have found it before
-                    self.set_aside(artifact.identity)
-                raise StorageError(
-                    f"{self.path(*source)} does not match its checksum; it is set aside, run again to make it anew"
-                )
-            os.replace(part, target)
-        (cache / RECORD).write_text(record)
-        return cache
-
-    def _fetched(self, target: Path, *source: str) -> str:
-        """Copies a file of the storage to this node; returns the SHA-256 of the copy."""
-        self.download(target, *source)
-        return file_sha256(target)
+        return prepare(self, artifact, cache or Cache.of(None, None))
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -244,15 +222,6 @@ class Store(Storage):
     def drop_checkpoint(self, identity: str) -> None:
         """Removes the files of an unfinished training, if there are any."""
         self.remove_folder("checkpoints", identity)
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _record_of(path: Path) -> FileRecord:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.selection import Chosen, ExportError, Run
 from orchestrator.export.standalone import FloatArray, Runner
@@ -94,7 +95,7 @@ def trained_network(run: Run, chosen: Chosen) -> nn.Module:
 
 def weights_file(run: Run, chosen: Chosen) -> Path:
     """The artifact's weights on this machine."""
-    return run.store.fetch(chosen.artifact) / WEIGHTS
+    return FolderFiles(run.store.fetch(chosen.artifact)).path(WEIGHTS)
 
 
 def deployable(run: Run, chosen: Chosen) -> Deployable:

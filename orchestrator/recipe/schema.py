@@ -220,6 +220,18 @@ class Resources(Section):
         "It must hold the images of a norm group (training.norm_batch)",
     )
     score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
+    cache: Annotated[str, AfterValidator(local_path)] | None = Field(
+        None,
+        description="folder on a fast disk of each node for copies of files from an object store "
+        "(default: below the temporary folder)",
+    )
+    cache_gb: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="10^9 bytes of those copies on a node, at most: the least recently used ones go first, but none "
+        "that is in use (default: nine tenths of the disk)",
+    )
     checkpoint_seconds: float = Field(
         15,
         ge=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import EvaluateSpec
@@ -34,7 +35,7 @@ def run(job: Job) -> Artifact:
     )  # fmt: skip
     bf16 = spec.precision == "bf16"
     try:
-        network = load_network(spec.network, folders["network"] / WEIGHTS).to(device)
+        network = load_network(spec.network, FolderFiles(folders["network"]).path(WEIGHTS)).to(device)
         validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
         test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
     except (NotFiniteError, WeightsError) as error:

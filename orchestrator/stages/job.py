@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
+from orchestrator.artifacts.cache import Cache
 from orchestrator.artifacts.store import Artifact, FileRecord, StorageError, Store, short
 from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.inputs import expert_role
@@ -115,9 +116,9 @@ class Job:
         return Store(self.storage, warn=lambda text: self.note("storage", text))
 
     def folders(self) -> dict[str, Path]:
-        """The inputs' files, by role, on this node."""
-        store = self.store
-        return {role: store.fetch(artifact) for role, artifact in self.inputs.items()}
+        """Returns folders of this node for the inputs' files (``FolderFiles``), by role."""
+        store, cache = self.store, Cache.of(self.resources.cache, self.resources.cache_gb)
+        return {role: store.fetch(artifact, cache) for role, artifact in self.inputs.items()}
 
     def networks_of(self, experts: Iterable[str]) -> dict[str, NetworkSpec]:
         """Returns the network of each expert that is an input itself, not by its score, by its label."""

@@ -169,7 +169,7 @@ class ExpertRunner:
 
     def _open(self, network: NetworkSpec | None, folder: Path) -> torch.nn.Module:
         assert network is not None, "folds without a network"
-        return ready_to_teach(load_network(network, folder / WEIGHTS), self.device)
+        return ready_to_teach(load_network(network, FolderFiles(folder).path(WEIGHTS)), self.device)
 
     @torch.inference_mode()
     def __call__(self, chunk: Rows) -> Rows:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import RECORD, StorageError, Store
 from tests.artifacts.stores import FILES, commit, record, remote
 
@@ -106,23 +107,25 @@ def test_one_flipped_byte_is_found(store: Store, tmp_path: Path, position: int) 
         assert store.damaged_files(made) == ["weights.bin"]
     else:  # an object store is not read whole to look for damage; what is fetched from it is
         with pytest.raises(StorageError, match=r"train-0/weights\.bin does not match its checksum; it is set aside"):
-            store.fetch(made)
+            FolderFiles(store.fetch(made)).path("weights.bin")
         assert store.find("train-0") is None and list((tmp_path / "bucket" / "set-aside").iterdir())
 
 
 def test_a_copy_that_came_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = remote(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made, asked, download = commit(store), [], store._fetched
+    made, asked, download = commit(store), [], store.download
 
-    def once_damaged(target: Path, *source: str) -> str:
+    def once_damaged(target: Path, *source: str) -> None:
         asked.append(source)
-        return "of other bytes" if len(asked) == 1 else download(target, *source)
+        download(target, *source)
+        if len(asked) == 1:
+            target.write_bytes(b"other bytes")
 
-    monkeypatch.setattr(store, "_fetched", once_damaged)
-    fetched = store.fetch(made)
+    monkeypatch.setattr(store, "download", once_damaged)
+    fetched = FolderFiles(store.fetch(made))
+    assert all(fetched.path(name).read_bytes() == content for name, content in FILES.items())
     assert len(asked) == len(FILES) + 1
-    assert all((fetched / name).read_bytes() == content for name, content in FILES.items())
 
 
 def test_a_shortened_file_a_missing_file_and_a_folder_in_its_place_are_found(store: Store, tmp_path: Path) -> None:
@@ -167,8 +170,9 @@ def test_a_damaged_artifact_is_set_aside_whole_and_can_be_made_again(store: Stor
 
 
 def test_fetching_returns_a_local_folder_with_the_files(store: Store) -> None:
-    place = store.fetch(commit(store))
-    assert {name: (place / name).read_bytes() for name in FILES} == FILES
+    files = FolderFiles(store.fetch(commit(store)))
+    assert {name: files.path(name).read_bytes() for name in FILES} == FILES
+    assert all(files.has(name) for name in FILES) and not files.has("another")
 
 
 def test_files_on_a_mounted_file_system_are_not_copied(store: Store, tmp_path: Path) -> None:
@@ -177,19 +181,19 @@ def test_files_on_a_mounted_file_system_are_not_copied(store: Store, tmp_path: P
 
 
 def test_an_artifact_that_was_made_again_is_fetched_again(store: Store) -> None:
-    store.fetch(commit(store))
+    assert FolderFiles(store.fetch(commit(store))).path("weights.bin").read_bytes() == FILES["weights.bin"]
     with store.scratch() as scratch:
         (scratch / "weights.bin").write_bytes(b"new")
         again = store.commit(record(), scratch)
-    assert (store.fetch(again) / "weights.bin").read_bytes() == b"new"
+    assert FolderFiles(store.fetch(again)).path("weights.bin").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("store", [remote], indirect=True)
 def test_an_artifact_is_fetched_once_a_node(store: Store, tmp_path: Path) -> None:
     made = commit(store)
-    first = store.fetch(made)
+    first = FolderFiles(store.fetch(made)).path("weights.bin")
     (folder(tmp_path) / "weights.bin").unlink()
-    assert store.fetch(made) == first
+    assert FolderFiles(store.fetch(made)).path("weights.bin") == first
 
 
 @pytest.mark.parametrize("store", [remote], indirect=True)
@@ -198,8 +202,8 @@ def test_a_fetch_that_failed_is_not_taken_for_a_copy(store: Store, tmp_path: Pat
     content = (folder(tmp_path) / "weights.bin").read_bytes()
     flip(folder(tmp_path) / "weights.bin")
     with pytest.raises(StorageError):
-        store.fetch(made)
-    assert (store.fetch(commit(store)) / "weights.bin").read_bytes() == content
+        FolderFiles(store.fetch(made)).path("weights.bin")
+    assert FolderFiles(store.fetch(commit(store))).path("weights.bin").read_bytes() == content
 
 
 # -- small files and checkpoints ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal
@@ -36,6 +37,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.connections = 0  # so far
+        self.requests: list[str] = []  # method and path of each that was passed on
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -86,12 +88,20 @@ class Proxy:
                 with self._lock:
                     self._open.add(server)
                 threading.Thread(target=self._pump, args=(server, connection), daemon=True).start()
-                self._pump(connection, server)
+                self._pump(connection, server, self._note)
         # With ``hang`` the connection stays in the set of open ones, and nobody reads it.
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _note(self, content: bytes) -> None:
+        line = content.partition(b"\r\n")[0]
+        if line.endswith(b" HTTP/1.1"):
+            self.requests.append(line.decode().rpartition(" ")[0])
+
+    def _pump(
+        self, source: socket.socket, target: socket.socket, note: Callable[[bytes], None] = lambda _: None
+    ) -> None:
         with suppress(OSError):
             while content := source.recv(1 << 16):
+                note(content)
                 if self._mode == "hang":
                     return  # both stay open
                 target.sendall(content)

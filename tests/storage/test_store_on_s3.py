@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import StorageError, Store
 from tests.artifacts.stores import FILES, commit
 from tests.storage.conftest import S3, environment
@@ -38,8 +39,8 @@ def test_a_commit_waits_until_a_failure_has_passed(s3: S3, fault: Mode) -> None:
     later(s3, 6, "pass")
     made = commit(store)
     assert store.find("train-0") == made and store.damaged_files(made) == []
-    fetched = store.fetch(made)
-    assert all((fetched / name).read_bytes() == content for name, content in FILES.items())
+    fetched = FolderFiles(store.fetch(made))
+    assert all(fetched.path(name).read_bytes() == content for name, content in FILES.items())
 
 
 @pytest.mark.parametrize("fault", FAULTS)

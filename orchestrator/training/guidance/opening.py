@@ -13,6 +13,7 @@ from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
 from orchestrator import user_code
+from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.scores import Scores
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.specs import CurriculumSpec, NetworkSpec, TrainSpec
@@ -70,7 +71,7 @@ def open_teaching(
     scores = Scores.among(folders)
     experts: Experts | None = None
     if spec.guidance.source == "online":
-        opened = [load_network(networks[name], folders[f"expert:{name}"] / WEIGHTS) for name in wanted]
+        opened = [load_network(networks[name], FolderFiles(folders[f"expert:{name}"]).path(WEIGHTS)) for name in wanted]
         experts = OnlineExperts(opened, device, spec.precision == "bf16")
     elif spec.guidance.source == "cached":
         experts = CachedExperts([scores.views(name) for name in wanted], device)
