@@ -14,6 +14,9 @@ from orchestrator.errors import UserError
 LONGEST_PATH, LONGEST_NAME, LONGEST_URI = 4095, 255, 1024  # bytes: Linux's limits, and that of an object store's key
 ROOM = 512  # bytes for the paths of what is stored below a folder
 
+PASSWORD = re.compile(r"://[^/]*:[^/]*@")
+"""Matches in a URI that holds a user's name and password."""
+
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SLASH_MISSING = re.compile(  # ``name:rest`` is also the name of a file, so without any slash only known schemes count
     r"[A-Za-z][A-Za-z0-9+.-]*:[/\\](?!/)|(?:s3|gs|gcs|hdfs|abfss?|file|https?)(?::(?!//)|//)", re.IGNORECASE
@@ -22,6 +25,16 @@ _SLASH_MISSING = re.compile(  # ``name:rest`` is also the name of a file, so wit
 
 class PathError(UserError):
     """Raised for a text that is not a usable path or URI; the message has what was found and what to give."""
+
+
+def is_uri(place: str) -> bool:
+    """Returns whether a place is a URI, rather than a path on a mounted file system."""
+    return bool(_URI.match(place))
+
+
+def absolute(place: str) -> str:
+    """Returns a URI as it is, and the absolute path of anything else."""
+    return place if is_uri(place) else os.path.abspath(os.path.expanduser(place))
 
 
 def local_path(given: str) -> str:

@@ -20,7 +20,9 @@ from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.leftovers import drop_leftovers
 from orchestrator.artifacts.store import RECORD, Artifact, StorageError, Store
 from orchestrator.datasets import DatasetInfo, check_present, describe
-from orchestrator.errors import BAD_INPUT
+from orchestrator.datasets.manifests import Manifests
+from orchestrator.datasets.names import PHOTO_SETS
+from orchestrator.errors import BAD_INPUT, OptionError
 from orchestrator.execution.capacity import Growth, largest_cluster
 from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.ray_session import RaySession
@@ -69,8 +71,10 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
     source, overrides = recipes.split(options.recipe)
     recipe = recipes.load(source, overrides)
     largest = largest_cluster(options.max_resources) if options.max_resources is not None else None
+    if options.rescan and recipe.dataset.name not in PHOTO_SETS:
+        raise OptionError(f"--rescan lists photos again, and {recipe.dataset.name} has none; leave the option out")
     store = Store.of_command(options.storage, display.warn)
-    data = describe(recipe.dataset)
+    data = describe(recipe.dataset, Manifests(store, rescan=options.rescan, say=display.say, warn=display.warn))
     choice = precision_choice.stored(store, recipe)
     planned = plan(recipe, data, choice)
     kept, damaged = _look_up(planned, store)
@@ -299,6 +303,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--dry-run", action="store_true", help="print every stage, its folder, and whether it is cached; then stop"
+    )
+    parser.add_argument(
+        "--rescan", action="store_true", help="list the photos of the data set again, and say what has changed"
     )
     parser.add_argument("--quiet", action="store_true", help="print only the result, warnings and errors")
     parser.add_argument("--verbose", action="store_true", help="show Ray's logs and tracebacks too")

@@ -8,7 +8,6 @@ from pathlib import Path
 from orchestrator.artifacts.store import Store
 
 _PLAIN = re.compile(r"[\w@+=:,./~-]+")  # needs no quoting in a shell or a browser
-_PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 
 
 def address(store: Store, *parts: str) -> str:
@@ -21,5 +20,4 @@ def address(store: Store, *parts: str) -> str:
     if store.local_root:
         path = store.path(*parts)
         return path if _PLAIN.fullmatch(path) else Path(path).as_uri()
-    place = _PASSWORD.sub("", store.uri.partition("?")[0])
-    return "/".join((place.rstrip("/"), *parts))
+    return "/".join((store.shown, *parts))

@@ -6,6 +6,7 @@ Layout below the storage URI::
     artifacts/<identity>/artifact.json  its record, written last: without it there is no artifact
     set-aside/<identity>-<time>/        a damaged artifact, whose checksums no longer match
     checkpoints/<identity>/             of a training that has not ended yet
+    manifests/                          listings of data sets of photos
     logs/                               TensorBoard files
     mlflow/, wandb/                     tracked runs, where the recipe asks for them
     reports/<run id>/                   one folder a run

@@ -52,15 +52,19 @@ def check_brightness(brightest: int) -> None:
         )
 
 
-def class_notes(labels: NDArray[np.int64], subset: NDArray[np.uint8], class_names: Sequence[str]) -> list[str]:
-    """Returns a sentence for each subset that lacks some classes; labels outside the classes are ignored."""
+def class_notes(counts: NDArray[np.int64], class_names: Sequence[str]) -> list[str]:
+    """Returns a sentence for each subset that lacks some classes; ``counts`` are images by subset and class."""
     notes = []
     for part, words in PARTS.items():
-        counts = _counts(labels[subset == part], len(class_names))
-        absent = [name for name, count in zip(class_names, counts, strict=True) if not count]
+        absent = [name for name, count in zip(class_names, counts[part], strict=True) if not count]
         if absent:
             notes.append(f"classes without {words} images: {_some(absent)} ({len(absent)} of {len(class_names)})")
     return notes
+
+
+def count_by_part(labels: NDArray[np.int64], subset: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Returns the images by subset and class, (3, classes); labels outside the classes are ignored."""
+    return np.stack([_counts(labels[subset == part], classes) for part in sorted(PARTS)])
 
 
 def emptied(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.datasets.bucket import AnyPath, BucketPath
 from orchestrator.datasets.spec import DatasetError
 
 EXTENSIONS = (
@@ -23,7 +26,11 @@ SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")
 BROKEN_LINK = -1
 """Size recorded for an image that is a dangling link; it stays in the list, to be reported as broken."""
 
+SETTLING_SECONDS, UNSETTLED = 2.0, "just changed"
 SHOWN = 5  # endings named in a note
+
+Stamps = dict[str, str]
+"""What ``stamp`` returns, by path."""
 
 
 @dataclass
@@ -76,12 +83,21 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def read_folder(folder: Path, left_out: LeftOut) -> Folder:
-    """Returns the entries of a folder without hidden and system folders, and counts what is left out.
+def read_folder(folder: AnyPath, left_out: LeftOut, stamps: Stamps) -> Folder:
+    """Returns the entries of a folder without hidden and system folders.
+
+    Args:
+        folder: in a mounted file system or an object store.
+        left_out: takes the counts of what is left out.
+        stamps: takes the folder's stamp by its path, from before it was read; object stores have none.
 
     Raises:
         DatasetError: when it can't be read, or holds a link to a folder that is not there.
     """
+    if isinstance(folder, BucketPath):
+        return _read_bucket(folder, left_out)
+    with refused_by_name(folder):
+        stamps[str(folder)] = stamp(folder)
     found = Folder([], [])
     with _entries(folder) as entries:
         for entry in entries:
@@ -97,12 +113,17 @@ def read_folder(folder: Path, left_out: LeftOut) -> Folder:
     return found
 
 
-def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
+def images_below(folder: AnyPath, left_out: LeftOut, stamps: Stamps) -> list[tuple[str, int]]:
     """Returns the images in a folder and its subfolders as (path from the folder, size in bytes), sorted by path.
+
+    Args:
+        folder, left_out, stamps: as ``read_folder`` has them.
 
     Raises:
         DatasetError: as ``read_folder``, and when a link leads back to a folder above.
     """
+    if isinstance(folder, BucketPath):  # one request a thousand objects, in whatever folders they are
+        return sorted(_images_of(folder.entries(recursive=True), left_out))
     images: list[tuple[str, int]] = []
     waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ())]
     while waiting:
@@ -111,10 +132,50 @@ def images_below(folder: Path, left_out: LeftOut) -> list[tuple[str, int]]:
         itself = _identity(here)
         if itself in above:
             raise DatasetError(f"{here}: a link to a folder that contains it; remove the link")
-        found = read_folder(here, left_out)
+        found = read_folder(here, left_out, stamps)
         images += [(below + name, size) for name, size in found.images]
         waiting += [(f"{below}{name}/", (*above, itself)) for name in found.folders]
     return sorted(images)
+
+
+def stamp(path: Path) -> str:
+    """Returns a text that changes with the entries of a folder, or with the content of a file: its time and size.
+
+    The time is that of the last change of any kind (ctime), which no tool sets back. One of the last two seconds makes
+    no lasting stamp: the file system's clock may not tell a later change from it.
+    """
+    found = path.stat()
+    if found.st_ctime > time.time() - SETTLING_SECONDS:
+        return UNSETTLED
+    return str(found.st_ctime_ns) if stat.S_ISDIR(found.st_mode) else f"{found.st_ctime_ns} {found.st_size}"
+
+
+def _read_bucket(folder: BucketPath, left_out: LeftOut) -> Folder:
+    entries = folder.entries()
+    folders = [name for name, size in entries if size is None]
+    for name in folders:
+        if name.startswith("."):
+            left_out.hidden += sum(is_image(inner) for inner, _ in (folder / name).entries())
+    images = _images_of([entry for entry in entries if entry[1] is not None], left_out)
+    shown = [name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS]
+    return Folder(sorted(shown), sorted(images))
+
+
+def _images_of(entries: Sequence[tuple[str, int | None]], left_out: LeftOut) -> list[tuple[str, int]]:
+    """Returns the images among what a listing of an object store has found; the rest is counted."""
+    images = []
+    for path, size in entries:
+        *above, name = path.split("/")
+        if size is None or any(folder in SYSTEM_FOLDERS for folder in above):
+            continue
+        image = is_image(name)
+        if name.startswith(".") or any(folder.startswith(".") for folder in above):
+            left_out.hidden += image and not name.startswith("._")
+        elif image:
+            images.append((path, size))
+        else:
+            left_out.endings[os.path.splitext(name)[1].lower()] += 1
+    return images
 
 
 def _take_file(entry: os.DirEntry[str], found: Folder, left_out: LeftOut) -> None:
@@ -157,7 +218,7 @@ def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 
 @contextmanager
-def refused_by_name(path: Path) -> Iterator[None]:
+def refused_by_name(path: AnyPath) -> Iterator[None]:
     """Turns an error of the file system into a DatasetError that names the path."""
     try:
         yield

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from orchestrator.datasets.bucket import AnyPath
 from orchestrator.datasets.folders import refused_by_name
 from orchestrator.datasets.spec import DatasetError
 
 DEVKIT = "ILSVRC2012_devkit_t12/data"
 SHOWN = 3  # images or classes named in an error
 
-Reader = Callable[[Path, Sequence[str]], dict[str, str]]
+Reader = Callable[[AnyPath, Sequence[str]], dict[str, str]]
 
 
-def find_labels_file(folder: Path, root: Path, images: int) -> Path:
+def find_labels_file(folder: AnyPath, root: AnyPath, images: int) -> AnyPath:
     """Returns the labels file of the ``images`` in ``folder``.
 
     The file is searched in ``folder``, the folder above it, ``root``, and the devkit's folder there.
@@ -31,7 +33,7 @@ def find_labels_file(folder: Path, root: Path, images: int) -> Path:
     return found[0]
 
 
-def read_labels(file: Path, folder: Path, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+def read_labels(file: AnyPath, folder: AnyPath, images: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
     """Returns the class of each of ``images``, names of files in ``folder``, by a labels file.
 
     Raises:
@@ -53,7 +55,7 @@ def read_labels(file: Path, folder: Path, images: Sequence[str], classes: Sequen
     return {name: labels[name] for name in images}
 
 
-def _without_one(folder: Path, images: int, found: list[Path]) -> str:
+def _without_one(folder: AnyPath, images: int, found: list[AnyPath]) -> str:
     lie = f"{folder}: {images:,} images lie in {folder.name}/ itself, not in class folders"
     if found:
         return (
@@ -65,20 +67,20 @@ def _without_one(folder: Path, images: int, found: list[Path]) -> str:
     )
 
 
-def _by_tabs(file: Path, images: Sequence[str]) -> dict[str, str]:
+def _by_tabs(file: AnyPath, images: Sequence[str]) -> dict[str, str]:
     """Tiny ImageNet's format: an image's name, class and box a line, separated by tabs."""
     rows = (line.split("\t") for line in _lines(file))
     return {row[0]: row[1] for row in rows if len(row) > 1}
 
 
-def _by_comma(file: Path, images: Sequence[str]) -> dict[str, str]:
+def _by_comma(file: AnyPath, images: Sequence[str]) -> dict[str, str]:
     """Kaggle's format: an image's name without ending, a comma, and class and corners of each box."""
     endings = {Path(name).stem: name for name in images}
     rows = (row for row in csv.reader(_lines(file)) if len(row) > 1 and row[1].split())
     return {endings[row[0]]: row[1].split()[0] for row in rows if row[0] in endings}
 
 
-def _by_order(file: Path, images: Sequence[str]) -> dict[str, str]:
+def _by_order(file: AnyPath, images: Sequence[str]) -> dict[str, str]:
     """A class a line, in the order of the images' names."""
     lines = [line.strip() for line in _lines(file) if line.strip()]
     if len(lines) != len(images):
@@ -89,7 +91,7 @@ def _by_order(file: Path, images: Sequence[str]) -> dict[str, str]:
     return dict(zip(sorted(images), lines, strict=True))
 
 
-def _by_number(file: Path, images: Sequence[str]) -> dict[str, str]:
+def _by_number(file: AnyPath, images: Sequence[str]) -> dict[str, str]:
     """The devkit's format: a class number a line, in the order of the images' names; ``meta.mat`` names the classes."""
     names = _numbered_classes(file.with_name("meta.mat"), file)
     labels = _by_order(file, images)
@@ -107,7 +109,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def _numbered_classes(meta: Path, labels: Path) -> dict[str, str]:
+def _numbered_classes(meta: AnyPath, labels: AnyPath) -> dict[str, str]:
     """Returns class names by their number in ImageNet's devkit, which is not their alphabetical position."""
     if not meta.is_file():
         raise DatasetError(f"{labels}: its numbers mean nothing without the devkit's meta.mat; put that beside it")
@@ -116,13 +118,13 @@ def _numbered_classes(meta: Path, labels: Path) -> dict[str, str]:
     except ImportError as error:
         raise DatasetError(f"{meta}: reading it needs scipy; run: pip install scipy") from error
     try:
-        synsets = loadmat(meta, squeeze_me=True, struct_as_record=True)["synsets"]
+        synsets = loadmat(io.BytesIO(meta.read_bytes()), squeeze_me=True, struct_as_record=True)["synsets"]
         return {str(int(entry["ILSVRC2012_ID"])): str(entry["WNID"]) for entry in synsets}
     except Exception as error:  # scipy's readers raise many kinds on files that are none of theirs
         raise DatasetError(f"{meta}: can't be read as the devkit's ({error}); take it from the devkit again") from error
 
 
-def _lines(file: Path) -> Iterator[str]:
+def _lines(file: AnyPath) -> Iterator[str]:
     with refused_by_name(file):
         return iter(file.read_text(errors="replace").splitlines())
 

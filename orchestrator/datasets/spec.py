@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from orchestrator.datasets.names import MODULES
+from orchestrator.datasets.names import IN_BUCKETS, MODULES, PHOTO_SETS, TABLES
 from orchestrator.errors import UserError
-from orchestrator.paths import local_path
+from orchestrator.paths import PASSWORD, folder_or_uri, is_uri, local_path
 
 if TYPE_CHECKING:
     from orchestrator.datasets.photos import Photos
@@ -32,6 +32,10 @@ DEFAULT_IMAGE_SIZE = 224
 
 SHRUNK_QUALITY = 95
 """JPEG quality of photos that ingest stores in a smaller size."""
+
+
+COLUMNS = ("image_column", "label_column")
+LATER_FIELDS = ("white_level", "pack", "shrink", *COLUMNS)  # than data sets whose identities are to stay as they are
 
 
 class DatasetError(UserError):
@@ -66,9 +70,10 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     """The recipe's part about data."""
 
     name: str = Field(description=", ".join(MODULES))
-    root: Annotated[str, AfterValidator(local_path)] = Field(
+    root: str = Field(
         default="data",
-        description="folder of a set that is read from files, absolute or from the folder that the run is started in",
+        description="folder of a set that is read from files, absolute or from the folder that the run is started in; "
+        f"of {' and '.join(IN_BUCKETS)} also a URI (s3://, gs://)",
     )
     download: bool = Field(default=True, description="fetch a CIFAR or Fashion-MNIST that is not in root")
     validation: int | float = Field(
@@ -80,21 +85,24 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         default=0, ge=0, lt=2**63, description="seed of the cut for validation, of synthetic images and of damage"
     )
     skip_broken: bool = Field(default=False, description="leave broken images out; otherwise they stop the run")
+    image_column: str = Field(default="image", description=f"{', '.join(TABLES)} only: column of the images")
+    label_column: str = Field(default="label", description=f"{', '.join(TABLES)} only: column of the classes")
     image_size: int | None = Field(
-        default=None, ge=8, description=f"image_folder only: edge in pixels (default {DEFAULT_IMAGE_SIZE})"
+        default=None, ge=8, description=f"sets of photos only: edge in pixels (default {DEFAULT_IMAGE_SIZE})"
     )
     white_level: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="image_folder only: pixel value that is white in grey images of more than 8 bits (default: the "
+        description="sets of photos only: pixel value that is white in grey images of more than 8 bits (default: the "
         "largest of 16-bit integers, 1 for floats; 32-bit integers need it)",
     )
     pack: bool | None = Field(
         default=None,
-        description="image_folder only: true copies the photos, packed for random reads, into the storage, from where "
-        "every node gets them (an object store needs it); false (the default, unless shrink is set) reads them from "
-        "root at every use, for which root must be a fast disk that each node has under the same path",
+        description="sets of photos only: true copies the photos, packed for random reads, into the storage, from "
+        "where every node gets them (the default for tables, object stores, and with shrink); false (the default for "
+        "image_folder in a mounted folder) reads them from root at every use, for which root must be a fast disk that "
+        "each node has under the same path",
     )
     shrink: int | None = Field(
         default=None,
@@ -114,19 +122,38 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
             raise ValueError(f"{value!r} is neither a number of images (1 or more) nor a share between 0 and 1")
         return value
 
+    @field_validator("root")
+    @classmethod
+    def _folder_or_uri(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("name") not in IN_BUCKETS:
+            return local_path(value)
+        if PASSWORD.search(value):
+            raise ValueError(
+                "holds a password, which the report would show; give the credentials in the environment instead "
+                "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            )
+        return folder_or_uri(value)
+
     @model_validator(mode="after")
     def _fields_fit_the_set(self) -> DatasetRecipe:
         # A field without effect is a mistake in the recipe.
-        if self.image_size is not None and self.name != "image_folder":
-            raise ValueError(f"image_size is for image_folder only; {self.name} has a fixed size: remove the field")
-        if self.white_level is not None and self.name != "image_folder":
-            raise ValueError(f"white_level is for image_folder only; {self.name} has 8 bits a pixel: remove the field")
-        if self.name != "image_folder":
-            for field in ("pack", "shrink"):
-                if getattr(self, field) is not None:
-                    raise ValueError(f"{field} is for image_folder only, not {self.name}: remove the field")
+        photos = ", ".join(PHOTO_SETS)
+        if self.image_size is not None and self.name not in PHOTO_SETS:
+            raise ValueError(f"image_size is for {photos} only; {self.name} has a fixed size: remove the field")
+        if self.white_level is not None and self.name not in PHOTO_SETS:
+            raise ValueError(f"white_level is for {photos} only; {self.name} has 8 bits a pixel: remove the field")
+        for field in COLUMNS:
+            if self.name not in TABLES and getattr(self, field) != type(self).model_fields[field].default:
+                raise ValueError(f"{field} is for {', '.join(TABLES)} only, not {self.name}: remove the field")
+        for field in ("pack", "shrink"):
+            if self.name not in PHOTO_SETS and getattr(self, field) is not None:
+                raise ValueError(f"{field} is for {photos} only, not {self.name}: remove the field")
         if self.shrink is not None and self.pack is False:
             raise ValueError("shrink is for packed photos, and pack is false: remove one of the two fields")
+        if self.pack is False and not self._in_place:
+            raise ValueError(
+                f"pack is false, and photos of {self.name} at {self.root} can't be read in place: remove the field"
+            )
         if self.severity and self.name != "mnist5k":
             raise ValueError(f"severity is for mnist5k only, not {self.name}: remove the field")
         if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
@@ -136,14 +163,22 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
     @property
     def packed(self) -> bool:
         """Whether ingest copies photos into its artifact."""
-        return self.shrink is not None if self.pack is None else self.pack
+        needed = self.shrink is not None or not self._in_place
+        return self.name in PHOTO_SETS and needed if self.pack is None else self.pack
+
+    @property
+    def _in_place(self) -> bool:
+        """Whether photos can be read where they are: from files of their own on a mounted file system."""
+        return self.name not in TABLES and not is_uri(self.root)
 
     @model_serializer(mode="wrap")
     def _without_unset_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Left out of the plain form when unset, so that the identity of data sets without them does not change.
-        plain = serialise(self) | {"pack": self.packed or None}
-        unset = {field for field in ("white_level", "pack", "shrink") if plain[field] is None}
-        return {field: value for field, value in plain.items() if field not in unset}
+        plain = serialise(self)
+        if "pack" in plain:
+            plain["pack"] = self.packed or None
+        unset = {field: type(self).model_fields[field].default for field in LATER_FIELDS}
+        return {field: value for field, value in plain.items() if field not in unset or value != unset[field]}
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,27 @@ def cut_validation(
     return subset
 
 
+def cut_counts(counts: NDArray[np.int64], validation: int | float) -> NDArray[np.int64]:
+    """Returns the images by part and class once ``cut_validation`` has cut them.
+
+    Args:
+        counts: images by part (TRAIN, VALIDATION, TEST) and class, (3, classes); not changed.
+        validation: number of images (int) or share (float in (0, 1)).
+
+    Raises:
+        DatasetError: when there are too few training images.
+    """
+    counts = counts.copy()
+    if counts[VALIDATION].any():
+        return counts
+    there = np.flatnonzero(counts[TRAIN])
+    sizes = counts[TRAIN, there]
+    quotas = _quotas(sizes, validation_count(int(sizes.sum()), len(there), validation))
+    counts[VALIDATION, there] = quotas
+    counts[TRAIN, there] -= quotas
+    return counts
+
+
 def draw_by_class(
     labels: NDArray[np.int64], candidates: NDArray[np.int64], count: int, seed: int, purpose: Purpose
 ) -> NDArray[np.int64]:

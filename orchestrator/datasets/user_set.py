@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from orchestrator import user_code
-from orchestrator.datasets.checks import check_arrays, class_notes
+from orchestrator.datasets.checks import check_arrays, class_notes, count_by_part
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, ArrayImages, DatasetError, DatasetInfo, DatasetRecipe
 from orchestrator.datasets.split import cut_validation
 
@@ -21,13 +21,14 @@ def describe(recipe: DatasetRecipe) -> DatasetInfo:
     found = _read(recipe)
     subset = cut_validation(found.labels, found.subset, recipe.validation, recipe.seed)
     height, width, channels = found.images.shape[1:]
+    classes = len(found.class_names)
     return DatasetInfo(
-        classes=len(found.class_names),
+        classes=classes,
         image_shape=(channels, height, width),
         fingerprint=_fingerprint(found),
         train_images=int(np.sum(subset == TRAIN)),
         test_images=int(np.sum(subset == TEST)),
-        notes=tuple(class_notes(found.labels, subset, found.class_names)),
+        notes=tuple(class_notes(count_by_part(found.labels, subset, classes), found.class_names)),
         class_names=tuple(found.class_names),
     )
 

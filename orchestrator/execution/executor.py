@@ -9,7 +9,6 @@ is put back and handed to Ray again, and what Ray had that needs it is put back 
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from orchestrator.execution.run_state import RunState
 from orchestrator.execution.stage_task import start_stage
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import keep_details
+from orchestrator.paths import absolute
 from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
@@ -224,7 +224,7 @@ class _Execution:
             spec=stage.spec.model_dump(mode="json"),
             inputs={},
             storage=self.store.location,
-            dataset_root=os.path.abspath(os.path.expanduser(self.recipe.dataset.root)),
+            dataset_root=absolute(self.recipe.dataset.root),
             resources=self.recipe.resources,
             placement=stage.placement,
             facts=stage.facts,

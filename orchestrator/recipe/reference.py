@@ -34,7 +34,7 @@ python -m orchestrator.run mnist5k training.steps=500 'seeds=[0, 1]' 'ladder.net
 
 Numbers are those of YAML 1.2. Values that differ between versions of YAML are refused: `010`, `1:30`, `1_000` and dates
 need quotes where text is meant, and so do `yes` and `no`. Duplicate fields and tags are errors. In a path, `~` is the
-home folder; `dataset.root` and `weights` are paths on a mounted file system, not URIs.
+home folder; `weights` are paths on a mounted file system, not URIs, and so is `dataset.root` of most sets.
 
 The smallest recipe; everything else has the defaults below:
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.errors import UserError
-from orchestrator.paths import checked_uri, folder_name, local_path
+from orchestrator.paths import PASSWORD, checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
@@ -319,7 +319,7 @@ class Recipe(Section):
     @field_validator("tracking_uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
-        if uri and re.search(r"://[^/]*:[^/]*@", uri):
+        if uri and PASSWORD.search(uri):
             raise ValueError(
                 "holds a password, which the report would show; set MLFLOW_TRACKING_URI, or "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment instead"
@@ -343,16 +343,14 @@ class Recipe(Section):
                 f"distillation.top_k is {self.distillation.top_k}, which shortens stored logits, but "
                 f"distillation.source is {self.distillation.source}; set it to cached, or leave top_k out"
             )
-        files = self.dataset.name == "image_folder"
+        files = self.dataset.name in PHOTO_SETS
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(
                 f"training.augmentation is {self.training.augmentation}, which is for images of one size; "
-                "for image_folder use resized_crop_flip or none"
+                f"for {', '.join(PHOTO_SETS)} use resized_crop_flip or none"
             )
         if not files and self.training.augmentation == "resized_crop_flip":
-            raise ValueError(
-                "training.augmentation is resized_crop_flip, which is for image_folder; use crop or crop_flip"
-            )
+            raise ValueError("training.augmentation is resized_crop_flip, which is for photos; use crop or crop_flip")
         return self
 
 

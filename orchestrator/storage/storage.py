@@ -19,7 +19,7 @@ from pyarrow import fs as pafs
 from typing_extensions import Self
 
 from orchestrator.errors import UserError
-from orchestrator.paths import PathError, folder_or_uri
+from orchestrator.paths import PASSWORD, PathError, folder_or_uri
 from orchestrator.storage.full_disk import full_disk_message, is_full_disk
 from orchestrator.storage.outages import PATIENCE, passes, persistently, reason
 
@@ -75,7 +75,11 @@ class Storage:
         root: path of the storage in it.
         patience: seconds in which an access is tried again.
         warn: called with a line when an access fails and is tried again.
+        called, instead: name of the place in messages, and how another one is given.
     """
+
+    called = "storage"
+    instead = "give another one with --storage"
 
     def __init__(self, uri: str, patience: float = PATIENCE, warn: Callable[[str], None] = _silent) -> None:
         self.patience, self.warn = patience, warn
@@ -88,9 +92,10 @@ class Storage:
             if not self.root:
                 raise ValueError("it names no bucket or folder")
         except PathError as error:
-            raise StorageError(f"storage: {error}") from None
+            raise StorageError(f"{self.called}: {error}") from None
         except Exception as error:  # pyarrow raises a different class for every back end
-            raise StorageError(f"storage '{uri}' can't be opened: {error}; try a folder or s3://bucket/path") from error
+            said = f"{self.called} '{uri}' can't be opened: {error}"
+            raise StorageError(f"{said}; try a folder or s3://bucket/path") from error
 
     @classmethod
     def of_command(cls, uri: str, warn: Callable[[str], None] = _silent) -> Self:
@@ -119,6 +124,11 @@ class Storage:
     def location(self) -> str:
         """The storage as any process can open it: the absolute path of a folder, or the URI."""
         return self.root if self.local_root else self.uri
+
+    @property
+    def shown(self) -> str:
+        """The storage for people: the absolute path of a folder, or the URI without its password and options."""
+        return self.root if self.local_root else PASSWORD.sub("://", self.uri.partition("?")[0]).rstrip("/")
 
     def for_ray(self, *parts: str) -> RayStorage:
         """Returns a folder of the storage as arguments of Ray's ``RunConfig``."""
@@ -162,19 +172,21 @@ class Storage:
     def _error(self, error: Exception, done: str, check: str) -> StorageError:
         if is_full_disk(error):
             return StorageError(full_disk_message(self.uri))
+        place = f"{self.called} '{self.uri}'"
         if passes(error):
             tried = f" within {self.patience:.0f} s" if self.patience else ""
             return StorageError(
-                f"storage '{self.uri}' does not answer{tried}: {reason(error)}. Check the service and the network to "
+                f"{place} does not answer{tried}: {reason(error)}. Check the service and the network to "
                 "it; finished stages are cached, and the same command continues."
             )
         return StorageError(
-            f"storage '{self.uri}' can't be {done}: {reason(error)}. Check that {check}, and that its credentials are "
-            "set; or give another one with --storage."
+            f"{place} can't be {done}: {reason(error)}. Check that {check}, and that its credentials "
+            f"are set; or {self.instead}."
         )
 
     def _waits(self, error: OSError) -> None:
-        self.warn(f"storage '{self.uri}' fails and is tried again for {self.patience:.0f} s: {reason(error)}")
+        tried = f"fails and is tried again for {self.patience:.0f} s: {reason(error)}"
+        self.warn(f"{self.called} '{self.uri}' {tried}")
 
     def check_writable(self) -> None:
         """Writes and removes a small file, so that unreachable storage is reported before anything trains.
@@ -223,7 +235,7 @@ class Storage:
         return self.reading(read)
 
     def open(self, *parts: str) -> pa.NativeFile:
-        """Returns a file that is open to be read at any place.
+        """Returns a file that is open to be read at any place; reads from it are not tried again.
 
         Raises:
             FileNotFoundError: when there is none.

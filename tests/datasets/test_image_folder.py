@@ -16,7 +16,6 @@ from orchestrator.datasets import (
     DatasetInfo,
     DatasetRecipe,
     FileImages,
-    check_present,
     decoding,
     describe,
     load,
@@ -189,11 +188,6 @@ def test_a_layout_that_cannot_be_used_is_an_error_that_names_it(
     for ask in (describe, load):
         with pytest.raises(DatasetError, match=message):
             ask(folder_recipe(root))
-
-
-def test_a_missing_folder_is_found_before_anything_trains(make_image_folder: MakeFolder) -> None:
-    with pytest.raises(DatasetError, match="neither val/"):
-        check_present(folder_recipe(make_image_folder(TRAINING)))
 
 
 def test_a_folder_that_may_not_be_read_is_named(make_image_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,11 +70,37 @@ def test_photos_read_in_place_have_the_identity_of_a_recipe_that_does_not_speak_
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"name": "cifar10", "pack": True}, "pack is for image_folder only, not cifar10: remove the field"),
-        ({"name": "mnist5k", "shrink": 64}, "shrink is for image_folder only, not mnist5k: remove the field"),
+        (
+            {"name": "cifar10", "pack": True},
+            "pack is for image_folder, parquet, saved_dataset only, not cifar10",
+        ),
+        ({"name": "mnist5k", "shrink": 64}, "shrink is for image_folder, parquet, saved_dataset only, not mnist5k: "),
         ({"name": "image_folder", "shrink": 64, "pack": False}, "shrink is for packed photos, and pack is false"),
+        ({"name": "parquet", "pack": False}, "pack is false, and photos of parquet at data can't be read in place"),
+        (
+            {"name": "image_folder", "root": "s3://b/a", "pack": False},
+            "image_folder at s3://b/a can't be read in place",
+        ),
     ],
 )
-def test_packing_without_effect_is_refused(fields: dict[str, Any], words: str) -> None:
+def test_packing_without_effect_is_refused_and_so_is_reading_in_place_where_that_cannot_be(
+    fields: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValidationError, match=words):
         DatasetRecipe(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "parquet"}, {"name": "saved_dataset"}, {"name": "image_folder", "root": "s3://bucket/photos"}]
+)
+def test_photos_in_tables_and_buckets_are_packed(fields: dict[str, Any]) -> None:
+    recipe = DatasetRecipe(**fields)
+    assert recipe.packed and recipe.model_dump()["pack"] is True
+    assert not DatasetRecipe(name="image_folder").packed and not DatasetRecipe(name="cifar10").packed
+
+
+def test_columns_are_named_for_tables_alone_and_written_only_where_they_are() -> None:
+    with pytest.raises(ValidationError, match="label_column is for parquet, saved_dataset only, not image_folder"):
+        DatasetRecipe(name="image_folder", label_column="fine_label")
+    assert "label_column" not in DatasetRecipe(name="parquet").model_dump()
+    assert DatasetRecipe(name="parquet", label_column="fine_label").model_dump()["label_column"] == "fine_label"

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from orchestrator import run
+from tests.datasets.tables import table, write_parquet
 from tests.docs.pages import ROOT, Block, blocks, commands, pages
 
 PROGRAM = "python -m orchestrator.run"
@@ -94,7 +95,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The folder: the files that the pages show, and the photos that docs/your_data.md supposes."""
+    """The folder: the files that the pages show, and the photos and shards that docs/your_data.md supposes."""
     folder = tmp_path_factory.mktemp("docs")
     for page in pages():
         for block in blocks(page):
@@ -102,6 +103,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
                 (folder / block.file).write_text(block.text)
     (folder / "docs").mkdir()
     _write_photos(folder / "data" / "photos")
+    parts = {
+        "train-00000-of-00002": 20,
+        "train-00001-of-00002": 20,
+        "validation-00000-of-00001": 8,
+        "test-00000-of-00001": 8,
+    }
+    shards = {f"data/{name}.parquet": table([0, 1] * (count // 2)) for name, count in parts.items()}
+    write_parquet(folder / "data" / "shards", shards)
     made = Workplace(folder)
     assert made.shell("python make_shapes.py").returncode == 0
     return made

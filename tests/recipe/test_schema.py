@@ -210,7 +210,7 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),
         (["dataset={name: image_folder}"], "training.augmentation is crop, which is for images of one size"),
-        (["dataset.image_size=64"], "dataset: image_size is for image_folder only"),
+        (["dataset.image_size=64"], "dataset: image_size is for image_folder, parquet, saved_dataset only"),
     ],
 )
 def test_fields_that_contradict_each_other_are_refused(overrides: list[str], named: str) -> None:
