@@ -6,8 +6,8 @@
 - ``arrays``: ``images.npy``, uint8 (N, height, width, channels), and ``severity.npy``, float32 (N,), where severities
   are known.
 - ``packed``: encoded photos in shards (``photos.py``).
-- ``files``: ``paths.arrow``, a column of paths relative to the recipe's ``dataset.root``, where the photos lie. It was
-  ``paths.json`` before, and is read from there too.
+- ``files``: ``paths.arrow``, columns of paths relative to the recipe's ``dataset.root``, where the photos lie, and of
+  the files' sizes in bytes. The paths were ``paths.json`` before, without sizes, and are read from there too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 VERSION = 1  # part of the stage's identity: raise it when the same spec comes to make other files
 ABOUT, LABELS, SUBSET = "dataset.json", "labels.npy", "subset.npy"
 IMAGES, SEVERITY, PATHS, EARLIER_PATHS = "images.npy", "severity.npy", "paths.arrow", "paths.json"
-PATH = "path"  # column of ``PATHS``
+PATH, SIZE = "path", "size"  # columns of ``PATHS``
 
 Layout = Literal["arrays", "files", "packed"]
 
@@ -47,6 +47,14 @@ class Counts:
     validation: int
     test: int
     skipped: int
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """Images that are no errors, but change what an accuracy means: their number, and the names of some."""
+
+    count: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class DatasetAbout:
     std: tuple[float, ...]
     content: str | None = None
     white_level: float | None = None
+    odd_images: dict[str, Oddity] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Returns the content of the file: the fields in their order, without those of the other layout."""
@@ -114,12 +123,14 @@ def write_arrays(
 
 def write_files(
     folder: Path, about: DatasetAbout, labels: npt.NDArray[np.int64], subset: npt.NDArray[np.uint8],
-    paths: Iterable[str],
+    paths: Iterable[str], sizes: npt.NDArray[np.int64] | None = None,
 ) -> None:  # fmt: skip
-    """Write a set of the layout ``files``."""
+    """Write a set of the layout ``files``; ``sizes`` are those of the files in bytes, where they are to be compared."""
     import pyarrow as pa  # only where a set is made
 
     table = pa.table({PATH: pa.array([os.fsencode(path) for path in paths], pa.large_binary())})
+    if sizes is not None:
+        table = table.append_column(SIZE, pa.array(sizes, pa.int64()))
     with pa.ipc.new_file(str(folder / PATHS), table.schema) as writer:
         writer.write_table(table)
     _write(folder, about, labels, subset)
@@ -209,3 +220,13 @@ def read_paths(files: Files) -> Sequence[str]:
         earlier: list[str] = files.json(EARLIER_PATHS)
         return earlier
     return Paths(files)
+
+
+def read_sizes(files: Files) -> npt.NDArray[np.int64] | None:
+    """Returns the size in bytes of each image's file, (N,), when it was checked; None where that is not known."""
+    if not files.has(PATHS):
+        return None
+    import pyarrow as pa
+
+    table = pa.ipc.open_file(files.open(PATHS)).read_all()
+    return table[SIZE].to_numpy() if SIZE in table.column_names else None

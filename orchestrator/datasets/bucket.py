@@ -29,6 +29,11 @@ def source_of(root: str) -> Source:
     return Source(root)
 
 
+def shown(root: str) -> str:
+    """Returns a root as messages show it: a URI without its options."""
+    return root.partition("?")[0].rstrip("/") if is_uri(root) else root
+
+
 @dataclass(frozen=True)
 class BucketPath:
     """A file or folder below a data set's root; ``key`` is its path from there, empty for the root itself."""

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
+from orchestrator.datasets.bucket import shown
 from orchestrator.datasets.folders import UNSETTLED
 from orchestrator.datasets.listing import Listing, Manifest, changes, encode, read_listing, read_manifest
 from orchestrator.datasets.photos import Photos
@@ -123,11 +124,11 @@ class Manifests:
         before = self._read(name, read_listing)
         found = [] if before is None else changes(before.files, listing.files)
         if found:
-            self._warn(f"dataset: {recipe.root} has changed since it was listed: {'; '.join(found)}")
+            self._warn(f"dataset: {shown(recipe.root)} has changed since it was listed: {'; '.join(found)}")
         elif kept.fingerprint != listing.manifest.fingerprint:
-            self._warn(f"dataset: {recipe.root} has other classes than when it was listed")
+            self._warn(f"dataset: {shown(recipe.root)} has other classes than when it was listed")
         elif self._rescan:
-            self._say(f"dataset: {recipe.root} was listed again and has not changed")
+            self._say(f"dataset: {shown(recipe.root)} was listed again and has not changed")
 
     def _read(self, name: str, reader: Callable[[pa.NativeFile], _T]) -> _T | None:
         """Returns what ``reader`` makes of a kept listing; None where there is none that it can read."""

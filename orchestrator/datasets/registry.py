@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from orchestrator.datasets.bucket import shown
 from orchestrator.datasets.checks import class_notes
 from orchestrator.datasets.listing import labels_of, subset_of
 from orchestrator.datasets.manifests import Manifests, PhotoSet
@@ -88,7 +89,7 @@ def load(recipe: DatasetRecipe, manifests: Manifests | None = None) -> ArrayImag
     labels, subset = labels_of(listing.files), subset_of(listing.files)
     return FileImages(
         photos=module.photos(recipe, listing),
-        place=recipe.root,
+        place=shown(recipe.root),
         labels=labels,
         subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
         class_names=listing.manifest.class_names,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.datasets import decoding
+from orchestrator.datasets.bucket import shown
 from orchestrator.datasets.decoding import BrokenImageError
 from orchestrator.datasets.listing import FILES, Listing, Manifest, counts_of, images_of, table_of
 from orchestrator.datasets.photos import ChangedPhotoError, Paths
@@ -100,17 +102,13 @@ def listing_of(
     Raises:
         DatasetError: when a split that is needed is missing, or labels don't fit the classes.
     """
-    labelled = [_is_labelled(labels.values) for labels in found]
-    notes = [
-        f"images left out of the split {split}, which has no labels: {count:,}"
-        for split in dict.fromkeys(shard.split for shard in shards)
-        if (count := sum(
-            len(labels.values)
-            for shard, labels, known in zip(shards, found, labelled, strict=True)
-            if shard.split == split and not known
-        ))
-    ]  # fmt: skip
-    kept = [(shard, labels) for shard, labels, known in zip(shards, found, labelled, strict=True) if known]
+    kept: list[tuple[Shard, Labels]] = []
+    unlabelled: Counter[str] = Counter()
+    for shard, labels in zip(shards, found, strict=True):
+        if _is_labelled(labels.values):
+            kept.append((shard, labels))
+        else:
+            unlabelled[shard.split] += len(labels.values)
     subset = _subset_of({shard.split for shard, _ in kept}, recipe)
     kept.sort(key=lambda pair: (subset[pair[0].split], pair[0].path))
     names, numbers = _numbered(kept, recipe)
@@ -126,7 +124,10 @@ def listing_of(
         class_names=names,
         counts=counts_of(files, len(names)),
         fingerprint=_fingerprint(files, names, recipe),
-        notes=tuple(notes),
+        notes=tuple(
+            f"images left out of the split {split}, which has no labels: {count:,}"
+            for split, count in (+unlabelled).items()
+        ),
         stamps={shard.path: shard.stamp for shard in shards},
         listed=began,
     )
@@ -200,7 +201,8 @@ def _is_labelled(values: pa.Array) -> bool:
 
 
 def _subset_of(splits: set[str], recipe: DatasetRecipe) -> dict[str, int]:
-    there = f"dataset.root: '{recipe.root}' has the splits {', '.join(sorted(splits)) or 'none'} with labels"
+    root = shown(recipe.root)
+    there = f"dataset.root: '{root}' has the splits {', '.join(sorted(splits)) or 'none'} with labels"
     if "train" not in splits:
         raise DatasetError(f"{there}; a split named train is needed")
     held_out = [split for split in ("validation", "test") if split in splits]
@@ -217,16 +219,17 @@ def _numbered(
     kept: Sequence[tuple[Shard, Labels]], recipe: DatasetRecipe
 ) -> tuple[tuple[str, ...], list[NDArray[np.int64]]]:  # fmt: skip
     """Returns the class names, and the class of each image by shard."""
+    root = shown(recipe.root)
     for shard, labels in kept:
         if labels.values.null_count:
             raise DatasetError(
-                f"{recipe.root}/{shard.path}: {labels.values.null_count:,} of {len(labels.values):,} images have no "
+                f"{root}/{shard.path}: {labels.values.null_count:,} of {len(labels.values):,} images have no "
                 f"label in column {recipe.label_column!r}; label them or remove the rows"
             )
     declared = {labels.names for _, labels in kept}
     if len(declared) > 1:
         raise DatasetError(
-            f"dataset.root: '{recipe.root}': shards declare different classes for {recipe.label_column!r}; write them "
+            f"dataset.root: '{root}': shards declare different classes for {recipe.label_column!r}; write them "
             "from one data set, with the same features"
         )
     names = declared.pop()
@@ -236,13 +239,13 @@ def _numbered(
             outside = values[(values < 0) | (values >= len(names))]
             if len(outside):
                 raise DatasetError(
-                    f"{recipe.root}/{shard.path}: {len(outside):,} labels outside 0 to {len(names) - 1}, such as "
+                    f"{root}/{shard.path}: {len(outside):,} labels outside 0 to {len(names) - 1}, such as "
                     f"{outside[0]}; its schema names {len(names)} classes"
                 )
     else:
         names, numbers = _by_value(kept, recipe)
     if len(names) < 2:
-        raise DatasetError(f"dataset.root: '{recipe.root}': {len(names)} classes found; at least 2 are needed")
+        raise DatasetError(f"dataset.root: '{root}': {len(names)} classes found; at least 2 are needed")
     return names, numbers
 
 
@@ -256,9 +259,9 @@ def _by_value(
     for shard, labels in kept:
         found = pc.index_in(labels.values, value_set=known)
         if found.null_count:
-            others = pc.unique(labels.values.filter(pc.is_null(found))).to_pylist()
+            root, others = shown(recipe.root), pc.unique(labels.values.filter(pc.is_null(found))).to_pylist()
             raise DatasetError(
-                f"{recipe.root}/{shard.path}: classes that the split train lacks: "
+                f"{root}/{shard.path}: classes that the split train lacks: "
                 f"{', '.join(map(str, others[:SHOWN]))}; add them there or remove their rows here"
             )
         numbers.append(found.to_numpy(zero_copy_only=False).astype(np.int64))

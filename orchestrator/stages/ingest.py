@@ -11,6 +11,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,12 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, DatasetRecipe, FileImages
+from orchestrator.datasets.manifests import Manifests
 from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.stages.errors import StageError
-from orchestrator.stages.ingest_photos import Packing, Part, take_photos
+from orchestrator.stages.ingest_photos import Packing, Part, contents_of, take_photos
 from orchestrator.stages.job import Job
+from orchestrator.stages.odd_images import Contents, odd_images
 
 BLOCK_BYTES = 32 << 20  # of images of arrays that are looked at together
 COUNTED = 1 << 18  # pixels that are counted at once; numpy widens them to 64 bits
@@ -45,27 +48,27 @@ def run(job: Job) -> Artifact:
     recipe = job.facts.dataset.model_copy(update={"root": job.dataset_root})
     job.say(doing="reading")
     try:
-        info = datasets.describe(recipe)
-        loaded = datasets.load(recipe)
+        manifests = Manifests(job.store, keep=False)  # made by the command, on its node
+        info, loaded = datasets.describe(recipe, manifests), datasets.load(recipe, manifests)
         if info.fingerprint != job.spec["fingerprint"]:
             raise StageError(
                 f"dataset: {recipe.name} is no longer what it was when the run was planned; start the run again, and "
                 "if that does not help look for what makes the data differ from one reading or node to the next"
             )
         job.say(doing=f"checking {len(loaded.labels):,} images")
-        parts = (
-            [] if isinstance(loaded, ArrayImages) else take_photos(loaded, recipe.white_level, _packing(job, recipe))
-        )
-        placed = {name: record for part in parts for name, record in part.placed.items()}
-        with job.store.scratch() as scratch:
-            try:
+        try:
+            parts = (
+                take_photos(loaded, recipe.white_level, _packing(job, recipe)) if isinstance(loaded, FileImages) else []
+            )
+            with job.store.scratch() as scratch:
                 about = write(scratch, loaded, info, recipe, parts)
-            except StageError:
-                if placed:
-                    job.store.remove_folder("artifacts", job.identity)  # shards that no record will name
-                raise
-            results = {"counts": dataclasses.asdict(about.counts), "classes": about.classes}
-            return job.commit(scratch, start, results, placed=placed)
+                placed = {name: record for part in parts for name, record in part.placed.items()}
+                results = {name: dataclasses.asdict(about)[name] for name in ("counts", "classes", "odd_images")}
+                return job.commit(scratch, start, results, placed=placed)
+        except (StageError, datasets.DatasetError):
+            if recipe.packed:
+                job.store.remove_folder("artifacts", job.identity)  # shards that no record will name
+            raise
     except datasets.DatasetError as error:
         raise StageError(str(error)) from None
 
@@ -95,14 +98,18 @@ def write(
     broken = [found for part in parts for found in part.broken]
     keep = _kept(loaded, broken, recipe)
     labels, subset = loaded.labels[keep], loaded.subset[keep]
-    about = dataclasses.replace(_about(loaded, keep, info, broken), white_level=recipe.white_level)
+    odd = odd_images(contents_of(parts), np.flatnonzero(keep), subset, loaded.photos.name)
+    about = dataclasses.replace(
+        _about(loaded, keep, info, broken), white_level=recipe.white_level, odd_images=odd
+    )  # fmt: skip
     if recipe.packed:
         about = dataclasses.replace(about, layout="packed")
         dataset.write_packed(folder, about, labels, subset, (shard for part in parts for shard in part.shards))
         return about
     assert isinstance(loaded.photos, FolderPhotos), "photos that lie in no folder can't be read in place"
     paths = (path for path, kept in zip(loaded.photos.paths, keep, strict=True) if kept)
-    dataset.write_files(folder, about, labels, subset, paths)
+    sizes = None if loaded.photos.sizes is None else loaded.photos.sizes[keep]
+    dataset.write_files(folder, about, labels, subset, paths, sizes)
     return about
 
 
@@ -125,14 +132,16 @@ def _write_arrays(folder: Path, loaded: ArrayImages, info: DatasetInfo, recipe: 
             yield loaded.images[block] if keep[block].all() else loaded.images[block][keep[block]]
 
     labels, subset = loaded.labels[keep], loaded.subset[keep]
-    sums, digest = PixelSums(channels), hashlib.sha256()
-    for number, block in zip(blocks, images(), strict=True):
+    sums, digest, contents, numbers = PixelSums(channels), hashlib.sha256(), Contents(), np.flatnonzero(keep)
+    for place, block in zip(blocks, images(), strict=True):
         digest.update(np.ascontiguousarray(block).data)
-        sums.add(block[loaded.subset[number][keep[number]] == TRAIN])
+        sums.add(block[loaded.subset[place][keep[place]] == TRAIN])
+        for number, image in zip(np.flatnonzero(keep[place]) + place.start, block, strict=True):
+            contents.add(int(number), np.ascontiguousarray(image).data, image)
     digest.update(labels.astype(np.int64).data)
     about = dataclasses.replace(
         _about(loaded, keep, info, broken), layout="arrays", mean=sums.mean(), std=sums.std(),
-        content=digest.hexdigest(),
+        content=digest.hexdigest(), odd_images=odd_images(contents, numbers, subset, partial(_name, loaded)),
     )  # fmt: skip
     severity = None if loaded.severity is None else loaded.severity[keep]
     dataset.write_arrays(folder, about, labels, subset, images(), severity)

@@ -45,6 +45,17 @@ def test_paths_that_an_earlier_version_wrote_are_read(tmp_path: Path) -> None:
     assert list(dataset.read_paths(FolderFiles(tmp_path))) == ["a.png", "b.png"]
 
 
+def test_sizes_of_files_are_kept_where_they_are_known(tmp_path: Path) -> None:
+    about, paths = about_data(layout="files"), ["a.png", "b.png", "c.png"]
+    dataset.write_files(tmp_path, about, LABELS, SUBSET, paths, np.array([5, 6, 7]))
+    sizes = dataset.read_sizes(FolderFiles(tmp_path))
+    assert (
+        sizes is not None and sizes.tolist() == [5, 6, 7] and list(dataset.read_paths(FolderFiles(tmp_path))) == paths
+    )
+    dataset.write_files(tmp_path, about, LABELS, SUBSET, paths)
+    assert dataset.read_sizes(FolderFiles(tmp_path)) is None
+
+
 def test_read_paths_travel_to_other_processes_and_can_be_sliced(tmp_path: Path) -> None:
     dataset.write_files(tmp_path, about_data(layout="files"), LABELS, SUBSET, [f"{number}.png" for number in range(6)])
     paths = pickle.loads(pickle.dumps(dataset.read_paths(FolderFiles(tmp_path))))
@@ -65,7 +76,7 @@ def test_the_serial_form_keeps_its_order_and_leaves_out_the_other_layout_s_field
 ) -> None:
     written = list(json.loads(about_data(layout=layout).to_json()))
     shared = ["classes", "class_names", "image_shape", "image_size", "counts", "broken", "layout", "mean", "std"]
-    assert written == [*shared, own] and other not in written
+    assert written == [*shared, own, "odd_images"] and other not in written
 
 
 def test_a_description_of_an_earlier_version_has_no_white_level() -> None:

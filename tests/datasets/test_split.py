@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, DatasetError, cut_validation
+from orchestrator.datasets.checks import count_by_part
+from orchestrator.datasets.split import cut_counts
 
 Labels = NDArray[np.int64]
 
@@ -53,6 +55,18 @@ def test_equal_arguments_return_the_same_cut_and_are_not_changed(sizes: list[int
     first, second = (cut_validation(labels, before, 1, seed) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(before, all_training(labels))
+
+
+@given(class_sizes, class_sizes, st.integers(1, 30), st.booleans())
+def test_counts_by_class_are_those_of_the_cut(sizes: list[int], tests: list[int], count: int, cut: bool) -> None:
+    assume(sum(sizes) - len(sizes) >= count)
+    labels = np.concatenate([labels_of(sizes), labels_of(tests)])
+    subset = np.repeat(np.array([TRAIN, TEST], np.uint8), [sum(sizes), sum(tests)])
+    classes = max(len(sizes), len(tests)) + 1  # the last one has no images
+    if cut:  # a set with validation images of its own
+        subset[0] = VALIDATION
+    expected = count_by_part(labels, cut_validation(labels, subset, count, 0), classes)
+    np.testing.assert_array_equal(cut_counts(count_by_part(labels, subset, classes), count), expected)
 
 
 def test_the_cut_follows_the_seed() -> None:

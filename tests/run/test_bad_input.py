@@ -155,6 +155,12 @@ def test_two_recipes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "error: two recipes are given: one, two; give one, and overrides as field=value\n"
 
 
+def test_a_rescan_of_a_set_that_is_not_listed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([TINY, "--rescan", "--dry-run"]) == run.BAD_INPUT
+    said = "error: --rescan lists photos again, and synthetic has none; leave the option out\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_dry_run_prints_every_stage_its_folder_and_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, chosen = Store(str(tmp_path / "runs")), planned(*ONLY_LABELS)
     made = make_artifacts(chosen, store, without=["evaluate/labels/seed-0"])

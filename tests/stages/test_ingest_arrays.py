@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from orchestrator.artifacts import dataset
+from orchestrator.artifacts.dataset import Oddity
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, DatasetRecipe
 from orchestrator.stages import ingest
@@ -61,6 +62,24 @@ def test_images_of_no_class_are_named_by_their_number_and_left_out_where_the_rec
     assert [name for name, _ in about.broken] == ["image 8", "image 77"] and about.counts.skipped == 2
     kept = np.delete(loaded.images, [8, 77], axis=0)
     np.testing.assert_array_equal(dataset.read_images(FolderFiles(tmp_path)), kept)
+
+
+def test_images_that_occur_twice_and_blank_ones_are_named_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "BLOCK_BYTES", 400)
+    loaded = images()
+    pixels, labels = loaded.images.copy(), loaded.labels.copy()
+    pixels[50], pixels[70] = pixels[1], pixels[3]  # training, and test
+    pixels[20], labels[2] = 7, 3
+    odd = dataclasses.replace(loaded, images=pixels, labels=labels)
+    about = ingest.write(tmp_path, odd, INFO, RECIPE.model_copy(update={"skip_broken": True}), [])
+    assert about.odd_images == {
+        "leaked": Oddity(1, ("image 70 is image 3",)),
+        "repeated": Oddity(1, ("image 50 is image 1",)),
+        "blank": Oddity(1, ("image 20",)),
+    }
+    assert dataset.read_about(FolderFiles(tmp_path)).odd_images == about.odd_images
 
 
 def test_sums_are_exact_for_the_brightest_pixels() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.artifacts.dataset import Oddity
 from orchestrator.artifacts.photos import PackedPhotos, write_shards
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Store, file_sha256
+from orchestrator.datasets import TEST, TRAIN, DatasetError, DatasetInfo, DatasetRecipe, FileImages
 from orchestrator.datasets.decoding import decode_content
 from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.datasets.shrinking import shrunk
-from orchestrator.stages.ingest_photos import LARGEST_PART, Packing, Part, part_ranges, take_part
+from orchestrator.stages import ingest
+from orchestrator.stages.ingest_photos import LARGEST_PART, Packing, Part, check_unchanged, part_ranges, take_part
 
 COUNT = 70
 BROKEN = (3, 64)
@@ -65,7 +70,7 @@ def test_whole_photos_are_packed_as_they_were_and_broken_ones_named(photos: Fold
 def test_photos_that_are_not_packed_are_checked_alike(photos: FolderPhotos, tmp_path: Path) -> None:
     packing = Packing(str(tmp_path / "runs"), "ingest-0", shrink=None)
     checked, packed = (take_part(photos, 0, COUNT, None, where) for where in (None, packing))
-    assert (checked.broken, checked.brightest) == (packed.broken, packed.brightest)
+    assert (checked.broken, checked.brightest, checked.digests) == (packed.broken, packed.brightest, packed.digests)
     assert not checked.shards and not checked.placed
 
 
@@ -100,3 +105,37 @@ def test_parts_are_all_photos_in_turn_and_enough_for_a_cluster(photos: int) -> N
     assert (parts[0].start, parts[-1].stop) == (0, photos)
     assert max(len(part) for part in parts) <= LARGEST_PART
     assert len(parts) >= min(63, photos // 256)
+
+
+def test_photos_that_are_not_those_that_were_listed_are_refused_by_name(photos: FolderPhotos) -> None:
+    sizes = np.array([os.path.getsize(f"{photos.root}/{path}") for path in photos.paths])
+    os.remove(f"{photos.root}/07.jpg")
+    with open(f"{photos.root}/09.jpg", "ab") as file:
+        file.write(b"more")
+    part = take_part(FolderPhotos(photos.root, photos.paths, sizes), 0, COUNT, None, None)
+    assert [index for index, _ in part.broken] == list(BROKEN)
+    with pytest.raises(DatasetError) as refused:
+        check_unchanged([part], COUNT)
+    first, lost, longer, advice = str(refused.value).splitlines()
+    assert first == "2 of 70 photos are not as they were when the data set was listed:"
+    assert lost == f"  {photos.root}/07.jpg: it is no longer there"
+    assert longer == f"  {photos.root}/09.jpg: it has {sizes[9] + 4:,} bytes, and had {sizes[9]:,}"
+    assert "--rescan" in advice
+
+
+def test_photos_that_occur_twice_and_blank_ones_are_counted_and_named(photos: FolderPhotos, tmp_path: Path) -> None:
+    for original, copy in (("00", "05"), ("00", "69"), ("10", "66")):
+        shutil.copy(f"{photos.root}/{original}.jpg", f"{photos.root}/{copy}.jpg")
+    Image.new("RGB", (30, 30), "gold").save(f"{photos.root}/20.jpg")
+    subset = np.full(COUNT, TRAIN, np.uint8)
+    subset[65:] = TEST
+    labels = np.arange(COUNT, dtype=np.int64) % 2
+    loaded = FileImages(photos, photos.root, labels, subset, class_names=("a", "b"))
+    info = DatasetInfo(classes=2, image_shape=(3, 32, 32), fingerprint="f", train_images=65, test_images=5)
+    recipe = DatasetRecipe(name="image_folder", root=photos.root, skip_broken=True)
+    parts = [take_part(photos, start, min(start + 50, COUNT), None, None) for start in (0, 50)]
+    assert ingest.write(tmp_path, loaded, info, recipe, parts).odd_images == {
+        "leaked": Oddity(2, ("66.jpg is 10.jpg", "69.jpg is 00.jpg")),
+        "repeated": Oddity(1, ("05.jpg is 00.jpg",)),
+        "blank": Oddity(1, ("20.jpg",)),
+    }

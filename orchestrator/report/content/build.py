@@ -19,6 +19,7 @@ from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.recipe.plain_form import RecipeFields
 from orchestrator.report.content import reproduce, schema, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
+from orchestrator.report.content.odd_images import odd_images
 from orchestrator.report.content.statistics import ExpertFacts, mean
 from orchestrator.report.markdown import methods_table
 from orchestrator.report.words import hundredths
@@ -118,10 +119,11 @@ def slot_seconds(artifact: Artifact | None) -> float | None:
 
 
 def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
-    """Defects of the experts, a sentence each, as soon as they are there."""
+    """Oddities of the data set and defects of the experts, a sentence each, as soon as they are known."""
     data = artifacts.get(planned.stages[0].identity)
     if data is None:
         return []
+    odd = odd_images(data.results)
     experts = [
         ExpertFacts(expert.label, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
         for expert in (*planned.ladder, *planned.others)
@@ -131,9 +133,10 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
         _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
     ]
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
-    return statistics.expert_warnings(
+    defects = statistics.expert_warnings(
         experts, student, data.results["counts"]["validation"], planned.ladder[0].network.classes
     )
+    return [*odd, *defects]
 
 
 def _networks(

@@ -233,8 +233,9 @@ class Report(Derived):
     warnings: Annotated[
         list[str],
         means(
-            "sentences on experts that are no better than guessing on the validation images (1 % of the binomial "
-            "distribution at 1 / classes), or below the student on labels"
+            "sentences on images that occur twice or are of a single colour, and on experts that are no better than "
+            "guessing on the validation images (1 % of the binomial distribution at 1 / classes), or below the student "
+            "on labels"
         ),
     ]
     networks: Annotated[list[NetworkRow], means("the experts, teacher first, then the student")]

@@ -69,7 +69,7 @@ def load(
         images = ResidentImages(pixels, mean, std, augmentation, views_seed, device)
     else:
         packed = about.layout == "packed"
-        photos: Photos = PackedPhotos(files) if packed else FolderPhotos(root, dataset.read_paths(files))
+        photos: Photos = PackedPhotos(files) if packed else _photos_in_place(root, files)
         images = ImageFiles(
             photos, about.image_size, mean, std, augmentation, views_seed,
             device, decoders, about.white_level,
@@ -82,6 +82,10 @@ def load(
         test=np.flatnonzero(subset == TEST),
         classes=about.classes,
     )
+
+
+def _photos_in_place(root: str, files: FolderFiles) -> FolderPhotos:
+    return FolderPhotos(root, dataset.read_paths(files), dataset.read_sizes(files))
 
 
 class ResidentImages:
