@@ -1,6 +1,7 @@
 """Decoder of image files to 8-bit RGB.
 
-Training, scoring, evaluation, export and the report's examples all read photos through ``decode``.
+Training, scoring, evaluation, export and the report's examples all read photos through ``Photo``. Plain JPEGs are
+decoded by libjpeg-turbo (``jpeg.py``), everything else by Pillow.
 
 - The rotation in the metadata (EXIF) is applied, so that photos are upright.
 - Transparent pixels are composited on white, the usual background of cut-out pictures and scans. The colour channels
@@ -15,18 +16,20 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.datasets.jpeg import PlainJpeg, plain_jpeg
 from orchestrator.datasets.spec import DatasetError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-VERSION = 2
-"""Increased when any file's decoded pixels change; part of an image_folder's fingerprint."""
+VERSION = 3
+"""Increased when the pixels of any file, or of any view of it, change; part of the fingerprint of a set of photos."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 """Formats that are recognised, by content, not by the file's name."""
@@ -83,19 +86,74 @@ def decode_content(
     Raises:
         BrokenImageError: when the file is damaged, is no image, or has pixels of an unsupported type.
     """
-    from PIL import Image, UnidentifiedImageError
+    return Photo(content, name, white_level).pixels()
 
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            raw = _raw_mode(image)  # forgotten once the pixels are loaded
-            image.load()  # ``open`` reads the header alone; a truncated file fails here
-            return np.array(_upright(_rgb(image, raw, white_level), _orientation(image)))
-    except MemoryError:  # of this machine, not of the file
-        raise
-    except UnidentifiedImageError as error:
-        raise BrokenImageError(name, _kind_of(content[:64])) from error
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise BrokenImageError(name, str(error) or type(error).__name__) from error
+
+class Photo:
+    """One encoded photo: its size, and its pixels, at full size or at less.
+
+    Arguments and errors are those of ``decode_content``.
+
+    Attributes:
+        width: of the upright photo, in pixels.
+        height: likewise.
+    """
+
+    def __init__(self, content: bytes, name: str | os.PathLike[str], white_level: float | None = None) -> None:
+        from PIL import Image
+
+        self._content, self._name, self._white_level = content, name, white_level
+        self._jpeg = plain_jpeg(content, Image.MAX_IMAGE_PIXELS)
+        self._pixels: dict[int, NDArray[np.uint8]] = {}
+        self._orientation = 1
+        if self._jpeg is None:
+            self._pixels[1] = self._decoded_by_pillow()
+            self.height, self.width, _ = self._pixels[1].shape
+            return
+        self.width, self.height = self._jpeg.width, self._jpeg.height
+        if self._jpeg.may_turn:
+            self._orientation = _orientation_of(content)
+            if self._orientation in _SIDEWAYS:
+                self.width, self.height = self.height, self.width
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Returns uint8 (height, width, 3)."""
+        return self.reduced(1)[0]
+
+    def reduced(self, reduction: int) -> tuple[NDArray[np.uint8], int]:
+        """Returns the pixels at a divisor of width and height, as uint8 (ceil(height / it), ceil(width / it), 3).
+
+        The second value is that divisor: ``reduction``, of ``jpeg.REDUCTIONS``, or 1 for a file that can't be decoded
+        at less than its full size.
+        """
+        if self._orientation != 1 and (self.width % reduction or self.height % reduction):
+            reduction = 1  # the last row or column covers less of the photo, and would be turned to the front
+        if reduction not in self._pixels and self._jpeg is not None:
+            self._decode_jpeg(self._jpeg, reduction)
+        return (self._pixels[reduction], reduction) if reduction in self._pixels else (self._pixels[1], 1)
+
+    def _decode_jpeg(self, content: PlainJpeg, reduction: int) -> None:
+        pixels = content.pixels(reduction)
+        if pixels is not None:
+            self._pixels[reduction] = _turned(pixels, self._orientation)
+        else:
+            self._jpeg = None
+            self._pixels[1] = self._decoded_by_pillow()
+
+    def _decoded_by_pillow(self) -> NDArray[np.uint8]:
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(io.BytesIO(self._content), formats=FORMATS) as image:
+                raw = _raw_mode(image)  # forgotten once the pixels are loaded
+                image.load()  # ``open`` reads the header alone; a truncated file fails here
+                return _turned(np.array(_rgb(image, raw, self._white_level)), _orientation(image))
+        except MemoryError:  # of this machine, not of the file
+            raise
+        except UnidentifiedImageError as error:
+            raise BrokenImageError(self._name, _kind_of(self._content[:64])) from error
+        except Exception as error:  # Pillow's decoders raise many kinds on damaged files
+            raise BrokenImageError(self._name, str(error) or type(error).__name__) from error
 
 
 def _kind_of(start: bytes) -> str:
@@ -175,15 +233,32 @@ def _eight_bits(image: Image.Image, white_level: float | None) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Returns the pixels upright, by the orientation in the metadata (rows and columns first)."""
+    return np.ascontiguousarray(_TURNS[orientation](pixels)) if orientation in _TURNS else pixels
+
+
+def _orientation_of(content: bytes) -> int:
+    """Returns the orientation in a JPEG's metadata as Pillow reads it."""
     from PIL import Image
 
-    turn = Image.Transpose
-    turns = {
-        2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE, 6: turn.ROTATE_270,
-        7: turn.TRANSVERSE, 8: turn.ROTATE_90,
-    }  # fmt: skip
-    return image.transpose(turns[orientation]) if orientation in turns else image
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            return _orientation(image)
+    except Exception:  # Pillow will say so where it is asked for the pixels
+        return 1
 
 
 def _orientation(image: Image.Image) -> int:

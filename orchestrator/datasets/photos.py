@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,9 @@ from orchestrator.datasets.folders import BROKEN_LINK, printable
 from orchestrator.datasets.spec import DatasetError
 
 READERS = 8  # objects of a bucket that one process reads at once
+
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before each further try to read a photo."""
 
 
 class Photos(Protocol):
@@ -155,3 +159,22 @@ def read_in_order(photos: Photos, indices: Iterable[int]) -> Iterator[tuple[int,
             yield from ((number, reading.result) for number, reading in waiting)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def read_patiently(photos: Photos, index: int, pauses: Sequence[float] = PAUSES) -> bytes:
+    """Returns the content of a photo's file, where a file system or an object store may fail for a moment.
+
+    Raises:
+        BrokenImageError: when there is no such file.
+        OSError: naming the photo, when every try failed: a fault of the machine, not of the photo.
+    """
+    for pause in pauses:
+        try:
+            return photos.read(index)
+        except OSError:
+            time.sleep(pause)
+    try:
+        return photos.read(index)
+    except OSError as error:
+        tries = len(pauses) + 1
+        raise OSError(error.errno, f"{photos.name(index)}: not read in {tries} tries: {error}") from error

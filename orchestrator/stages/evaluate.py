@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
@@ -31,13 +32,14 @@ def run(job: Job) -> Artifact:
     folders = job.folders()
     data = load(
         folders["data"], root=job.dataset_root, augmentation="none", views_seed=0, device=device,
-        decoders=max(2, job.resources.cpus),
+        decoders=job.resources.cpus,
     )  # fmt: skip
     bf16 = spec.precision == "bf16"
     try:
         network = load_network(spec.network, FolderFiles(folders["network"]).path(WEIGHTS)).to(device)
-        validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
-        test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
+        with closing(data):
+            validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
+            test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
     except (NotFiniteError, WeightsError) as error:
         raise StageError(str(error)) from error
     results = {

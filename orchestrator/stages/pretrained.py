@@ -6,6 +6,7 @@ The artifact has the weights alone, as the network holds them, with the names of
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.reading import FolderFiles
@@ -42,11 +43,12 @@ def run(job: Job) -> Artifact:
         check_classes(path, opened.class_names, class_names)
         data = load(
             folder, root=job.dataset_root, augmentation="none", views_seed=0, device=device,
-            decoders=max(2, job.resources.cpus),
+            decoders=job.resources.cpus,
         )  # fmt: skip
         bf16 = spec.precision == "bf16"
         weights = {name: value.clone().contiguous() for name, value in opened.network.state_dict().items()}
-        accuracy, loss = evaluate_finite(spec.network.name, opened.network.to(device), data, data.validation, bf16)
+        with closing(data):
+            accuracy, loss = evaluate_finite(spec.network.name, opened.network.to(device), data, data.validation, bf16)
     except (ValueError, OSError) as error:
         raise StageError(f"ladder.networks: {error}") from error
     with job.store.scratch() as scratch:

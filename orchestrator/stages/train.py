@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import closing
 from typing import TypedDict
 
 import torch
@@ -79,14 +80,15 @@ def train_here(job: Job, spec: TrainSpec, observer: StageObserver, world: World,
     try:
         data = load(
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
-            device=device, decoders=max(2, job.resources.cpus),
+            device=device, decoders=job.resources.cpus,
         )  # fmt: skip
-        teaching = open_teaching(spec, folders, job.networks_of(spec.guidance.experts), device)
-        network = new_network(spec.network, spec.seed)
-        micro_batch = job.resources.micro_batch
-        return train(
-            spec, network, data, teaching, device=device, observer=observer, world=world, micro_batch=micro_batch
-        )
+        with closing(data):
+            teaching = open_teaching(spec, folders, job.networks_of(spec.guidance.experts), device)
+            network = new_network(spec.network, spec.seed)
+            micro_batch = job.resources.micro_batch
+            return train(
+                spec, network, data, teaching, device=device, observer=observer, world=world, micro_batch=micro_batch
+            )
     except (TrainingDivergedError, ValueError) as error:
         raise StageError(f"{error}") from error
     finally:

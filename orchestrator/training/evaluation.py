@@ -34,11 +34,12 @@ def evaluate(
     was_training = network.training
     network.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=device)
-    for start in range(0, len(mine), BATCH):
-        batch = mine[start : start + BATCH]
+    batches = [mine[start : start + BATCH] for start in range(0, len(mine), BATCH)]
+    pixels = data.images.stream((batch, [CLEAN]) for batch in batches)
+    for batch, views in zip(batches, pixels, strict=True):
         labels = data.labels[to_device(batch, device)]
         with autocast(device, bf16):
-            logits = network(data.images.views(batch, [CLEAN])[0])
+            logits = network(views[0])
         logits = logits.float()
         sums[0] += (logits.argmax(dim=1) == labels).sum()
         sums[1] += F.cross_entropy(logits, labels, reduction="sum")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 import zlib
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from orchestrator.datasets.decoding import BrokenImageError, decode
+from orchestrator.datasets.decoding import BrokenImageError, Photo, decode, decode_content
+from orchestrator.datasets.jpeg import REDUCTIONS
 from tests.datasets.odd_images import ORIENTATION, UPRIGHT, make, on_white, scaled
 
 GREY, COLOUR = 0, 2  # PNG's colour types
@@ -186,6 +189,70 @@ def test_photos_are_turned_upright(form: str, orientation: int, tmp_path: Path) 
     plain = decode(path)  # of a JPEG not quite the same
     image.save(path, exif=exif, **options)
     np.testing.assert_array_equal(decode(path), UPRIGHT[orientation](plain if form != "webp" else pixels))
+
+
+def photo(mode: str = "RGB") -> Image.Image:
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((150, 101), Image.Resampling.BICUBIC).convert(mode)
+
+
+def by_pillow(content: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {}),
+        ("RGB", {"subsampling": "4:4:4", "quality": 100}),
+        ("RGB", {"subsampling": "4:2:2", "quality": 30}),
+        ("RGB", {"progressive": True}),
+        ("RGB", {"restart_marker_rows": 1, "icc_profile": bytes(3000), "comment": b"\xff\xda"}),
+        ("L", {}),
+        ("L", {"progressive": True}),
+        ("CMYK", {}),
+        ("RGB", {"keep_rgb": True}),
+    ],
+    ids=str,
+)
+def test_a_jpeg_has_the_pixels_that_pillow_reads(mode: str, options: dict[str, Any]) -> None:
+    stream = io.BytesIO()
+    photo(mode).save(stream, "JPEG", **options)
+    np.testing.assert_array_equal(decode_content(stream.getvalue(), "x"), by_pillow(stream.getvalue()))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_a_plain_jpeg_is_decoded_at_less_than_its_size_and_other_files_are_not(reduction: int) -> None:
+    jpeg, png = io.BytesIO(), io.BytesIO()
+    photo().save(jpeg, "JPEG", quality=95)
+    photo().save(png, "PNG")
+    pixels, found = Photo(jpeg.getvalue(), "x").reduced(reduction)
+    assert (found, pixels.shape) == (reduction, (-(-101 // reduction), -(-150 // reduction), 3))
+    means = np.asarray(photo().reduce(reduction)).astype(np.int64)
+    assert np.abs(pixels - means)[:-1, :-1].mean() < 3
+    pixels, found = Photo(png.getvalue(), "x").reduced(reduction)
+    assert (found, pixels.shape) == (1, (101, 150, 3))
+
+
+def test_a_jpeg_with_an_error_that_pillow_passes_over_is_read_as_pillow_reads_it() -> None:
+    stream = io.BytesIO()
+    photo().save(stream, "JPEG")
+    content = stream.getvalue()
+    middle = len(content) * 2 // 3
+    damaged = content[:middle] + bytes(10) + content[middle + 10 :]
+    assert not np.array_equal(by_pillow(damaged), by_pillow(content))
+    np.testing.assert_array_equal(decode_content(damaged, "x"), by_pillow(damaged))
+    np.testing.assert_array_equal(Photo(damaged, "x").reduced(2)[0], by_pillow(damaged))
+
+
+def test_an_orientation_in_xmp_turns_a_jpeg_too() -> None:
+    stream = io.BytesIO()
+    photo().save(stream, "JPEG")
+    content = stream.getvalue()
+    packet = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><r tiff:Orientation="6"/></x:xmpmeta>'
+    segment = b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet
+    turned = content[:2] + segment + content[2:]
+    np.testing.assert_array_equal(decode_content(turned, "x"), UPRIGHT[6](by_pillow(content)))
 
 
 @pytest.mark.parametrize("orientation", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"nonsense"])

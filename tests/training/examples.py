@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from orchestrator.artifacts.scores import WholeViews
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
-from orchestrator.training.data.images import Images, ResidentImages, TrainingData
+from orchestrator.training.data.images import Images, Request, ResidentImages, TrainingData
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.guidance.experts import CachedExperts, Experts, OnlineExperts
 from orchestrator.training.guidance.kinds import new_teaching
@@ -152,8 +152,6 @@ def teaching_of(spec: TrainSpec) -> Teaching:
 class Shown:
     """Images that remember which of them each training step was shown, and in which view."""
 
-    prefetch = False
-
     def __init__(self, images: Images) -> None:
         self.images = images
         self.steps: list[npt.NDArray[np.int64]] = []
@@ -164,6 +162,12 @@ class Shown:
             self.steps.append(images.copy())
             self.view_numbers.extend(numbers)
         return self.images.views(images, numbers)
+
+    def stream(self, requests: Iterable[Request]) -> Generator[Tensor, None, None]:
+        return (self.views(*request) for request in requests)
+
+    def close(self) -> None:
+        return None
 
 
 class Killed(RuntimeError):  # noqa: N818 (the name says what happened)

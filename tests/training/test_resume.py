@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,23 +139,31 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_again() -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> TrainingData:
-    """Forty JPEGs of noise around a brightness of each class: 24 to train on, 8 to validate."""
+def photos(tmp_path: Path) -> FolderPhotos:
+    """Forty JPEGs of noise around a brightness of each class."""
     random, paths = np.random.default_rng(0), []
     for number in range(40):
         paths.append(str(tmp_path / f"{number}.jpg"))
         pixels = random.integers(0, 100, (20, 26, 3)) + 50 * (number % 4)
         Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-    images = ImageFiles(FolderPhotos("", paths), 16, [0.5] * 3, [0.3] * 3, "resized_crop_flip", 0, CPU, decoders=2)
+    return FolderPhotos("", paths)
+
+
+def of_photos(photos: FolderPhotos, decoders: int) -> TrainingData:
+    """24 to train on, 8 to validate."""
+    images = ImageFiles(photos, 16, [0.5] * 3, [0.3] * 3, "resized_crop_flip", 0, CPU, decoders)
     labels = torch.arange(40) % 4
     return TrainingData(images, labels, np.arange(24), np.arange(24, 32), np.arange(32, 40), classes=4)
 
 
-@pytest.mark.parametrize("step", [4, 8])
-def test_photos_that_are_decoded_ahead_change_nothing_of_this(photos: TrainingData, step: int) -> None:
+@pytest.mark.parametrize(("step", "decoders"), [(4, 1), (8, 2), (4, 4)])
+def test_photos_that_are_decoded_ahead_change_nothing_of_this(photos: FolderPhotos, step: int, decoders: int) -> None:
+    """However many processes decode, before the kill and after it."""
     spec = training(batch_size=10, steps=10)
     spec = spec.model_copy(update={"network": spec.network.model_copy(update={"channels": 3})})
     lost = Keeper(kill_at=step)
-    with pytest.raises(Killed):
-        learn(spec, lost, on=photos)
-    assert_same_training(learn(spec, Keeper(lost.kept), on=photos), learn(spec, on=photos))
+    with closing(of_photos(photos, decoders)) as data, pytest.raises(Killed):
+        learn(spec, lost, on=data)
+    with closing(of_photos(photos, 5 - decoders)) as data:
+        again = learn(spec, Keeper(lost.kept), on=data)
+    assert_same_training(again, learn(spec, on=of_photos(photos, 0)))

@@ -81,8 +81,7 @@ class BatchPlan:
         return self._starts[number] + self._batches(self._sizes[number])
 
     def _pass_order(self, number: int, size: int) -> IntArray:
-        known = self._order  # read once: the thread that prepares steps may be at another pass
-        if known is None or known[0] != number:
+        if self._order is None or self._order[0] != number:
             stream = generator(self.seed, Purpose.BATCH_ORDER, number)
-            known = self._order = (number, stream.permutation(size))
-        return known[1]
+            self._order = (number, stream.permutation(size))
+        return self._order[1]

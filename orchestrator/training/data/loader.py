@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import tee
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training.data.batches import Batch, BatchPlan
-from orchestrator.training.data.images import Images
+from orchestrator.training.data.images import Images, Request
 from orchestrator.training.data.views import view_of_pass
 from orchestrator.training.guidance.experts import Shown
 
@@ -25,6 +27,22 @@ class StepGroup:
     batches: list[Batch]
     shown: Shown
     sizes: list[int]
+
+
+@dataclass(frozen=True)
+class _GroupPlan:
+    """A group before its images are there: this worker's training image numbers of each step, and the view."""
+
+    batches: list[Batch]
+    parts: list[IntArray]
+    view: int
+
+    def request(self, trained_on: IntArray) -> Request:
+        return trained_on[np.concatenate(self.parts)], [self.view]
+
+    def shown(self, pixels: Tensor) -> StepGroup:
+        shown = Shown(np.concatenate(self.parts), self.view, pixels)
+        return StepGroup(self.batches, shown, [len(part) for part in self.parts])
 
 
 @dataclass(frozen=True)
@@ -55,26 +73,24 @@ class Loader:
 
     def groups(self, step: int) -> Iterator[StepGroup]:
         """Yields all groups from a step on."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead: Future[StepGroup] | None = None
-            while step < self.plan.steps:
-                group = ahead.result() if ahead else self.group(step)
-                step += len(group.batches)
-                # Decoding photos is worth a second thread; a gather in memory is not.
-                follows = self.images.prefetch and step < self.plan.steps
-                ahead = pool.submit(self.group, step) if follows else None
-                yield group
+        plans, coming = tee(self._plans(step))  # the images are asked for ahead of the groups
+        with closing(self.images.stream(plan.request(self.trained_on) for plan in coming)) as stream:
+            for plan, pixels in zip(plans, stream, strict=False):
+                yield plan.shown(pixels[0])
 
     def group(self, step: int) -> StepGroup:
         """Returns the group that begins with a step."""
-        validation = step - step % self.interval + self.interval
-        until = min(step + self.at_once, self.plan.pass_end(step), validation, self.plan.steps)
-        batches = [self.plan.at(number) for number in range(step, until)]
-        parts = [self.numbers(batch) for batch in batches]
-        numbers = np.concatenate(parts)
-        view = view_of_pass(batches[0].pass_number, self.views)
-        pixels = self.images.views(self.trained_on[numbers], [view])[0]
-        return StepGroup(batches, Shown(numbers, view, pixels), [len(part) for part in parts])
+        plan = next(self._plans(step))
+        return plan.shown(self.images.views(*plan.request(self.trained_on))[0])
+
+    def _plans(self, step: int) -> Iterator[_GroupPlan]:
+        while step < self.plan.steps:
+            validation = step - step % self.interval + self.interval
+            until = min(step + self.at_once, self.plan.pass_end(step), validation, self.plan.steps)
+            batches = [self.plan.at(number) for number in range(step, until)]
+            view = view_of_pass(batches[0].pass_number, self.views)
+            yield _GroupPlan(batches, [self.numbers(batch) for batch in batches], view)
+            step = until
 
     def numbers(self, batch: Batch) -> IntArray:
         """Returns the training image numbers of this worker's part of a batch."""

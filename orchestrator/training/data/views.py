@@ -16,6 +16,7 @@ CLEAN = -1
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 
 def uniforms(seed: int, images: IntArray, view: int, count: int) -> FloatArray:
@@ -54,9 +55,7 @@ def _reflect(positions: IntArray, size: int) -> IntArray:
     return np.where(positions >= size, 2 * (size - 1) - positions, positions)
 
 
-def crop_box(
-    seed: int, image: int, view: int, width: int, height: int
-) -> tuple[tuple[float, float, float, float], bool]:
+def crop_box(seed: int, image: int, view: int, width: int, height: int) -> tuple[Box, bool]:
     """The box (left, upper, right, lower) of a photo that is resized to the network's input, and whether to mirror.
 
     A view takes 8 to 100 % of the area at an aspect ratio of 3/4 to 4/3 (Szegedy et al., Going deeper with
@@ -70,6 +69,6 @@ def crop_box(
     area, ratio, x, y, mirror = uniforms(seed, np.array([image]), view, 5)[0]
     size = width * height * (0.08 + 0.92 * area)
     aspect = np.exp((2 * ratio - 1) * np.log(4 / 3))
-    box_width, box_height = min(np.sqrt(size * aspect), width), min(np.sqrt(size / aspect), height)
-    left, upper = x * (width - box_width), y * (height - box_height)
+    box_width, box_height = min(float(np.sqrt(size * aspect)), width), min(float(np.sqrt(size / aspect)), height)
+    left, upper = float(x) * (width - box_width), float(y) * (height - box_height)
     return (left, upper, left + box_width, upper + box_height), bool(mirror < 0.5)
