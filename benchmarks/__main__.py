@@ -13,6 +13,7 @@ from benchmarks import measure
 USUAL = ("epoch", "score", "train_path", "search", "graph", "resume")
 NAMED = (  # special, slow, or in need of other packages: they run when named
     "memory", "selected", "halving", "peers", "slots", "stages", "workers", "gpu", "score_memory", "top_k", "formats",
+    "photos", "ingest_memory",
 )  # fmt: skip
 ROUNDS, SHORT_ROUNDS = 5, 2
 

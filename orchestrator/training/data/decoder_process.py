@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from orchestrator.datasets.decoding import BrokenImageError
+from orchestrator.errors import UserError
 from orchestrator.training.data.crops import Crops
 
 
@@ -41,11 +41,10 @@ def _serve(requests: BinaryIO, replies: BinaryIO, memory: mmap.mmap) -> None:
         error: Exception | None = None
         try:
             crops.fill(pixels[: np.prod(shape)].reshape(shape), images, numbers)
-        except (BrokenImageError, OSError) as of_photo:
-            error = of_photo
-        except Exception as defect:
-            traceback.print_exc()  # which does not travel with the error
-            error = defect
+        except Exception as raised:
+            if not isinstance(raised, UserError | OSError):
+                traceback.print_exc()  # of a defect; it does not travel with the error
+            error = raised
         replies.write(pickle.dumps(error))
         replies.flush()
 
