@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ from orchestrator.training.networks import new_network
 from orchestrator.training.process import set_up_process
 
 SIZE, CLASSES, BATCH = 224, 10, 32
-AUGMENTATION, SEED = "resized_crop_flip", 0
+AUGMENTATION: Final = "resized_crop_flip"
+SEED = 0
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PROCESSES = (1, 2, 4)
 

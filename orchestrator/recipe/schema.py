@@ -207,7 +207,7 @@ class Resources(Section):
     workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
     student_workers: int = Field(1, gt=0, description="workers of each student, trial and fold; they share a batch")
     cpus: int = Field(
-        1, gt=0, description="CPUs of each worker, student and trial: its threads, and the processes that decode its photos"
+        1, gt=0, description="CPUs of each worker, student and trial: its threads, and as many decoders of photos"
     )
     gpus: float = Field(0, ge=0, description="GPUs of each expert's worker")
     student_gpus: float = Field(
