@@ -1,9 +1,10 @@
 """Registry of networks by name, and their sizes.
 
-A name is one of three: a registered network (``plain_cnn_2``), a member of a registered family (``wrn_28_10``), or the
-path ``module:callable`` of a user-defined factory. A factory returns a network; it is called with those of the keywords
-``num_classes``, ``in_channels`` and ``image_size`` that its signature names. torchvision's networks are registered
-when a name is first not found among the others, so that the small networks never wait for that import.
+A name is one of four: a registered network (``plain_cnn_2``), a member of a registered family (``wrn_28_10``), a
+network of the package timm (``timm:resnet10t``), or the path ``module:callable`` of a user-defined factory. A factory
+returns a network; it is called with those of the keywords ``num_classes``, ``in_channels`` and ``image_size`` that its
+signature names. torchvision's networks are registered when a name is first not found among the others, and timm is
+imported for its own names alone, so that the small networks never wait for either.
 """
 
 import difflib
@@ -15,12 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from types import ModuleType
 from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from models.data_config import DataConfig
+
+TIMM = "timm:"  # before the name of a network of that package
+TIMM_PACKAGE = "timm>=1.0.20"  # as in the extra of pyproject.toml
 
 Factory = Callable[..., nn.Module]
 AnyFactory = TypeVar("AnyFactory", bound=Factory)
@@ -83,7 +90,7 @@ def register_family(template: str, *, listed: Sequence[str] = ()) -> Callable[[A
 
 
 def names() -> list[str]:
-    """Returns all listed names, torchvision's included. A family may have more members than it lists."""
+    """Returns all listed names: torchvision's are, timm's are not. A family may have more members than it lists."""
     _load_vision_zoo()
     return list(_listed)
 
@@ -113,6 +120,14 @@ def create(name: str, *, num_classes: int, in_channels: int = 3, image_size: int
     if not isinstance(network, nn.Module):
         raise ValueError(f"network {name!r}: its factory returned a {type(network).__name__}; return a torch nn.Module")
     return network
+
+
+def data_config(name: str) -> DataConfig | None:
+    """Returns timm's data configuration of the weights that a network's name stands for; None for other names."""
+    if not name.startswith(TIMM) or not exists(name):
+        return None
+    found: DataConfig | None = _timm_zoo(name).data_config(name.removeprefix(TIMM))
+    return found
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,8 @@ def check_ladder(
 
 
 def _find(name: str) -> Factory:
+    if name.startswith(TIMM):
+        return _timm_factory(name)
     if ":" in name:
         return _import_factory(name)
     factory = _registered(name)
@@ -213,6 +230,26 @@ def _registered(name: str) -> Factory | None:
 
 def _load_vision_zoo() -> None:
     importlib.import_module("models.vision_zoo")
+
+
+def _timm_factory(name: str) -> Factory:
+    zoo = _timm_zoo(name)
+    try:
+        found: Factory = zoo.factory(name.removeprefix(TIMM))
+    except zoo.NoSuchModel as error:
+        raise UnknownNetwork(f"network {name!r} is unknown: {error}") from error
+    return found
+
+
+def _timm_zoo(name: str) -> ModuleType:
+    try:
+        return importlib.import_module("models.timm_zoo")
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise
+        raise ValueError(
+            f"network {name!r}: the package timm is not installed; pip install '{TIMM_PACKAGE}', on every node"
+        ) from error
 
 
 def _import_factory(path: str) -> Factory:
@@ -253,7 +290,7 @@ def _call(name: str, factory: Factory, shape: dict[str, int]) -> nn.Module:
 def _forward(make: Callable[[], nn.Module], image: tuple[int, ...], device: str) -> tuple[nn.Module, object, int]:
     counter = FlopCounterMode(display=False)
     with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad(), _plain_attention():
-        network = make().eval()
+        network = make().eval().requires_grad_(False)  # the counter's hooks fail on parameters that are a layer's input
         with counter:
             output = network(torch.zeros(image))
     return network, output, counter.get_total_flops() // 2

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.errors import UserError
 
 PATH = re.compile(r"\w[\w.]*:\w+")
+TIMM = "timm:"  # before the name of a network that the package timm has
 
 
 class UserCodeError(UserError):
@@ -24,8 +25,8 @@ class UserCodeError(UserError):
 
 
 def is_user_defined(name: str) -> bool:
-    """Returns True for a ``module:callable``, False for a registered name."""
-    return ":" in name
+    """Returns True for a ``module:callable``, False for a registered name and for a network of timm."""
+    return ":" in name and not name.startswith(TIMM)
 
 
 def load(name: str) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ def offenders(paths: list[Path], *banned: str, at_import: bool = False) -> dict[
 
 
 def test_models_need_only_torch_and_curricula_only_numpy() -> None:
-    allowed = {"models": {"torch", "torchvision"}, "curricula": {"numpy"}}
+    allowed = {"models": {"torch", "torchvision", "timm"}, "curricula": {"numpy"}}
     for part, packages in allowed.items():
         roots = {name.partition(".")[0] for path in below(part) for name in imported(path)}
         assert roots - sys.stdlib_module_names - {part} <= packages

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from models.scaled_input import ScaledInput
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.export.selection import Chosen, ExportError, Run
@@ -24,21 +25,12 @@ IntArray = npt.NDArray[np.int64]
 CPU = torch.device("cpu")
 
 
-class Deployable(nn.Module):
+class Deployable(ScaledInput):
     """A network behind its normalisation: images (N, channels, height, width) in [0, 1] -> logits (N, classes)."""
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
         deviation = torch.tensor(std)
-        self.network = network
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("scale", (1 / deviation).view(1, -1, 1, 1))
-        self.register_buffer("shift", (-torch.tensor(mean) / deviation).view(1, -1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network(images * self.scale + self.shift)
-        return logits
+        super().__init__(network, 1 / deviation, -torch.tensor(mean) / deviation)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from orchestrator.stages.status import Fault, NoStatusReceiver, Status, StatusRe
 from orchestrator.storage.full_disk import full_disk_message, is_full_disk
 from orchestrator.tracking.settings import Tracking
 
-PACKAGES = ("ray", "torch", "torchvision", "numpy", "pyarrow", "optuna")
+PACKAGES = ("ray", "torch", "torchvision", "timm", "numpy", "pyarrow", "optuna")
 
 
 @contextmanager

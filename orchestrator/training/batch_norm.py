@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from models.norm_act import BatchNormAct2d
 from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training.world import World
 
@@ -53,6 +54,9 @@ class GroupedNormalisation:
 
     def _replace(self, name: str, module: nn.Module) -> nn.Module:
         if isinstance(module, _BatchNorm):
+            if type(module) is BatchNormAct2d:
+                self.layers.append(_LayerAndAct(module, self))
+                return self.layers[-1]
             if type(module) not in _REPLACED:
                 raise ValueError(
                     f"layer {name} is a {type(module).__name__}, a kind of batch normalisation whose statistics can't "
@@ -147,6 +151,18 @@ class _Layer(_BatchNorm):
         for running, seen in ((self.running_mean, self.means), (self.running_var, self.variances)):
             running.mul_(1 - momentum).add_(torch.stack(seen).mean(dim=0), alpha=momentum)
             seen.clear()
+
+
+class _LayerAndAct(_Layer):
+    """A layer over norm groups in the place of one that has an activation too."""
+
+    def __init__(self, plain: BatchNormAct2d, whole: GroupedNormalisation) -> None:
+        super().__init__(plain, whole)
+        self.drop, self.act = plain.drop, plain.act
+
+    def forward(self, input: Tensor) -> Tensor:
+        activated: Tensor = self.act(self.drop(super().forward(input)))
+        return activated
 
 
 class _OverWorkers(torch.autograd.Function):

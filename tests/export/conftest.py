@@ -19,6 +19,8 @@ CASES = {
     "CIFAR ResNet, colour": ("resnet", ("--method", "kd", "--seed", "1")),
     "torchvision student, photos": ("torchvision", ()),
     "torchvision expert, photos": ("torchvision", ("--expert", "resnet18")),
+    "timm student": ("timm", ()),
+    "timm transformer": ("transformer", ()),
 }
 FORMATS = {"safetensors": "model.safetensors", "torch-export": "model.pt2", "onnx": "model.onnx"}
 
@@ -35,6 +37,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
             "resnet": lambda: runs.recipe(["resnet14", "resnet8"], runs.generated(3, 16)),
             "torchvision": lambda: runs.recipe(
                 ["resnet18", "shufflenet_v2_x0_5"], runs.photos(folder / "photos"), methods=["labels"], seeds=[0]
+            ),
+            "timm": lambda: runs.recipe(
+                ["timm:test_resnet", "timm:test_efficientnet"], runs.generated(3, 32), methods=["labels"], seeds=[0]
+            ),
+            "transformer": lambda: runs.recipe(
+                ["timm:test_vit2", "timm:test_vit"], runs.generated(3, 32), methods=["labels"], seeds=[0]
             ),
         }[name]()
         store = Store(str(folder / "runs"))

@@ -1,4 +1,4 @@
-"""Requirements of every network of this project, and the published parameter counts."""
+"""Requirements of every network of this project, and of some of timm, and the published parameter counts."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,11 @@ from models.wide_resnet import USUAL
 
 PLAIN = [f"plain_cnn_{depth}" for depth in (2, 4, 6, 8, 10)]
 OWN_NETWORKS = [*PLAIN, *(f"resnet{depth}" for depth in DEPTHS), *USUAL]
+# One a kind: batch norm, with its activation in one layer, a transformer of a fixed image size, both, layer norm.
+TIMM = [f"timm:{name}" for name in ("resnet10t", "mobilenetv3_small_050", "test_vit", "levit_128s", "test_convnext")]
+EVERY = [*OWN_NETWORKS, *TIMM]
 SMALLEST = 16  # pixels; the template runs on the smallest images that every network takes
+SMALLEST_OF_TIMM = 128
 
 PARAMETERS = {
     # network: (10 classes, 100 classes), for RGB images of 32 pixels
@@ -49,13 +53,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def make(name: str, num_classes: int = 10, in_channels: int = 3, image_size: int = SMALLEST) -> torch.nn.Module:
-    torch.manual_seed(0)
-    return models.create(name, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
+def size_of(name: str) -> int:
+    return SMALLEST_OF_TIMM if name in TIMM else SMALLEST
 
 
-def draw_images(count: int, in_channels: int = 3, image_size: int = SMALLEST) -> torch.Tensor:
-    return torch.randn(count, in_channels, image_size, image_size, generator=torch.Generator().manual_seed(1))
+def make(
+    name: str, num_classes: int = 10, in_channels: int = 3, image_size: int | None = None, seed: int = 0
+) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    size = image_size or size_of(name)
+    return models.create(name, num_classes=num_classes, in_channels=in_channels, image_size=size)
+
+
+def draw_images(name: str, count: int, in_channels: int = 3) -> torch.Tensor:
+    size = size_of(name)
+    return torch.randn(count, in_channels, size, size, generator=torch.Generator().manual_seed(1))
 
 
 def test_the_template_covers_every_listed_network_of_this_project() -> None:
@@ -74,41 +86,44 @@ def test_parameters_match_the_published_count(name: str) -> None:
     assert tuple(found) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", OWN_NETWORKS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize(("num_classes", "in_channels"), [(10, 1), (100, 3)])
 def test_images_become_one_finite_logit_per_class(name: str, num_classes: int, in_channels: int) -> None:
     network = make(name, num_classes, in_channels)
     for training in (True, False):
         with torch.no_grad():
-            logits = network.train(training)(draw_images(2, in_channels))
+            logits = network.train(training)(draw_images(name, 2, in_channels))
         assert logits.shape == (2, num_classes)
         assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("name", OWN_NETWORKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_gradient_reaches_every_parameter(name: str) -> None:
     network = make(name).train()
-    cross_entropy(network(draw_images(4)), torch.tensor([0, 1, 2, 3])).backward()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.abs().max() < 1e-5:  # a residual branch that begins as zero, which stops the first gradient
+                parameter.add_(0.1)
+    cross_entropy(network(draw_images(name, 4)), torch.tensor([0, 1, 2, 3])).backward()
     for label, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), label
         # A bias before batch norm has a gradient of nothing but rounding; a weight never does.
         assert parameter.dim() == 1 or parameter.grad.abs().max() > 1e-8, label
 
 
-@pytest.mark.parametrize("name", OWN_NETWORKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_same_seed_makes_the_same_weights(name: str) -> None:
     first, second = make(name).state_dict(), make(name).state_dict()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", OWN_NETWORKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_restored_state_has_the_same_output(name: str) -> None:
-    network, images = make(name), draw_images(2)
+    network, images = make(name), draw_images(name, 2)
     with torch.no_grad():
         network.train()(images)  # moves the running statistics of the batch norms away from where they start
-        torch.manual_seed(2)
-        other = models.create(name, num_classes=10, in_channels=3, image_size=SMALLEST)
+        other = make(name, seed=2)
         assert not torch.equal(other.eval()(images), network.eval()(images))
         other.load_state_dict(network.state_dict())
         assert torch.equal(other.eval()(images), network.eval()(images))

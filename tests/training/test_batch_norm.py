@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from orchestrator.pipeline.specs import NetworkSpec
 from orchestrator.recipe.norm_groups import NormGroups
 from orchestrator.training.batch_norm import GroupedNormalisation
 from orchestrator.training.loop import Trained
@@ -112,6 +113,18 @@ def test_names_of_weights_are_those_of_the_plain_network() -> None:
     grouped = GroupedNormalisation(network, NormGroups(4), World()).network
     assert list(grouped.state_dict()) == names
     new_network(network_spec("resnet8"), 1).load_state_dict(grouped.state_dict())
+
+
+@pytest.mark.parametrize("name", ["timm:test_efficientnet", "timm:test_resnet"])
+def test_networks_of_timm_take_statistics_over_groups(name: str) -> None:
+    spec = NetworkSpec(name=name, classes=4, channels=3, image_size=32)
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain, grouped = (new_network(spec, 0).train() for _ in range(2))
+    norm = GroupedNormalisation(grouped, NormGroups(2), World())
+    assert list(norm.network.state_dict()) == list(plain.state_dict())
+    with norm.pass_of([4, 4]):
+        logits = norm.network(images)
+    torch.testing.assert_close(logits, torch.cat([plain(half) for half in images.split(4)]), rtol=1e-4, atol=1e-5)
 
 
 def test_running_statistics_are_the_means_over_groups() -> None:

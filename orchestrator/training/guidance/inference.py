@@ -12,6 +12,8 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.norm_act import BatchNormAct2d
+
 
 def ready_to_teach(network: nn.Module, device: torch.device) -> nn.Module:
     """Returns the network on the device, to be run under ``torch.inference_mode()``; it takes over the argument."""
@@ -25,7 +27,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     A network whose forward pass can't be traced to a graph (one that branches on its input, say) is returned as it is.
     """
     try:
-        graph = fx.symbolic_trace(network)
+        graph = fx.GraphModule(network, _Tracer().trace(network))
     except Exception:  # tracing runs user-defined code on proxies: it may raise anything
         return network
     modules = dict(graph.named_modules())
@@ -39,8 +41,18 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
         if not isinstance(convolution, nn.Conv2d) or calls[before.target] > 1 or len(before.users) > 1:
             continue
         graph.set_submodule(before.target, fuse_conv_bn_eval(convolution, norm))
+        if isinstance(norm, BatchNormAct2d):
+            graph.set_submodule(node.target, nn.Sequential(norm.drop, norm.act))
+            continue
         node.replace_all_uses_with(before)
         graph.graph.erase_node(node)
     graph.delete_all_unused_submodules()
     graph.recompile()
     return graph.eval()
+
+
+class _Tracer(fx.Tracer):
+    """Traces networks with each layer of batch normalisation and activation as one step."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, BatchNormAct2d) or super().is_leaf_module(m, module_qualified_name)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import models
+from models.scaled_input import ScaledInput
 from orchestrator.training.guidance.inference import fold_batch_norm, ready_to_teach
 
 
@@ -25,7 +26,12 @@ def norms(network: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-@pytest.mark.parametrize("name", ["plain_cnn_2", "plain_cnn_6", "resnet8", "resnet14", "wrn_16_1", "resnet18"])
+OF_TIMM = ["timm:resnet10t", "timm:mobilenetv3_small_050", "timm:test_vit", "timm:levit_128s"]
+
+
+@pytest.mark.parametrize(
+    "name", ["plain_cnn_2", "plain_cnn_6", "resnet8", "resnet14", "wrn_16_1", "resnet18", *OF_TIMM]
+)
 def test_a_folded_network_gives_the_same_logits(name: str) -> None:
     network = trained(models.create(name, num_classes=10, in_channels=3, image_size=32), 32)
     pixels = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -37,9 +43,22 @@ def test_a_folded_network_gives_the_same_logits(name: str) -> None:
     assert not any(module.training for module in folded.modules())
 
 
-@pytest.mark.parametrize(("name", "left"), [("plain_cnn_6", 0), ("resnet14", 0), ("resnet18", 0)])
+@pytest.mark.parametrize(
+    ("name", "left"), [("plain_cnn_6", 0), ("resnet14", 0), ("resnet18", 0), *((name, 0) for name in OF_TIMM)]
+)
 def test_no_batch_norm_is_left_after_a_convolution(name: str, left: int) -> None:
     assert norms(fold_batch_norm(models.create(name, num_classes=10, in_channels=3, image_size=32).eval())) == left
+
+
+def test_a_scaled_input_stays_before_what_is_folded() -> None:
+    body = models.create("resnet8", num_classes=10, in_channels=3, image_size=16)
+    network = trained(ScaledInput(body, torch.tensor([2.0, 1.0, 0.5]), torch.tensor([0.1, 0.0, -0.3])), 16)
+    pixels = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted = network(pixels)
+        folded = fold_batch_norm(network)
+        torch.testing.assert_close(folded(pixels), wanted, rtol=1e-3, atol=1e-3)
+    assert norms(folded) == 0
 
 
 class BranchesOnItsInput(nn.Module):
