@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
         session.find()
         if largest and session.cluster is None:
             raise RecipeError("--max-resources: Ray is started on this machine alone, which can't grow; leave it out")
-    sizes = _check(recipe, data, planned, store, kept, display) if missing else None
+    sizes, told = _check(recipe, data, planned, store, kept, display) if missing else (None, set[str]())
     if options.dry_run:
         return 0
     store.check_writable()
@@ -104,8 +104,9 @@ def _run(options: argparse.Namespace, interruption: Interruption) -> int:
                 place = store.set_aside(identity)
                 what = f"{identity}: {', '.join(files)} does not match its checksum"
                 display.warn(f"{what}; moved to {place}, and the stage runs again")
-            images = data.train_images
-            done = _execute(options, planned, store, kept, largest, sizes, images, display, interruption, session)
+            done = _execute(
+                options, planned, store, kept, largest, sizes, told, data.train_images, display, interruption, session
+            )
     else:
         display.say("nothing left to do: every stage is cached")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -153,7 +154,8 @@ class _Executed:
 
 def _execute(
     options: argparse.Namespace, planned: Plan, store: Store, kept: dict[str, Artifact], largest: Growth | None,
-    sizes: list[dict[str, int]], images: int, display: Display, interruption: Interruption, session: RaySession,
+    sizes: list[dict[str, int]], told: set[str], images: int, display: Display, interruption: Interruption,
+    session: RaySession,
 ) -> _Executed:  # fmt: skip
     """Run the stages that are not cached."""
     recipe, missing = planned.recipe, {stage.identity for stage in planned.stages} - set(kept)
@@ -163,7 +165,7 @@ def _execute(
     display.say(f"{len(missing)} of {len(planned.stages)} stages to do; starting Ray")
     run = RunState(planned.stages, kept)
     forecast = forecast_of(planned, sizes, images)
-    events = Events(run, display, forecast, lambda artifacts: report.warnings(planned, artifacts))
+    events = Events(run, display, forecast, lambda artifacts: report.warnings(planned, artifacts), told)
     events.warn()  # about cached experts
 
     warned: set[str] = set()
@@ -234,9 +236,15 @@ def _look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str
 
 def _check(
     recipe: Recipe, data: DatasetInfo, planned: Plan, store: Store, kept: dict[str, Artifact], display: Display
-) -> list[dict[str, int]]:
-    """Run all checks that come before training; returns the networks' sizes."""
-    from orchestrator.execution.preflight import check_networks, check_tracking, check_warm_start
+) -> tuple[list[dict[str, int]], set[str]]:
+    """Run all checks that come before training; returns the networks' sizes, and the warnings that were shown."""
+    from orchestrator.execution.preflight import (
+        check_networks,
+        check_tracking,
+        check_warm_start,
+        check_weights,
+        normalisation_of,
+    )
     from orchestrator.execution.user_code_checks import check_user_curriculum
 
     for note in data.notes:
@@ -246,7 +254,11 @@ def _check(
     check_user_curriculum(recipe, data)
     if planned.stages[0].identity not in kept:
         check_present(recipe.dataset)
-    sizes = check_networks(recipe, data, display.say)
+    sizes = check_networks(recipe, data)
+    ingested = kept.get(planned.stages[0].identity)
+    told = check_weights(recipe, data, normalisation_of(recipe, ingested, store), display.say)
+    for text in told:
+        display.warn(f"warning: {text}")
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     display.say(f"ladder: {shown}")
@@ -254,7 +266,7 @@ def _check(
         display.say(f"expert outputs: {planned.source}")
     for method, earlier in planned.coinciding.items():
         display.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")
-    return sizes
+    return sizes, set(told)
 
 
 def _print_plan(

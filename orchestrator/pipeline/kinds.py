@@ -15,7 +15,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from orchestrator.artifacts import dataset, scores, trained, trials
 from orchestrator.pipeline.placement import Part
 from orchestrator.pipeline.specs import CodedSpec, NetworkSpec, Plain, without
-from orchestrator.recipe.choices import Augmentation, Precision, Spec
+from orchestrator.recipe.choices import Augmentation, NormalisationSpec, Precision, Spec
 
 Results = Mapping[str, Any]
 TRIAL_FORMAT = trials.TRIAL_VERSION
@@ -64,12 +64,20 @@ class IngestSpec(Spec):
 
 
 class PretrainedSpec(Spec):
-    """A network whose weights were brought, and how its validation accuracy is measured."""
+    """A network whose weights were brought, and how its validation accuracy is measured.
+
+    ``normalisation`` is that of the pixels that the weights were trained on; left out where it is the data's.
+    """
 
     network: NetworkSpec
     sha256: str
     precision: Precision
     threads: int
+    normalisation: NormalisationSpec | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        return without(serialise(self), "normalisation" if self.normalisation is None else "")
 
 
 class ScoreSpec(CodedSpec):

@@ -6,19 +6,19 @@ Imports neither torch nor ray.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator import user_code
 from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.pipeline import logit_source
-from orchestrator.pipeline.brought_weights import sha256_of_weights
+from orchestrator.pipeline.brought_weights import sha256_of_weights, weights_file
 from orchestrator.pipeline.graph import Expert, Stage
 from orchestrator.pipeline.inputs import DATA, NETWORK, expert_role, fold_role, score_role
 from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Precision
-from orchestrator.recipe.schema import LadderNetwork, Recipe
+from orchestrator.recipe.ladder import LadderNetwork
+from orchestrator.recipe.schema import Recipe
 from orchestrator.recipe.topologies import TEACHERS, Topology
 
 
@@ -89,14 +89,17 @@ class LadderPlanner:
         network, resources = self.network(entry.name), self.recipe.resources
         smallest = entry is self.recipe.ladder.networks[-2]
         if entry.weights:
+            path = weights_file(entry)
+            network = network.model_copy(update={"renormalised": entry.normalisation is not None})
             stage = Stage(
                 "pretrained",
                 f"pretrained/{entry.name}",
                 PretrainedSpec(
                     network=network,
-                    sha256=sha256_of_weights(entry.weights),
+                    sha256=sha256_of_weights(path),
                     precision=self.precision,
                     threads=self.threads(resources.student_gpus),
+                    normalisation=entry.normalisation,
                 ),
                 ((DATA, self.ingest),),
                 self.single,
@@ -104,7 +107,7 @@ class LadderPlanner:
                     part="expert",
                     expert=entry.name,
                     topology=topology,
-                    weights=Path(entry.weights).expanduser().absolute(),
+                    weights=path.absolute(),
                 ),
             )
         else:
@@ -207,7 +210,7 @@ class LadderPlanner:
         It is where TAs read scores, so that a TA waits for its teachers alone, and is not trained again when a
         difficulty changes. The smallest expert teaches no TA.
         """
-        return self.source.tas == "cached" and expert.network != self.network(self.recipe.ladder.networks[-2].name)
+        return self.source.tas == "cached" and expert.network.name != self.recipe.ladder.networks[-2].name
 
     def _own_labels(self) -> set[str]:
         return {expert.label for expert in self.experts(self.recipe.ladder.topology)}

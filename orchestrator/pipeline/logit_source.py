@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.recipe.ladder import LadderNetwork
 from orchestrator.recipe.methods import METHODS
-from orchestrator.recipe.schema import LadderNetwork, Recipe
+from orchestrator.recipe.schema import Recipe
 from orchestrator.recipe.topologies import TEACHERS
 
 Kind = Literal["online", "cached"]

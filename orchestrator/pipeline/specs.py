@@ -41,17 +41,26 @@ class CodedSpec(Spec):
     code: dict[str, str] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
-    def _without_empty_code(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
         return without(serialise(self), "" if self.code else "code")
 
 
 class NetworkSpec(CodedSpec):
-    """A network: a registered name or ``module:callable``, and the shape of its input and output."""
+    """A network: a registered name or ``module:callable``, and the shape of its input and output.
+
+    ``renormalised``: its input is scaled and shifted first, from the data's normalisation to that of its weights, in
+    which both numbers are. Where it is not, the field is left out of the plain form.
+    """
 
     name: str
     classes: int
     channels: int
     image_size: int
+    renormalised: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        return without(super()._without_unset(serialise), "" if self.renormalised else "renormalised")
 
 
 class CurriculumSpec(CodedSpec):

@@ -22,13 +22,15 @@ class Events:
         display: where they are shown.
         forecast: the forecast that is shown beside the stages.
         findings: returns, given all artifacts that exist, a sentence on each thing that is wrong with them.
+        told: findings that were shown before the run.
     """
 
     def __init__(
-        self, run: RunState, display: Display, forecast: Forecast, findings: Findings = lambda artifacts: ()
-    ) -> None:
+        self, run: RunState, display: Display, forecast: Forecast, findings: Findings = lambda artifacts: (),
+        told: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         self.run, self.display, self.forecast, self.findings = run, display, forecast, findings
-        self.told: set[str] = set()  # findings that were shown
+        self.told = set(told)  # findings that were shown
 
     def ended(self, entry: StageEntry) -> None:
         name, words = entry.stage.name, outcome(entry)

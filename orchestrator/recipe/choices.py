@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from curricula import difficulty, pacing
@@ -64,6 +64,19 @@ class OptimizerSpec(Spec):
         description="schedule steps only: shares of the steps at which the rate is multiplied",
     )
     decay: float = Field(0.1, gt=0, le=1, description="schedule steps only: by what the rate is multiplied")
+
+
+class NormalisationSpec(Spec):
+    """Normalisation of pixels in [0, 1]: less the mean, divided by the standard deviation."""
+
+    mean: tuple[float, ...] = Field(strict=False, min_length=1, description="of each channel")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(strict=False, min_length=1, description="of each channel")
+
+    @model_validator(mode="after")
+    def _of_the_same_channels(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"has {len(self.mean)} means and {len(self.std)} standard deviations; give one a channel")
+        return self
 
 
 class PacingSpec(Spec):

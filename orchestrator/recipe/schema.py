@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
@@ -13,65 +12,17 @@ from orchestrator.errors import UserError
 from orchestrator.paths import PASSWORD, checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
+from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
+from orchestrator.recipe.section import Section, Seed, twice
 from orchestrator.recipe.sharing import SharedTraining
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
 
 
 class RecipeError(UserError):
     """Raised when a recipe can't be used; the message names the field, what was found and what to do."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class LadderNetwork(Section):
-    """One network of the ladder. A bare name is enough."""
-
-    name: str = Field(description="a registered network (models.names() lists them), or module:callable")
-    steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
-    batch_size: int | None = Field(None, gt=0, description="its images a step, instead of training.batch_size")
-    learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
-    weights: Annotated[str, AfterValidator(local_path)] | None = Field(
-        None, description="a .safetensors file: the network is taken from it, not trained"
-    )
-    workers: int | None = Field(
-        None, gt=0, description="its workers, instead of resources.workers; of the student, of student_workers"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-
-class Ladder(Section):
-    """All networks by falling capacity: the teacher, the teacher assistants, the student at the foot."""
-
-    networks: tuple[LadderNetwork, ...] = Field(
-        strict=False,
-        min_length=2,
-        max_length=64,
-        description="teacher first, student last; names, or mappings with the fields below",
-    )
-    topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
-        "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
-    )
-    seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
-
-    @field_validator("networks")
-    @classmethod
-    def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
-        twice = _twice([network.name for network in networks])
-        if twice:
-            raise ValueError(f"{twice} is in the ladder twice; every network must be a different one")
-        if networks[-1].weights:
-            raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
-        return networks
 
 
 class Training(Section):
@@ -312,8 +263,8 @@ class Recipe(Section):
     @field_validator("seeds", "methods")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if twice := _twice(values):
-            raise ValueError(f"{twice} is in {list(values)} twice; leave one out")
+        if again := twice(values):
+            raise ValueError(f"{again} is in {list(values)} twice; leave one out")
         return values
 
     @field_validator("tracking_uri")
@@ -352,7 +303,3 @@ class Recipe(Section):
         if not files and self.training.augmentation == "resized_crop_flip":
             raise ValueError("training.augmentation is resized_crop_flip, which is for photos; use crop or crop_flip")
         return self
-
-
-def _twice(values: Sequence[Any]) -> str:
-    return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))

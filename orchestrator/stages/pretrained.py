@@ -1,6 +1,7 @@
 """pretrained: an expert with imported weights, and its accuracy on validation images.
 
 The artifact has the weights alone, as the network holds them, with the names of the classes (``artifacts/trained.py``).
+Where the weights want another normalisation than the data's, these are the weights of the network behind the change.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact, file_sha256
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import PretrainedSpec
+from orchestrator.recipe.choices import NormalisationSpec
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
 from orchestrator.training.evaluation import evaluate_finite
-from orchestrator.training.networks import open_network
+from orchestrator.training.networks import open_network, renormalised
 from orchestrator.training.process import set_up_process
+from orchestrator.training.weights.data_config import data_config_of, mismatches
 from orchestrator.training.weights.files import check_classes, write_safetensors
 
 
@@ -35,20 +38,25 @@ def run(job: Job) -> Artifact:
     set_up_process(spec.threads)
     device, folder, path = single_device(job), job.folders()["data"], job.facts.weights
     assert path is not None, "a pretrained stage without a file of weights"
-    class_names = dataset.read_about(FolderFiles(folder)).class_names
+    about = dataset.read_about(FolderFiles(folder))
+    class_names, given = about.class_names, NormalisationSpec(mean=about.mean, std=about.std)
     try:
         if file_sha256(path) != spec.sha256:
             raise StageError(f"ladder.networks: weights {path} have changed since the run was planned; start it anew")
-        opened = open_network(spec.network, path)
+        plain = spec.network.model_copy(update={"renormalised": False})
+        opened = open_network(plain, path)
         check_classes(path, opened.class_names, class_names)
+        network, wanted = opened.network, data_config_of(path, plain)
+        if spec.normalisation:
+            network = renormalised(network, given, spec.normalisation)
         data = load(
             folder, root=job.dataset_root, augmentation="none", views_seed=0, device=device,
             decoders=job.resources.cpus,
         )  # fmt: skip
         bf16 = spec.precision == "bf16"
-        weights = {name: value.clone().contiguous() for name, value in opened.network.state_dict().items()}
+        weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
         with closing(data):
-            accuracy, loss = evaluate_finite(spec.network.name, opened.network.to(device), data, data.validation, bf16)
+            accuracy, loss = evaluate_finite(spec.network.name, network.to(device), data, data.validation, bf16)
     except (ValueError, OSError) as error:
         raise StageError(f"ladder.networks: {error}") from error
     with job.store.scratch() as scratch:
@@ -59,5 +67,6 @@ def run(job: Job) -> Artifact:
             "brought_sha256": spec.sha256,
             "weights_sha256": file_sha256(scratch / WEIGHTS),
             "notes": list(opened.notes),
+            "mismatches": mismatches(plain, wanted, given, spec.normalisation) if wanted else [],
         }
         return job.commit(scratch, start, results)

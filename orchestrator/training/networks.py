@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from models import registry
+from models.scaled_input import ScaledInput
 from orchestrator.pipeline.specs import NetworkSpec
+from orchestrator.recipe.choices import NormalisationSpec
 from orchestrator.training.weights.files import Weights, WeightsError, read_safetensors
 from orchestrator.training.weights.fitting import fit
 
@@ -27,9 +29,23 @@ class Opened:
 
 
 def new_network(spec: NetworkSpec, seed: int) -> nn.Module:
-    """Returns a network whose initial weights are a function of the seed."""
+    """Returns a network whose initial weights are a function of the seed.
+
+    A renormalised one scales its input by 1 and shifts it by 0 until weights are loaded.
+    """
     torch.manual_seed(seed)
-    return registry.create(spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size)
+    network = registry.create(
+        spec.name, num_classes=spec.classes, in_channels=spec.channels, image_size=spec.image_size
+    )
+    if not spec.renormalised:
+        return network
+    return ScaledInput(network, torch.ones(spec.channels), torch.zeros(spec.channels))
+
+
+def renormalised(network: nn.Module, data: NormalisationSpec, wanted: NormalisationSpec) -> ScaledInput:
+    """Returns a network for images that are normalised as ``data`` says, of one for images as ``wanted`` says."""
+    mean, std, wanted_mean, wanted_std = map(torch.tensor, (data.mean, data.std, wanted.mean, wanted.std))
+    return ScaledInput(network, std / wanted_std, (mean - wanted_mean) / wanted_std)
 
 
 def open_network(spec: NetworkSpec, path: Path) -> Opened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.pipeline.graph import Failure
+from orchestrator.progress.events import Events
 from orchestrator.progress.live import waits_for
 from orchestrator.progress.words import outcome, snapshot
 from tests.progress.runs import Run
@@ -42,6 +43,15 @@ def test_a_finding_is_a_warning_once(tmp_path: Path) -> None:
     assert run.display.said == []
     run.end("ingest", "train/plain_cnn_8")
     assert [text for text in run.display.said if "guesses" in text] == ["warning: an expert guesses"]
+
+
+def test_a_finding_that_was_shown_before_the_run_is_not_shown_again(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    events = Events(
+        run.state, run.display, run.forecast, lambda _: ["other pixels", "an expert guesses"], ["other pixels"]
+    )
+    events.warn()
+    assert run.display.said == ["warning: an expert guesses"]
 
 
 def test_nothing_waits_for_a_stage_that_is_kept(tmp_path: Path) -> None:

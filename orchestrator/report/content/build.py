@@ -124,19 +124,23 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     if data is None:
         return []
     odd = odd_images(data.results)
-    experts = [
-        ExpertFacts(expert.label, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
+    found = {
+        expert.label: artifact
         for expert in (*planned.ladder, *planned.others)
         if (artifact := artifacts.get(expert.stage.identity))
+    }
+    experts = [
+        ExpertFacts(label, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
+        for label, artifact in found.items()
     ]
+    brought = [artifact for artifact in found.values() if artifact.kind == "pretrained"]
+    unlike = [text for artifact in brought for text in artifact.results.get("mismatches", ())]
     on_labels = [
         _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
     ]
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
-    defects = statistics.expert_warnings(
-        experts, student, data.results["counts"]["validation"], planned.ladder[0].network.classes
-    )
-    return [*odd, *defects]
+    validation, classes = data.results["counts"]["validation"], planned.ladder[0].network.classes
+    return [*odd, *unlike, *statistics.expert_warnings(experts, student, validation, classes)]
 
 
 def _networks(

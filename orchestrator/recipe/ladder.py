@@ -1,0 +1,70 @@
+"""Section ``ladder`` of a recipe: its networks. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from orchestrator.paths import local_path
+from orchestrator.recipe.choices import NormalisationSpec
+from orchestrator.recipe.section import Section, Seed, twice
+
+
+class LadderNetwork(Section):
+    """One network of the ladder. A bare name is enough."""
+
+    name: str = Field(
+        description="a registered network (models.names() lists them), timm:<name> for one of the package timm, or "
+        "module:callable"
+    )
+    steps: int | None = Field(None, gt=0, description="training steps of this network, instead of training.steps")
+    batch_size: int | None = Field(None, gt=0, description="its images a step, instead of training.batch_size")
+    learning_rate: float | None = Field(None, gt=0, description="its highest learning rate, instead of the optimiser's")
+    weights: Annotated[str, AfterValidator(local_path)] | None = Field(
+        None,
+        description="a .safetensors file: the network is taken from it, not trained. timm: the published weights of "
+        "timm:<name>.<tag>, from the Hugging Face cache, or fetched into it",
+    )
+    normalisation: NormalisationSpec | None = Field(
+        None, description="with weights: that of the pixels they were trained on, where it is not the data's"
+    )
+    workers: int | None = Field(
+        None, gt=0, description="its workers, instead of resources.workers; of the student, of student_workers"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _normalised_with_weights(self) -> LadderNetwork:
+        if self.normalisation and not self.weights:
+            raise ValueError(f"{self.name} has normalisation set but no weights; a trained network takes the data's")
+        return self
+
+
+class Ladder(Section):
+    """All networks by falling capacity: the teacher, the teacher assistants, the student at the foot."""
+
+    networks: tuple[LadderNetwork, ...] = Field(
+        strict=False,
+        min_length=2,
+        max_length=64,
+        description="teacher first, student last; names, or mappings with the fields below",
+    )
+    topology: Literal["direct", "sequential", "dense", "scratch"] = Field(
+        "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
+    )
+    seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
+
+    @field_validator("networks")
+    @classmethod
+    def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
+        again = twice([network.name for network in networks])
+        if again:
+            raise ValueError(f"{again} is in the ladder twice; every network must be a different one")
+        if networks[-1].weights:
+            raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
+        return networks
