@@ -103,7 +103,7 @@ def test_the_teacher_knows_what_it_learned_elsewhere(run: Finished, place: Place
     assert SAID not in run.out + run.err
 
 
-def test_a_normalisation_that_does_not_match_is_said_once_and_stands_in_the_report(
+def test_a_normalisation_that_does_not_match_is_said_before_the_run_with_its_results_and_in_the_report(
     run: Finished, place: Place, ray_address: str
 ) -> None:
     assert run.code == 0
@@ -111,6 +111,7 @@ def test_a_normalisation_that_does_not_match_is_said_once_and_stands_in_the_repo
     planned = place.run("--dry-run")
     assert planned.code == 0 and (planned.out + planned.err).count(SAID) == 1
     again = place.run(address=ray_address)
-    assert again.code == 0 and (again.out + again.err).count(SAID) == 1
+    assert again.code == 0 and (again.out + again.err).count(SAID) == 2
+    assert again.out.index(SAID) < again.out.index("starting Ray") < again.out.rindex(SAID)
     (text,) = [text for text in place.report()["warnings"] if text.startswith(SAID)]
     assert "(config.json beside model.safetensors), the data's images have mean [0.485, 0.456, 0.406]" in text
