@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Values of ``subset``: the part of the data that an image belongs to."""
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation by which photos are normalised, as torchvision's weights expect."""
+
 DEFAULT_IMAGE_SIZE = 224
 """Edge in pixels of ``image_folder`` photos as the networks see them: ImageNet's usual crop."""
 

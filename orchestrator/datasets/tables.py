@@ -146,9 +146,9 @@ class TablePhotos:
         return int(self._ends[-1])
 
     def name(self, index: int) -> str:
-        """Returns the shard's path and the row in it, from 0."""
+        """Returns the row, from 0, and the shard's path."""
         shard, row = self._locate(index)
-        return f"{self._shards[shard]}, row {row}"
+        return f"row {row} of {self._shards[shard]}"
 
     def read(self, index: int) -> bytes:
         """Returns the encoded image of a row.

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from orchestrator.artifacts import dataset
 from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.datasets.spec import IMAGENET_MEAN, IMAGENET_STD
 from orchestrator.pipeline.brought_weights import weights_file
 from orchestrator.pipeline.graph import Plan
 from orchestrator.recipe.choices import NormalisationSpec
@@ -92,9 +94,7 @@ def normalisation_of(recipe: Recipe, ingested: Artifact | None, store: Store) ->
     if ingested is not None:
         about = dataset.read_about(StoredFiles(store, ingested.identity))
         return NormalisationSpec(mean=about.mean, std=about.std)
-    if recipe.dataset.name == "image_folder":
-        from orchestrator.stages.ingest import IMAGENET_MEAN, IMAGENET_STD
-
+    if recipe.dataset.name in PHOTO_SETS:
         return NormalisationSpec(mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return None
 

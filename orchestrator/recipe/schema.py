@@ -301,5 +301,8 @@ class Recipe(Section):
                 f"for {', '.join(PHOTO_SETS)} use resized_crop_flip or none"
             )
         if not files and self.training.augmentation == "resized_crop_flip":
-            raise ValueError("training.augmentation is resized_crop_flip, which is for photos; use crop or crop_flip")
+            raise ValueError(
+                f"training.augmentation is resized_crop_flip, which is for {', '.join(PHOTO_SETS)}; "
+                "use crop or crop_flip"
+            )
         return self

@@ -24,6 +24,7 @@ from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, DatasetRecipe, FileImages
 from orchestrator.datasets.manifests import Manifests
 from orchestrator.datasets.photos import FolderPhotos
+from orchestrator.datasets.spec import IMAGENET_MEAN, IMAGENET_STD
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.ingest_photos import Packing, Part, contents_of, take_photos
 from orchestrator.stages.job import Job
@@ -31,7 +32,6 @@ from orchestrator.stages.odd_images import Contents, odd_images
 
 BLOCK_BYTES = 32 << 20  # of images of arrays that are looked at together
 COUNTED = 1 << 18  # pixels that are counted at once; numpy widens them to 64 bits
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision's weights expect
 SHOWN = 20  # broken images named in full
 
 

@@ -104,7 +104,7 @@ def test_photos_are_read_by_index_in_any_order_in_any_process(write: Write) -> N
     for index in (0, 1, 9, 4, 5, 3):
         assert found.read(index) == contents[index]
     assert found.read(12) == photos(3, seed=1)[2]
-    assert found.name(12) == f"{HELD_OUT}, row 2"
+    assert found.name(12) == f"row 2 of {HELD_OUT}"
 
 
 def test_images_may_be_plain_binary_values(write: Write) -> None:
@@ -117,9 +117,9 @@ def test_a_row_that_has_only_a_path_is_broken_and_named(write: Write) -> None:
     kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     empty = pa.table({"image": pa.array([{"bytes": None, "path": "/far/1.jpg"}, None], kind), "label": [0, 1]})
     found = load_photos(write({TRAINING: table([0, 1, 0, 1], None), HELD_OUT: empty}))
-    with pytest.raises(BrokenImageError, match=r"row 0: .*only the path /far/1.jpg"):
+    with pytest.raises(BrokenImageError, match=r"row 0 of .*only the path /far/1.jpg"):
         found.photos.read(4)
-    with pytest.raises(BrokenImageError, match=r"row 1: .*no image"):
+    with pytest.raises(BrokenImageError, match=r"row 1 of .*no image"):
         found.photos.read(5)
 
 

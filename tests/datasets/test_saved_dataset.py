@@ -31,7 +31,7 @@ def test_shards_are_read_by_index_in_any_process(tmp_path: Path) -> None:
     found = pickle.loads(pickle.dumps(loaded.photos))
     for index, content in ((7, photos(4, seed=1)[1]), (0, photos(6)[0]), (12, photos(3, seed=2)[2])):
         assert found.read(index) == content
-    assert found.name(7) == "train/data-00001-of-00002.arrow, row 1"
+    assert found.name(7) == "row 1 of train/data-00001-of-00002.arrow"
 
 
 def test_a_shard_that_was_written_again_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_shards_are_needed_no_more_once_they_are_ingested(make_place: Callable[[
     found = place.artifacts()["ingest"]["results"]
     assert found["counts"] == {"train": 32, "validation": 8, "test": 8, "skipped": 0}
     assert found["odd_images"]["leaked"]["count"] == 8 and found["odd_images"]["repeated"]["count"] == 0
-    said = "data set: test images that are also for training or validation: 8 (data/validation-00000-of-00001.parquet, "
+    said = "data set: test images that are also for training or validation: 8 (row 0 of data/validation-00000-of-00001"
     assert f"warning: {said}" in first.out
     reports = place.storage / "reports"
     report = json.loads((reports / (reports / "latest").read_text().strip() / "report.json").read_text())

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.artifacts.photos import PackedPhotos, write_shards
+from orchestrator.artifacts.reading import FolderFiles
+from orchestrator.artifacts.store import Store
 from orchestrator.datasets import TEST, DatasetError, DatasetRecipe, FileImages, describe, load
 from orchestrator.datasets.bucket import Source
 from orchestrator.datasets.decoding import decode_content
 from orchestrator.datasets.manifests import Manifests
 from orchestrator.datasets.photos import ChangedPhotoError, read_in_order
+from orchestrator.stages.ingest_photos import Packing, take_part
 from orchestrator.storage.storage import Storage, StorageError
 from tests.datasets.conftest import write_photos
 from tests.datasets.tables import table, write_parquet
@@ -62,6 +66,15 @@ def test_objects_that_are_read_ahead_come_in_order_and_a_lost_one_raises_in_its_
             lost.append(index)
     assert lost == [2] and list(contents) == [index for index in range(15) if index != 2]
     assert all(found.read(index) == content for index, content in contents.items())
+
+
+def test_photos_of_a_bucket_are_packed_as_they_are(photos: DatasetRecipe, tmp_path: Path) -> None:
+    found, store = load_photos(photos).photos, Store(str(tmp_path / "runs"))
+    part = take_part(found, 0, len(found), None, Packing(store.location, "ingest-0", shrink=None))
+    write_shards(Path(store.folder("ingest-0")), part.shards)
+    packed = PackedPhotos(FolderFiles(Path(store.folder("ingest-0"))))
+    assert [packed.read(index) for index in range(15)] == [found.read(index) for index in range(15)]
+    assert not part.broken and not part.changed
 
 
 def test_a_labels_file_in_a_bucket_is_read(s3: S3, tmp_path: Path) -> None:
