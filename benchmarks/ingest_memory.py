@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def child(kind: str, threads: int, folder: str) -> None:
     recipe = DatasetRecipe(name="benchmarks.ingest_memory:mapped_set")
     if kind == "photos":
         recipe = DatasetRecipe(name="image_folder", root=f"{folder}/photos", image_size=EDGE, pack=True)
-        ray.init(num_cpus=threads, include_dashboard=False, logging_level="error", object_store_memory=2 << 27)
+        ray.init(num_cpus=threads, include_dashboard=False, logging_level=logging.ERROR, object_store_memory=2 << 27)
     job = Job(
         kind="ingest", name="ingest", identity="ingest-0", inputs={}, storage=f"{folder}/runs",
         spec={"dataset": {}, "fingerprint": datasets.describe(recipe).fingerprint}, dataset_root=recipe.root,
