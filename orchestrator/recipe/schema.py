@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -173,7 +174,7 @@ class Resources(Section):
     score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
     cache: Annotated[str, AfterValidator(local_path)] | None = Field(
         None,
-        description="folder on a fast disk of each node for copies of files from an object store "
+        description="folder (an absolute path) on a fast disk of each node for copies of files from an object store "
         "(default: below the temporary folder)",
     )
     cache_gb: float | None = Field(
@@ -189,6 +190,13 @@ class Resources(Section):
         description="least seconds between two checkpoints of a training. They are written at validations, and also "
         "between those that are farther apart, if they take less than a twentieth of the time",
     )
+
+    @field_validator("cache")
+    @classmethod
+    def _absolute(cls, folder: str | None) -> str | None:
+        if folder is not None and not os.path.isabs(folder):
+            raise ValueError(f"found {folder!r}; give an absolute path, since processes work in folders of their own")
+        return folder
 
 
 class Recipe(Section):

@@ -8,13 +8,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from orchestrator.datasets import describe
 from orchestrator.pipeline.plan import plan
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.loading import load
 from orchestrator.recipe.reference import fields
-from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.schema import Recipe, Resources
 from tests.examples import TINY, refusal, tiny
 
 
@@ -228,3 +229,9 @@ def test_fields_that_contradict_each_other_are_refused(overrides: list[str], nam
 )
 def test_a_worker_may_take_its_part_of_a_batch_in_as_small_parts_as_norm_groups_are(overrides: list[str]) -> None:
     assert tiny(*overrides)
+
+
+def test_a_node_s_cache_is_an_absolute_path() -> None:
+    assert Resources(cache="/fast/copies").cache == "/fast/copies"
+    with pytest.raises(ValidationError, match=r"found 'copies'; give an absolute path"):
+        Resources(cache="copies")
