@@ -25,7 +25,7 @@ class Colour(Enum):
     RED = 1
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), PLAIN, max_size=4))
 def test_plain_values_come_back_from_their_canonical_form(value: dict[str, Any]) -> None:
     assert json.loads(canonical_json(value)) == value

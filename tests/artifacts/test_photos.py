@@ -33,7 +33,7 @@ def write(folder: Path, runs: list[list[bytes]], shard_bytes: int) -> None:
     write_shards(folder, shards)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=some.lists(some.integers(0, 3 * ROWS + 1), min_size=1, max_size=4), shard_bytes=some.integers(1, 100_000))
 def test_every_photo_is_read_by_its_number(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], shard_bytes: int

@@ -145,7 +145,7 @@ def test_a_new_seed_or_search_leaves_every_other_stage_as_it_is(override: str, b
     assert {name for name in kept if after[name] != before[name]} == set()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     methods=st.lists(st.sampled_from(METHODS), min_size=1, unique=True),
     topology=st.sampled_from(["direct", "sequential", "dense", "scratch"]),
@@ -160,7 +160,7 @@ def test_a_method_s_students_are_the_same_whatever_else_the_recipe_asks_for(
         assert final.train.identity == together[final.method]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     methods=st.lists(st.sampled_from(METHODS), min_size=1, unique=True),
     topology=st.sampled_from(["direct", "sequential", "dense", "scratch"]),

@@ -97,7 +97,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("recipes") / "changed.yaml"
 
 
-@settings(max_examples=100, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.one_of(changed_values(), changed_text()))
 def test_a_changed_recipe_is_planned_or_refused_in_words(content: bytes, file: Path) -> None:
     file.write_bytes(content)
@@ -109,7 +109,7 @@ def test_a_changed_recipe_is_planned_or_refused_in_words(content: bytes, file: P
         assert message.encode() and "Traceback" not in message
 
 
-@settings(max_examples=100, deadline=None, phases=[Phase.generate])
+@settings(max_examples=100, phases=[Phase.generate])
 @given(
     field=st.sampled_from([*FIELDS, "ladder.networks[0].steps", "seeds[1]", "x[", "ladder[0]"]),
     text=st.text(max_size=9),

@@ -63,7 +63,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_name_and_those_known_there
     assert "\n" not in message
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(word=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1), section=st.sampled_from(["", "training.", "search."]))
 def test_any_word_that_is_no_field_is_refused_by_its_dotted_name(word: str, section: str) -> None:
     names = {field.name for field in fields()}

@@ -1,4 +1,4 @@
-"""One thread, since the number of threads changes the order of sums; no time limit for a property's example."""
+"""One thread, since the number of threads changes the order of sums."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch.multiprocessing
-from hypothesis import settings
 
 from orchestrator.training.process import set_up_process
 from tests.training.workers import WORLD_SIZES, work
 
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
 set_up_process(1)
 
 
