@@ -181,7 +181,7 @@ def read_severity(files: Files) -> npt.NDArray[np.float32] | None:
     return files.array(SEVERITY) if files.has(SEVERITY) else None
 
 
-class Paths(Sequence[str]):
+class StoredPaths(Sequence[str]):
     """Paths in a memory-mapped column, each made to text when it is asked for: no process holds a million strings.
 
     Pickled without the map, which each process opens itself.
@@ -219,7 +219,7 @@ def read_paths(files: Files) -> Sequence[str]:
     if not files.has(PATHS):
         earlier: list[str] = files.json(EARLIER_PATHS)
         return earlier
-    return Paths(files)
+    return StoredPaths(files)
 
 
 def read_sizes(files: Files) -> npt.NDArray[np.int64] | None:

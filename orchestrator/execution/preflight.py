@@ -90,7 +90,12 @@ def check_weights(
 
 
 def normalisation_of(recipe: Recipe, ingested: Artifact | None, store: Store) -> NormalisationSpec | None:
-    """Returns the normalisation of a recipe's images; None where it is known after the set is read."""
+    """Returns the normalisation of a recipe's images.
+
+    None where it is known after the set is read, or no weights are there to be compared with it.
+    """
+    if not any(network.weights for network in recipe.ladder.networks):
+        return None
     if ingested is not None:
         about = dataset.read_about(StoredFiles(store, ingested.identity))
         return NormalisationSpec(mean=about.mean, std=about.std)
