@@ -58,6 +58,13 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(item, (*path, key))
 
 
+def _has(holder: Any, key: Any) -> bool:
+    """Returns whether ``holder`` is a mapping with the key or a list with that place: earlier changes make both."""
+    if isinstance(holder, list):
+        return isinstance(key, int) and key < len(holder)
+    return isinstance(holder, dict) and key in holder
+
+
 @st.composite
 def changed_values(draw: st.DrawFn) -> bytes:
     """A recipe with values that are replaced, removed, repeated or added."""
@@ -66,14 +73,14 @@ def changed_values(draw: st.DrawFn) -> bytes:
         *path, last = draw(st.sampled_from([*places(content), *(tuple(field.split(".")) for field in FIELDS)]))
         holder = content
         for key in path:
-            known = isinstance(holder, list) or (isinstance(holder, dict) and key in holder)
+            known = _has(holder, key)
             holder = holder[key] if known else holder.setdefault(key, {}) if isinstance(holder, dict) else None
         match draw(st.sampled_from(["set", "set", "remove", "repeat", "add"])):
-            case "set" if isinstance(holder, (dict, list)):
+            case "set" if isinstance(holder, dict) or _has(holder, last):
                 holder[last] = draw(values)
             case "remove" if isinstance(holder, dict):
                 holder.pop(last, None)
-            case "repeat" if isinstance(holder, list):
+            case "repeat" if isinstance(holder, list) and _has(holder, last):
                 holder.append(copy.deepcopy(holder[last]))
             case "add" if isinstance(holder, dict):
                 holder[draw(st.text(max_size=5))] = draw(values)
