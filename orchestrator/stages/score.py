@@ -157,7 +157,7 @@ class ExpertRunner:
         folders = job.folders()
         self.data = load(
             folders["data"], root=job.dataset_root, augmentation=spec.augmentation, views_seed=spec.views_seed,
-            device=self.device, decoders=max(2, job.resources.cpus),
+            device=self.device, decoders=job.resources.cpus,
         )  # fmt: skip
         self.bf16 = spec.precision == "bf16"
         self.experts = [
