@@ -18,6 +18,7 @@ from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Precision
 from orchestrator.recipe.ladder import LadderNetwork
+from orchestrator.recipe.losses import parameters_of
 from orchestrator.recipe.schema import Recipe
 from orchestrator.recipe.topologies import TEACHERS, Topology
 
@@ -155,6 +156,9 @@ class LadderPlanner:
             kd_weight=distillation.kd_weight,
             stochastic_drop=stochastic_drop if len(teachers) > 1 else 0.0,
             source=kind,
+            loss=distillation.loss,
+            loss_parameters=parameters_of([distillation.loss], distillation),
+            ce_weight=distillation.ce_weight,
         )
 
     def training(self, entry: LadderNetwork, guidance: GuidanceSpec, gpus: float) -> TrainSpec:

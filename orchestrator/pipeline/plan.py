@@ -10,15 +10,20 @@ from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.ladder import LadderPlanner
 from orchestrator.pipeline.precision_choice import PrecisionChoice, resolved
 from orchestrator.pipeline.students import StudentPlanner
+from orchestrator.recipe.losses import check_classes
 from orchestrator.recipe.methods import METHODS
-from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.schema import Recipe, RecipeError
 
 
 def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = None) -> Plan:
     """Returns all stages of a recipe on a data set.
 
     ``precision`` stands for ``training.precision: auto``; as long as it has not been measured, fp32 does.
+
+    Raises:
+        RecipeError: for a recipe that does not fit the data.
     """
+    _check_losses(recipe, data.classes)
     resolved_recipe, chosen = resolved(recipe, precision)
     ladder = LadderPlanner(resolved_recipe, data, chosen)
     students = StudentPlanner(ladder)
@@ -42,3 +47,11 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
         source=ladder.source,
         precision=str(precision) if precision else "as the recipe says",
     )
+
+
+def _check_losses(recipe: Recipe, classes: int) -> None:
+    try:
+        check_classes("distillation.loss", [recipe.distillation.loss], classes)
+        check_classes("search.space.losses", recipe.search.space.losses or (), classes)
+    except ValueError as error:
+        raise RecipeError(str(error)) from error

@@ -21,6 +21,7 @@ from orchestrator.recipe.choices import (
     Spec,
 )
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
+from orchestrator.recipe.losses import DEFAULT_LOSS, LossName, LossParameters
 from orchestrator.recipe.methods import Dealing, GuidanceKind
 from orchestrator.recipe.search_space import SETTINGS, Choice, Place, SpaceSpec, Value, values_of
 
@@ -77,7 +78,11 @@ class CurriculumSpec(CodedSpec):
 
 
 class GuidanceSpec(Spec):
-    """The distillation target of a network. ``experts`` are names, smallest first; empty for ``labels``."""
+    """The distillation target of a network, and the loss. ``experts`` are names, smallest first; empty for ``labels``.
+
+    ``ce_weight`` is None for 1 - ``kd_weight``. ``loss_parameters`` are those of the loss, or of all losses that a
+    search chooses from, as far as they have any. These and the loss are left out of the plain form at their defaults.
+    """
 
     kind: GuidanceKind
     experts: tuple[str, ...] = ()
@@ -85,6 +90,20 @@ class GuidanceSpec(Spec):
     kd_weight: float = 0.9
     stochastic_drop: float = 0.0
     source: Literal["none", "online", "cached"] = "none"
+    loss: LossName = DEFAULT_LOSS
+    loss_parameters: LossParameters = Field(default_factory=dict)
+    ce_weight: float | None = None
+
+    @property
+    def labels_weight(self) -> float:
+        """Weight of the labels' cross-entropy beside the distillation."""
+        return 1 - self.kd_weight if self.ce_weight is None else self.ce_weight
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        plain = without(serialise(self), "loss" if self.loss == DEFAULT_LOSS else "")
+        plain = without(plain, "" if self.loss_parameters else "loss_parameters")
+        return without(plain, "ce_weight" if self.ce_weight is None else "")
 
     @model_validator(mode="after")
     def _experts_fit(self) -> GuidanceSpec:
@@ -159,6 +178,8 @@ def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
     ``choice`` holds values by setting (``recipe/search_space.py``). A curriculum's control stays as it is.
     """
     guidance = student.guidance.model_copy(update=values_of(choice, "guidance"))
+    own = {name: values for name, values in guidance.loss_parameters.items() if name == guidance.loss}
+    guidance = guidance.model_copy(update={"loss_parameters": own})
     curriculum = student.curriculum
     if curriculum is not None:
         chosen, pacing = values_of(choice, "curriculum"), values_of(choice, "curriculum.pacing")
@@ -186,5 +207,5 @@ def settings_of(training: TrainSpec) -> dict[str, Value]:
     parts, found = searched_parts(training), dict[str, Value]()
     for setting in SETTINGS.values():
         if setting.place in parts and setting.when(found):
-            found[setting.name] = getattr(parts[setting.place], setting.name)
+            found[setting.name] = getattr(parts[setting.place], setting.in_effect or setting.name)
     return found

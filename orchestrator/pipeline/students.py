@@ -13,6 +13,7 @@ from orchestrator.pipeline.logit_source import Kind
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS
+from orchestrator.recipe.losses import parameters_of
 from orchestrator.recipe.methods import METHODS, REFERENCE, Dealing, Method
 from orchestrator.recipe.schema import CurriculumRecipe
 
@@ -57,6 +58,10 @@ class StudentPlanner:
         guidance = self.ladder.guidance(teachers, source, drop)
         if method.guidance:
             guidance = guidance.model_copy(update={"kind": method.guidance})
+        losses = recipe.search.space.losses
+        if losses and self._is_searched(method):
+            parameters = parameters_of(losses, recipe.distillation)
+            guidance = guidance.model_copy(update={"loss_parameters": parameters})
         dealing = self._dealing(method)
         if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})

@@ -14,6 +14,7 @@ from orchestrator.paths import PASSWORD, checked_uri, folder_name, local_path
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.ladder import Ladder
+from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
 from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 from orchestrator.recipe.section import Section, Seed, twice
@@ -24,6 +25,12 @@ _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.p
 
 class RecipeError(UserError):
     """Raised when a recipe can't be used; the message names the field, what was found and what to do."""
+
+
+def _of_each_loss(setting: str) -> str:
+    """Returns a setting's defaults by loss, in words, for the losses that have one."""
+    values = {loss.name: getattr(loss, setting) for loss in LOSSES.values()}
+    return ", ".join(f"{value:g} for {name}" for name, value in values.items() if value is not None)
 
 
 class Training(Section):
@@ -51,12 +58,24 @@ class Training(Section):
     keep: Literal["best", "last"] = Field("best", description="weights to keep: the best on validation, or the last")
 
 
-class Distillation(Section):
+class Distillation(LossSections):
     """Knowledge distillation, where the search does not choose it."""
 
-    temperature: float = Field(4.0, gt=0, description="temperature that softens the logits")
+    loss: LossName = Field(
+        DEFAULT_LOSS,
+        description="the distillation loss; " + "; ".join(f"{loss.name}: {loss.words}" for loss in LOSSES.values()),
+    )
+    temperature: float = Field(
+        4.0, gt=0, description=f"temperature that softens the logits; by default {_of_each_loss('temperature')}"
+    )
     kd_weight: float = Field(
-        0.9, ge=0, le=1, description="share (lambda) of distillation in the loss; the rest: labels"
+        0.9, ge=0, description=f"weight (lambda) of distillation in the loss; by default {_of_each_loss('kd_weight')}"
+    )
+    ce_weight: float | None = Field(
+        None,
+        ge=0,
+        description="weight of the labels' cross-entropy in the loss; by default 1 - kd_weight, but where neither "
+        f"weight is set {_of_each_loss('ce_weight')}",
     )
     stochastic_drop: float = Field(
         0.5, ge=0, lt=1, description="dgkd_stochastic only: probability that an expert is dropped"
@@ -71,6 +90,11 @@ class Distillation(Section):
         description="source cached only: logits that are stored of a view and expert, the largest; the rest of the "
         "probability is spread evenly over the other classes. By default all are stored",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_loss(cls, found: Any) -> Any:
+        return own_settings(found) | found if isinstance(found, dict) else found
 
 
 class Difficulty(Section):
@@ -109,7 +133,7 @@ class Search(Section):
         None,
         strict=False,
         description="methods that get a search each, with the same trials; by default all of the recipe's that an "
-        f"expert teaches. With a curriculum: all of the space; others: {' and '.join(_WITHOUT_CURRICULUM)} alone",
+        f"expert teaches. With a curriculum: all of the space; others: {', '.join(_WITHOUT_CURRICULUM)} alone",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
@@ -275,6 +299,14 @@ class Recipe(Section):
             raise ValueError(f"{again} is in {list(values)} twice; leave one out")
         return values
 
+    def _check_weights(self) -> None:
+        fixed, space = self.distillation, self.search.space
+        ce = None if fixed.ce_weight is None else ("distillation.ce_weight", fixed.ce_weight)
+        check_weights(("distillation.kd_weight", fixed.kd_weight), ce)
+        if space.ce_weight is not None:
+            ce = ("search.space.ce_weight", space.ce_weight.high)
+        check_weights(("search.space.kd_weight", space.kd_weight.high), ce)
+
     @field_validator("tracking_uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
@@ -302,6 +334,7 @@ class Recipe(Section):
                 f"distillation.top_k is {self.distillation.top_k}, which shortens stored logits, but "
                 f"distillation.source is {self.distillation.source}; set it to cached, or leave top_k out"
             )
+        self._check_weights()
         files = self.dataset.name in PHOTO_SETS
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(

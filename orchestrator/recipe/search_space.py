@@ -7,14 +7,22 @@ report read the table, so a new field is a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Interval
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.recipe.choices import FAMILIES, Family, Mode, Selector, Spec
+from orchestrator.recipe.losses import LossName
 
 Value = str | float
 Choice = Mapping[str, Any]  # a point of the space, or the part of it that is chosen so far: values by setting
@@ -46,6 +54,7 @@ class Setting:
         when: whether it is asked, by the settings before it.
         absent: value in dashboards where it is not asked; None for no value.
         meaning: one line of words for dashboards; by default the description of the recipe's field.
+        in_effect: attribute of the part that has the value in effect, where that may be unset; by default its name.
     """
 
     name: str
@@ -54,6 +63,7 @@ class Setting:
     when: Callable[[Choice], bool] = _always
     absent: Value | None = None
     meaning: str = ""
+    in_effect: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -85,7 +95,10 @@ class Range(Spec):
 
 
 class SpaceSpec(Spec):
-    """Search space: lists are alternatives, ranges are searched uniformly, one value fixes a field."""
+    """Search space: lists are alternatives, ranges are searched uniformly, one value fixes a field.
+
+    A field that is None is not searched: the recipe's own value counts. It is left out of the plain form.
+    """
 
     families: Annotated[
         tuple[Family, ...], Setting("family", "curriculum.pacing", None, _paced, "none", "pacing family")
@@ -108,19 +121,44 @@ class SpaceSpec(Spec):
     selectors: Annotated[
         tuple[Selector, ...], Setting("selector", "curriculum", absent="none", meaning="expert selector")
     ] = Field(("stratified", "competent"), strict=False, min_length=1, description="expert selectors")
+    losses: Annotated[
+        tuple[LossName, ...] | None, Setting("loss", "guidance", absent="none", meaning="distillation loss")
+    ] = Field(
+        None, strict=False, min_length=1, description="distillation losses; by default distillation.loss, not searched"
+    )
     temperature: Annotated[Range, Setting("temperature", "guidance", Interval(gt=0))] = Field(
         Range(low=2.0, high=8.0), description="temperature of distillation"
     )
-    kd_weight: Annotated[Range, Setting("kd_weight", "guidance", Interval(ge=0, le=1), absent=0.0)] = Field(
+    kd_weight: Annotated[Range, Setting("kd_weight", "guidance", Interval(ge=0), absent=0.0)] = Field(
         Range(low=0.05, high=1.0), description="weight (lambda) of distillation in the loss"
     )
+    ce_weight: Annotated[
+        Range | None,
+        Setting(
+            "ce_weight", "guidance", Interval(ge=0), absent=1.0, meaning="weight of the labels' cross-entropy",
+            in_effect="labels_weight",
+        ),
+    ] = Field(
+        None,
+        description="weight of the labels' cross-entropy in the loss; by default distillation.ce_weight, not searched",
+    )  # fmt: skip
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {field: value for field, value in serialise(self).items() if value is not None}
+
+    def searched(self, places: Collection[Place]) -> list[str]:
+        """Returns the fields that a search chooses for a training that has these parts."""
+        return [
+            field for field, setting in SETTINGS.items() if setting.place in places and getattr(self, field) is not None
+        ]
 
     @field_validator("*")
     @classmethod
     def _within_bounds(cls, found: Any, field: ValidationInfo) -> Any:
         # Else a trial would be the first to meet a value that its spec refuses.
         bounds = SETTINGS[str(field.field_name)].bounds
-        if bounds is not None:
+        if bounds is not None and found is not None:
             _check(found, bounds)
         return found
 

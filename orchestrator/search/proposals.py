@@ -32,7 +32,7 @@ class Attempt:
 
 def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], Point]:
     """Returns Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
-    parts = searched_parts(student)
+    fields = space.searched(searched_parts(student))
 
     def value(trial: optuna.trial.BaseTrial, name: str, among: Range | tuple[str, ...]) -> str | float:
         if isinstance(among, tuple):
@@ -42,9 +42,9 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
 
     def point(trial: optuna.trial.BaseTrial) -> Point:
         choice: Point = {}
-        for field, setting in SETTINGS.items():
-            if setting.place in parts and setting.when(choice):
-                choice[setting.name] = value(trial, setting.name, getattr(space, field))
+        for field in fields:
+            if SETTINGS[field].when(choice):
+                choice[SETTINGS[field].name] = value(trial, SETTINGS[field].name, getattr(space, field))
         return choice
 
     return point

@@ -23,7 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.norm_act import BatchNormAct2d
 from orchestrator.recipe.norm_groups import NormGroups
-from orchestrator.training.world import World
+from orchestrator.training.world import World, sum_over
 
 _REPLACED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -45,7 +45,7 @@ class GroupedNormalisation:
         self.peers: dist.ProcessGroup | None = None  # all workers
         self.layers: list[_Layer] = []
         self.network = network if groups == NormGroups() else self._replace("", network)
-        if self.layers and groups.are_shared and groups.count > 1:
+        if groups.are_shared and groups.count > 1:
             for group in range(groups.count):  # every worker takes part in making all of them
                 sharing = groups.sharing(group)
                 made = dist.new_group(list(sharing))
@@ -77,6 +77,10 @@ class GroupedNormalisation:
             yield
         finally:
             self.sizes = None
+
+    def sum_over_peers(self, values: Tensor) -> Tensor:
+        """Returns the sum of the values over the workers that share this one's norm groups, with a gradient."""
+        return sum_over(values, self.peers) if self.groups.are_shared else values
 
     def end_step(self) -> None:
         """Update running statistics by what the step's forward passes have seen."""

@@ -23,6 +23,7 @@ from orchestrator.training.data.batches import Batch
 from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.loader import Loader, StepGroup
 from orchestrator.training.device import to_device
+from orchestrator.training.guidance.distillation.base import StepContext
 from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.precision import autocast
@@ -87,6 +88,7 @@ class Stepper:
         labels = self.data.labels[to_device(self.images[shown.numbers], self.device)]
         with autocast(self.device, self.bf16), self.norm.pass_of(sizes):
             logits = self.model(shown.pixels)
+        self.teaching.context = StepContext(batch.step, self.spec.steps, sizes, self.norm.sum_over_peers)
         each = self.loss(logits, labels, target)
         # The gradient is that of the mean over the whole batch, however unevenly the workers share it.
         loss = each.sum() * (self.world.size / len(batch.positions))

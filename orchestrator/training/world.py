@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,3 +93,27 @@ class World:
     def main(self) -> bool:
         """Returns whether this is the worker that writes and reports."""
         return self.rank == 0
+
+
+def sum_over(values: Tensor, workers: dist.ProcessGroup | None) -> Tensor:
+    """Returns the sum of ``values`` over the workers, on each of them; None: all workers.
+
+    It has a gradient: what each worker makes of the sum adds to the gradient of every worker's values.
+    """
+    summed: Tensor = _SumOver.apply(values, workers)
+    return summed
+
+
+class _SumOver(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, workers: dist.ProcessGroup | None) -> Tensor:
+        ctx.workers = workers
+        summed = values.clone()
+        dist.all_reduce(summed, group=workers)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        summed = gradients[0].clone()
+        dist.all_reduce(summed, group=ctx.workers)
+        return summed, None

@@ -16,9 +16,10 @@ from tests.search.test_proposals import student
 
 FIELDS = pytest.mark.parametrize("field", SETTINGS)
 NUMBERS = pytest.mark.parametrize("field", [field for field, setting in SETTINGS.items() if setting.is_number])
+WHOLE = SpaceSpec.from_plain({"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9]})  # every field is searched
 POINT: dict[str, Any] = {
-    "temperature": 3.0, "kd_weight": 0.25, "mode": "both", "selector": "competent", "family": "fixed_exponential",
-    "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3,
+    "loss": "dkd", "temperature": 3.0, "kd_weight": 0.25, "ce_weight": 0.5, "mode": "both", "selector": "competent",
+    "family": "fixed_exponential", "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3,
 }  # fmt: skip
 
 
@@ -32,14 +33,16 @@ def test_settings_are_asked_in_an_order_that_decides_which_points_are_proposed()
 
 @FIELDS
 def test_a_field_s_default_is_within_its_own_bounds(field: str) -> None:
-    assert SpaceSpec.from_plain({field: SpaceSpec().model_dump(mode="json")[field]}) == SpaceSpec()
+    assert SpaceSpec.from_plain(WHOLE.model_dump(mode="json")) == WHOLE
+    plain = SpaceSpec().model_dump(mode="json")
+    assert SpaceSpec.from_plain({field: plain[field]} if field in plain else {}) == SpaceSpec()
 
 
 @NUMBERS
 def test_a_range_that_reaches_beyond_its_bounds_is_refused(field: str) -> None:
     bounds = SETTINGS[field].bounds
     assert bounds is not None
-    default: Range = getattr(SpaceSpec(), field)
+    default: Range = getattr(WHOLE, field)
     lowest = bounds.gt if bounds.gt is not None else bounds.ge
     assert isinstance(lowest, (int, float))
     wrong = [lowest] if bounds.gt is not None else [math.nextafter(lowest, -math.inf)]
@@ -73,7 +76,7 @@ def test_a_training_is_at_the_point_that_was_applied_to_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        ({"mode": "static"}, ["temperature", "kd_weight", "mode", "selector"]),
+        ({"mode": "static"}, ["loss", "temperature", "kd_weight", "ce_weight", "mode", "selector"]),
         ({"family": "log"}, [name for name in POINT if name not in ("increase", "step_length")]),
     ],
     ids=str,
@@ -81,6 +84,22 @@ def test_a_training_is_at_the_point_that_was_applied_to_it() -> None:
 def test_settings_without_effect_are_no_part_of_a_point(changes: dict[str, str], names: list[str]) -> None:
     found = settings_of(apply_choice(student(), POINT | changes))
     assert [name for name in POINT if name in found] == names
+
+
+def test_a_weight_of_the_labels_that_is_not_set_is_shown_as_the_rest() -> None:
+    assert settings_of(apply_choice(student(), {"kd_weight": 0.25}))["ce_weight"] == 0.75
+
+
+def test_a_field_that_is_not_searched_is_no_part_of_the_serial_form() -> None:
+    assert not {"losses", "ce_weight"} & set(SpaceSpec().model_dump(mode="json"))
+    assert {"losses", "ce_weight"} <= set(WHOLE.model_dump(mode="json"))
+
+
+def test_a_training_takes_the_parameters_of_the_loss_that_was_chosen_alone() -> None:
+    guidance = student().guidance.model_copy(update={"loss_parameters": {"dkd": {"beta": 2.0}, "dist": {"beta": 3.0}}})
+    several = student().model_copy(update={"guidance": guidance})
+    assert apply_choice(several, {"loss": "dkd"}).guidance.loss_parameters == {"dkd": {"beta": 2.0}}
+    assert apply_choice(several, {"loss": "kd"}) == apply_choice(student(), {})
 
 
 def test_a_training_without_experts_is_at_no_point() -> None:

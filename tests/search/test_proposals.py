@@ -11,7 +11,7 @@ import pytest
 from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
-from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
+from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.search.proposals import Attempt, Proposals, best_of
 
 STEPS = 400
@@ -145,7 +145,8 @@ class TestHalving:
 class TestPointsThatAreProposedTwice:
     """As the sampler does where much is fixed: without pacing to choose, static is one point."""
 
-    FIXED = {field: getattr(SpaceSpec(), field).low for field, it in SETTINGS.items() if it.is_number}  # noqa: RUF012
+    PLAIN = SpaceSpec().model_dump(mode="json")
+    FIXED = {field: it["low"] for field, it in PLAIN.items() if isinstance(it, dict)}  # noqa: RUF012
     SPACE = SpaceSpec.from_plain({"modes": ["static"], **FIXED})  # two points: selectors
 
     def test_each_is_trained_once_even_when_both_come_in_one_round(self) -> None:
@@ -178,3 +179,23 @@ class TestWarmStart:
         short = search(seed=8, student=student().model_copy(update={"steps": STEPS // 2}))
         for spec in (narrow, short):
             assert played(spec, earlier=earlier)[0].trials() == played(spec)[0].trials()
+
+
+class TestLosses:
+    SPACE = SpaceSpec.from_plain({"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9]})
+
+    def test_losses_and_the_weight_of_the_labels_are_proposed_where_the_space_has_them(self) -> None:
+        proposals, _ = played(search(space=self.SPACE))
+        assert {point["loss"] for point in proposals.points} == {"kd", "dkd"}
+        assert len({point["ce_weight"] for point in proposals.points}) > 1
+        taught = [proposals.training(Attempt(number, STEPS)).guidance for number in range(12)]
+        assert [(guidance.loss, guidance.ce_weight) for guidance in taught] == [
+            (point["loss"], point["ce_weight"]) for point in proposals.points
+        ]
+
+    def test_a_space_without_them_proposes_what_it_did_before(self) -> None:
+        fixed = SpaceSpec.from_plain({"losses": ["kd"], "ce_weight": 0.5})  # fixed values are not asked
+        with_them, without = (played(search(space=space))[0].points for space in (fixed, SpaceSpec()))
+        assert [{name: point[name] for name in point if name not in ("loss", "ce_weight")} for point in with_them] == (
+            without
+        )

@@ -49,6 +49,8 @@ WORLD_SIZES = (2, 3, 4)
 # Steps of a learning rate of 1 without momentum: the weights' difference is the gradient.
 PLAIN = optimizer(learning_rate=1.0, schedule="constant", momentum=0.0, nesterov=False, weight_decay=0.0, warmup=0.0)
 
+CORRELATED = teaching("dense", loss="dist", loss_parameters={"dist": {"beta": 1.0, "gamma": 2.0}})
+
 
 @dataclass(frozen=True)
 class Grouped:
@@ -71,6 +73,11 @@ GROUPED: dict[str, Grouped] = {
     "gradient, 3 groups": Grouped(11, steps=1, changes={"optimizer": PLAIN}),
     "gradient, 8 groups": Grouped(4, steps=1, changes={"optimizer": PLAIN}),
     "gradient, 8 groups in parts": Grouped(4, 8, steps=1, changes={"optimizer": PLAIN}),
+    "gradient, correlation over one group": Grouped(
+        None, steps=1, changes={"optimizer": PLAIN, "guidance": CORRELATED}
+    ),
+    "gradient, correlation over 2 groups": Grouped(16, steps=1, changes={"optimizer": PLAIN, "guidance": CORRELATED}),
+    "correlation over 8 groups in parts": Grouped(4, 4, changes={"guidance": CORRELATED}),
     "one group": Grouped(None),
     "2 groups": Grouped(16),
     "8 groups in parts": Grouped(4, 4),

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from curricula.curriculum import Curriculum
 from orchestrator.pipeline.specs import GuidanceSpec
-from orchestrator.training.guidance import losses
+from orchestrator.training.guidance.distillation import new_loss
+from orchestrator.training.guidance.distillation.base import StepContext
 from orchestrator.training.guidance.experts import Experts, Shown
+from orchestrator.training.guidance.losses import cross_entropy
 
 IntArray = npt.NDArray[np.int64]
 
@@ -29,7 +31,7 @@ class Teaching(nn.Module):
     checkpoint. The experts belong to neither.
 
     Args:
-        guidance: kind, names of the experts (smallest first), temperature and weight of distillation.
+        guidance: kind, names of the experts (smallest first), distillation loss and weights.
         experts: their logits; None for a kind that needs none.
         curriculum: difficulty order, pacing and selector, for a kind that has one.
         strata: stratum of each training image by true difficulty, (N,), for counting which expert teaches which.
@@ -38,6 +40,7 @@ class Teaching(nn.Module):
     Attributes:
         assignment_counts: images by (stratum, expert) since it was last cleared, int64 (experts, experts); all 0 where
             images are not assigned to experts one by one.
+        context: the forward pass of the next call of ``forward``; the training loop sets it.
 
     Raises:
         ValueError: when the guidance names experts and none were opened.
@@ -55,6 +58,8 @@ class Teaching(nn.Module):
             )
         self.guidance, self.experts, self.curriculum, self.strata = guidance, experts, curriculum, strata
         self.seed = seed
+        self.loss = new_loss(guidance)
+        self.context = StepContext()
         count = len(guidance.experts)
         self.assignment_counts = np.zeros((count, count), np.int64)
 
@@ -91,14 +96,29 @@ class Teaching(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor, target: Any) -> Tensor:
         """Returns the loss of each image, (B,).
 
-        By default cross-entropy and distillation, mixed by the weight (``losses.guided``). Called outside autocast.
+        By default cross-entropy and distillation, each by its weight. Called outside autocast.
 
         Args:
             logits: the network's logits (B, C).
             labels: (B,).
             target: logits (B, C) of one expert an image, or (E, B, C) of several, or None for labels alone.
         """
-        return losses.guided(logits, labels, target, self.guidance.temperature, self.guidance.kd_weight)
+        labels_term = cross_entropy(logits, labels)
+        if target is None:
+            return labels_term
+        distillation_term = self.distillation(logits, labels, target)
+        return self.guidance.labels_weight * labels_term + self.guidance.kd_weight * distillation_term
+
+    def distillation(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """Returns the distillation loss of each image, (B,); of several experts the mean of their losses.
+
+        DGKD (Son et al. 2021) adds them up; the mean keeps learning rates comparable. The arguments are those of
+        ``forward``.
+        """
+        if target.dim() == 2:
+            return self.loss(logits, target, labels, self.context)
+        terms = [self.loss(logits, expert, labels, self.context) for expert in target]
+        return sum(terms[1:], start=terms[0]) / len(terms)
 
 
 Kind = TypeVar("Kind", bound=type[Teaching])
