@@ -98,7 +98,10 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
     if item.kind == "train":
         experts = len(chosen.ladder)
         np.save(scratch / ASSIGNMENTS, np.eye(experts, dtype=np.int64) * 10)
-        taught_with = {"temperature": 4.0, "kd_weight": 0.9, "curriculum": None}
+        taught_with = {
+            "temperature": 2.0, "kd_weight": 9.0, "ce_weight": 0.1, "loss": "dkd", "loss_parameters": {"beta": 8.0},
+            "curriculum": None,
+        }  # fmt: skip
         return {
             "validation_accuracy": 0.75,
             "steps": 30,

@@ -14,8 +14,9 @@ from typing import Any
 from orchestrator.report import words
 
 _WORDS = (
-    words.counted, words.curriculum, words.duration, words.hundredths, words.interval, words.listed, words.number,
-    words.percent, words.points, words.seed_values, words.settings, words.stratum_name,
+    words.counted, words.curriculum, words.described_loss, words.duration, words.hundredths, words.interval,
+    words.labels_weight, words.listed, words.number, words.percent, words.points, words.seed_values, words.settings,
+    words.stratum_name, words.taught_loss,
 )  # fmt: skip
 
 

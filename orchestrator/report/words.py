@@ -7,7 +7,8 @@ from typing import cast
 
 from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Selector
-from orchestrator.report.content.schema import Comparison
+from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
+from orchestrator.report.content.schema import Comparison, TaughtWith
 
 MOST_VALUES = 8  # of seeds, that a table shows each
 
@@ -60,6 +61,23 @@ def counted(things: Sized | int, name: str) -> str:
 def settings(values: Point) -> str:
     """``name value`` of each setting, with commas between."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def taught_loss(taught: TaughtWith) -> str:
+    """The distillation loss of a student with its parameters; artifacts of old versions do not name it, and had kd."""
+    parameters = settings(dict(taught.get("loss_parameters", {})))
+    return taught.get("loss", DEFAULT_LOSS) + (f" ({parameters})" if parameters else "")
+
+
+def described_loss(taught: TaughtWith) -> str:
+    """The same in words, with its publication."""
+    row = LOSSES[taught.get("loss", DEFAULT_LOSS)]
+    return f"{taught_loss(taught)}: {row.words} ({row.source})"
+
+
+def labels_weight(taught: TaughtWith) -> float:
+    """The weight of the labels' cross-entropy; where an artifact of an old version does not have it, the rest."""
+    return taught.get("ce_weight", 1 - taught["kd_weight"])
 
 
 def stratum_name(place: int, count: int) -> str:

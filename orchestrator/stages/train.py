@@ -134,6 +134,9 @@ def commit(
             "taught_with": {
                 "temperature": spec.guidance.temperature,
                 "kd_weight": spec.guidance.kd_weight,
+                "ce_weight": spec.guidance.labels_weight,
+                "loss": spec.guidance.loss,
+                "loss_parameters": spec.guidance.loss_parameters.get(spec.guidance.loss, {}),
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
             },
         }

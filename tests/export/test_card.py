@@ -115,7 +115,9 @@ def test_the_card_names_the_network_and_its_run(case: str, exported: Exports) ->
 def test_the_card_describes_how_the_student_was_taught(exported: Exports) -> None:
     text = card_of(exported("CIFAR ResNet, colour")[2]).partition("## How it was taught\n")[2]
     assert "Taught by `resnet14`" in text
-    assert "Temperature 3, weight of distillation 0.7" in text
+    assert (
+        "Temperature 3, weight of distillation 0.7: loss = 0.3 x cross-entropy + 0.7 x distillation loss, kd:" in text
+    )
     assert "No curriculum" in text
 
 

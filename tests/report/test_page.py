@@ -93,6 +93,10 @@ def test_where_no_taught_method_beats_labels_the_first_answer_says_what_to_try(m
     assert "No taught method" not in words(page(run_of(tmp_path / "b", "methods=[kd, ces_kd]")), "answers")
 
 
+def test_the_settings_of_the_students_name_the_loss_its_parameters_and_both_weights(made: Made) -> None:
+    assert "kddkd (beta 8.0)290.1no curriculum" in words(page(made), "schedule")
+
+
 # -- what it shows -----------------------------------------------------------------------------------------------
 
 

@@ -82,11 +82,15 @@ class Curriculum(TypedDict):
 
 
 class TaughtWith(TypedDict):
-    """Settings of a student's training, as the search or the recipe chose them. The first two have no effect for
-    students taught by labels alone."""
+    """Settings of a student's training, as the search or the recipe chose them. Those of the distillation have no
+    effect for students taught by labels alone. `loss`, `loss_parameters` and `ce_weight` are not in artifacts of old
+    versions."""
 
     temperature: Annotated[float, means("temperature of distillation")]
     kd_weight: Annotated[float, means("weight of distillation in the loss")]
+    loss: NotRequired[Annotated[str, means("distillation loss")]]
+    loss_parameters: NotRequired[Annotated[dict[str, float], means("its parameters; empty for a loss without any")]]
+    ce_weight: NotRequired[Annotated[float, means("weight of the labels' cross-entropy in the loss")]]
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
 
 
