@@ -93,6 +93,20 @@ def test_where_no_taught_method_beats_labels_the_first_answer_says_what_to_try(m
     assert "No taught method" not in words(page(run_of(tmp_path / "b", "methods=[kd, ces_kd]")), "answers")
 
 
+def test_a_search_over_losses_is_shown_with_the_loss_of_each_trial(tmp_path: Path) -> None:
+    chosen, store, artifacts = run_of(tmp_path, "search.space.losses=[kd, dkd]", "search.space.ce_weight=[0.1, 1]")
+    identity = chosen.searches["ces_kd"].identity
+    tried = [
+        {**trial, "config": {**trial["config"], "loss": ("kd", "dkd")[trial["id"] % 2], "ce_weight": 0.5}}
+        for trial in trials(7)
+    ]
+    results = artifacts[identity].results | {"trials": tried, "best": tried[-1]}
+    artifacts[identity] = dataclasses.replace(artifacts[identity], results=results)
+    text = page((chosen, store, artifacts))
+    assert "Loss kd, temperature 4.0" in words(text, "answers")
+    assert "dkd" in words(text, "search") and "ce_weight" in words(text, "search")
+
+
 def test_the_settings_of_the_students_name_the_loss_its_parameters_and_both_weights(made: Made) -> None:
     assert "kddkd (beta 8.0)290.1no curriculum" in words(page(made), "schedule")
 

@@ -1,5 +1,5 @@
 """dist: correlations of softened probabilities (Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A Stronger
-Teacher", NeurIPS 2022, equations 8 to 10).
+Teacher", NeurIPS 2022).
 
     p = softmax(z / T), (images, classes); r = Pearson's correlation of p_student and p_expert
     dist = beta T^2 (1 - mean over images of r, which is over the classes)

@@ -33,10 +33,10 @@ class Dkd(DistillationLoss):
     def __call__(self, student: Tensor, expert: Tensor, labels: Tensor, context: StepContext) -> Tensor:
         target_class, other_classes = terms(student, expert, labels, self.temperature)
         weighted = self.parameters.alpha * target_class + self.parameters.beta * other_classes
-        return warmth(context, self.parameters.warmup) * weighted
+        return warmup_weight(context, self.parameters.warmup) * weighted
 
 
-def warmth(context: StepContext, warmup: float) -> float:
+def warmup_weight(context: StepContext, warmup: float) -> float:
     """Returns the share of its weight that the loss has at a step, in (0, 1]."""
     last = warmup * context.steps
     return 1.0 if context.step + 1 >= last else (context.step + 1) / last

@@ -1,5 +1,5 @@
 """standardised: kd of standardised logits (Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation",
-CVPR 2024, algorithm 1).
+CVPR 2024, algorithms 1 and 2).
 
     z' = (z - mean(z)) / (deviation(z) + 1e-7), over the classes of each image, for student and expert
     standardised = T^2 KL(softmax(z'_expert / T) || softmax(z'_student / T))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.training.guidance.distillation.base import StepContext
-from orchestrator.training.guidance.distillation.dkd import Dkd, terms, warmth
+from orchestrator.training.guidance.distillation.dkd import Dkd, terms, warmup_weight
 from orchestrator.training.guidance.losses import divergence
 from tests.training.guidance.distillation.test_every_loss import LATE
 from tests.training.guidance.logits import labels, logits
@@ -61,14 +61,14 @@ def test_an_expert_that_is_sure_beyond_single_precision_still_teaches_what_the_o
 
 class TestWarmUp:
     def test_the_weight_rises_by_equal_steps_to_1(self) -> None:
-        rise = [warmth(StepContext(step, 40), 0.1) for step in range(6)]
+        rise = [warmup_weight(StepContext(step, 40), 0.1) for step in range(6)]
         assert rise == [pytest.approx(share) for share in (0.25, 0.5, 0.75, 1, 1, 1)]
 
     @given(steps=st.integers(1, 1000), warmup=st.floats(0, 1), step=st.integers(0, 999))
     def test_it_is_above_0_and_at_most_1_and_never_falls(self, steps: int, warmup: float, step: int) -> None:
-        here, ahead = (warmth(StepContext(min(step + more, steps - 1), steps), warmup) for more in (0, 1))
+        here, ahead = (warmup_weight(StepContext(min(step + more, steps - 1), steps), warmup) for more in (0, 1))
         assert 0 < here <= ahead <= 1
-        assert warmth(StepContext(steps - 1, steps), warmup) == 1
+        assert warmup_weight(StepContext(steps - 1, steps), warmup) == 1
 
     def test_the_whole_loss_has_it(self) -> None:
         parameters = {"alpha": 1.0, "beta": 8.0, "warmup": 0.5}
