@@ -18,6 +18,7 @@ import numpy as np
 
 from curricula.checks import FRACTION_TOLERANCE, IntArray, integers, unknown_name
 from curricula.pacing import Pacing
+from curricula.readiness import Confidences, Readiness
 from curricula.selection import Selection
 
 MODES = ("static", "reveal", "promote", "both")
@@ -37,6 +38,10 @@ class Curriculum:
 
     Progress is steps done / steps in all, in [0, 1]; methods raise ValueError for a progress outside.
 
+    Attributes:
+        readiness: for the selector ``ready``, the experts' confidences; the selection's experts are then those of a
+            student that has seen no image.
+
     Raises:
         ValueError: naming the field, for an unknown mode and for a selection of other than ``expert_count`` experts.
     """
@@ -45,6 +50,7 @@ class Curriculum:
     pacing: Pacing
     mode: str
     expert_count: int
+    readiness: Readiness | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -88,6 +94,20 @@ class Curriculum:
     def experts_at(self, progress: float) -> IntArray:
         """Returns the expert of every image, in play or not: int64 (N,)."""
         return np.minimum(self.selection.experts, self.expert_limit(progress))
+
+    def experts_of(self, images: IntArray, progress: float, student: Confidences | None = None) -> IntArray:
+        """Returns the expert of some images, int64 (B,).
+
+        Args:
+            images: their numbers, (B,).
+            progress: as above.
+            student: with ``readiness``, its argument of that name, (B,).
+        """
+        if self.readiness is not None and student is not None:
+            chosen = self.readiness.experts(images, student)
+        else:
+            chosen = self.selection.experts[images]
+        return np.minimum(chosen, self.expert_limit(progress))
 
     def frequencies(self, progress: float, minimum: int = 1) -> IntArray:
         """Returns the number of images in play that each expert teaches: int64 (E,), of sum active_count."""

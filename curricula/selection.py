@@ -111,8 +111,14 @@ def reversely_dealt(ranks: FloatArray, expert_count: int, settings: Settings) ->
     return _deal(ranks, expert_count, settings, np.flip)
 
 
+def unseen(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
+    """The smallest expert for all: the choice of ``ready`` for a student that has seen no image; see ``readiness``."""
+    return Selection(ranks, np.zeros(len(ranks), dtype=np.int64))
+
+
 CONTROLS: dict[str, Selector] = {"random": randomly_dealt, "reversed": reversely_dealt}
-SELECTORS: dict[str, Selector] = {"stratified": stratified, "competent": competent, **CONTROLS}
+SELECTORS: dict[str, Selector] = {"stratified": stratified, "competent": competent, "ready": unseen, **CONTROLS}
+ONLINE = ("ready",)  # selectors whose experts are chosen during training, by the student's own predictions
 
 
 def _deal(
@@ -123,6 +129,11 @@ def _deal(
     if settings.base in CONTROLS:
         raise ValueError(
             f"base: {settings.base!r} is itself a control. Give the selector that it should be held against."
+        )
+    if settings.base in ONLINE:
+        raise ValueError(
+            f"base: {settings.base!r} chooses experts during training, so there are no pairs to assign before it. "
+            "Give another selector."
         )
     base = SELECTORS[settings.base](ranks, expert_count, settings)
     order = np.argsort(base.ranks, kind="stable").astype(np.int64)

@@ -18,7 +18,7 @@ SCORERS = tuple(difficulty.DIFFICULTIES)
 Family = Annotated[str, AfterValidator(NameOrUserDefined(FAMILIES))]
 Scorer = Annotated[str, AfterValidator(NameOrUserDefined(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
-Selector = Literal["stratified", "competent"]
+Selector = Literal["stratified", "competent", "ready"]
 Precision = Literal["fp32", "bf16"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,6 +32,7 @@ MODE_WORDS: dict[Mode, str] = {
 SELECTOR_WORDS: dict[Selector, str] = {
     "stratified": "each stratum of difficulty has its own expert",
     "competent": "each image has the smallest expert that is right and sure enough",
+    "ready": "each image has the smallest expert that is right and surer than the student was when it last saw it",
 }
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from orchestrator.training.running_metrics import RunningMetrics
 from orchestrator.training.world import World
@@ -55,21 +55,20 @@ class CheckpointTurns:
         return bool(due)
 
 
-def own_values(modules: Sequence[nn.Module], sums: RunningMetrics) -> Tensor:
-    """Returns the values that this worker alone has, float64 (V,): the sums, then all buffers.
+def own_values(buffers: Sequence[Tensor], sums: RunningMetrics) -> Tensor:
+    """Returns the values that this worker alone has, float64 (V,): the sums, then the buffers.
 
     float64 holds every value of narrower types, and whole numbers up to 2^53.
     """
-    buffers = [buffer.detach().double().flatten() for module in modules for buffer in module.buffers()]
-    return torch.cat([sums.state(), *buffers])
+    return torch.cat([sums.state(), *(buffer.detach().double().flatten() for buffer in buffers)])
 
 
-def restore_own_values(values: Tensor, modules: Sequence[nn.Module], sums: RunningMetrics, world: World) -> None:
+def restore_own_values(values: Tensor, buffers: Sequence[Tensor], sums: RunningMetrics, world: World) -> None:
     """Give this worker the values that it had, or its share where the number of workers is another one.
 
     Args:
         values: ``own_values`` of every worker of the training that wrote them, (workers, V).
-        modules: as in ``own_values``.
+        buffers: as in ``own_values``.
         sums: as in ``own_values``.
         world: this worker's place among those that resume.
     """
@@ -80,7 +79,6 @@ def restore_own_values(values: Tensor, modules: Sequence[nn.Module], sums: Runni
     own = values[world.rank]
     sums.restore(own)
     start = len(sums.state())
-    for module in modules:
-        for buffer in module.buffers():
-            buffer.copy_(own[start : start + buffer.numel()].view_as(buffer))
-            start += buffer.numel()
+    for buffer in buffers:
+        buffer.copy_(own[start : start + buffer.numel()].view_as(buffer))
+        start += buffer.numel()

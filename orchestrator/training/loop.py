@@ -141,7 +141,7 @@ class _Loop:
             self.right if self.learned is not None else None, micro_batch,
         )  # fmt: skip
         if own is not None:  # now: the stepper's wrappers give every worker the first one's buffers
-            restore_own_values(own, (self.network, self.teaching), self.sums, world)
+            restore_own_values(own, self._own_buffers(), self.sums, world)
         self.turns = CheckpointTurns(observer.checkpoint_is_due, world, device, self.step)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -197,12 +197,11 @@ class _Loop:
         Raises:
             TrainingDivergedError: when the loss is no longer finite; a training that resumed there could not go on.
         """
-        own = self.world.every(own_values((self.network, self.teaching), self.sums))
+        self._share_image_values()
+        own = self.world.every(own_values(self._own_buffers(), self.sums))
         diverged_at = RunningMetrics.diverged_at(own)
         if diverged_at is not None:
             raise self._diverged(diverged_at)
-        if self.learned is not None:
-            self._share_right()
         since = {"own": own, "taught since": torch.from_numpy(self._assignment_counts())}
         self.clock.spend("compute")
         self.observer.checkpoint(lambda: self._state(since).to_bytes())
@@ -234,20 +233,29 @@ class _Loop:
         return self._result()
 
     def _end_pass(self) -> None:
+        self._share_image_values()
+        self.teaching.end_pass()
         if self.learned is not None:
-            self._share_right()
             self.learned.update(self.step, self.right.bool().cpu().numpy())
 
-    def _share_right(self) -> None:
-        """Tell every worker which predictions of this pass were right: each has seen its own part only."""
-        if self.world.size == 1:
+    def _share_image_values(self) -> None:
+        """Tell every worker what was recorded of the images of this pass: each has seen its own part only."""
+        recorded = [*([self.right] if self.learned is not None else []), *self.teaching.image_values()]
+        if self.world.size == 1 or not recorded:
             return
-        shared = torch.full_like(self.right, -1)
-        for step in range(self.plan.pass_start(self.step - 1), self.step):
-            mine = to_device(self.loader.numbers(self.plan.at(step)), self.device)
-            shared[mine] = self.right[mine]
-        self.world.max_(shared)
-        self.right.copy_(torch.where(shared >= 0, shared, self.right))
+        steps = range(self.plan.pass_start(self.step - 1), self.step)
+        mine = to_device(np.concatenate([self.loader.numbers(self.plan.at(step)) for step in steps]), self.device)
+        for values in recorded:
+            shared = torch.full_like(values, -1)
+            shared[mine] = values[mine]
+            self.world.max_(shared)
+            values.copy_(torch.where(shared >= 0, shared, values))
+
+    def _own_buffers(self) -> list[Tensor]:
+        """Returns the buffers that each worker has of its own between validations."""
+        shared = self.teaching.image_values()
+        every = [*self.network.buffers(), *self.teaching.buffers()]
+        return [buffer for buffer in every if all(buffer is not values for values in shared)]
 
     def _assignment_counts(self) -> npt.NDArray[np.int64]:
         """Returns, added up over the workers, which expert taught which stratum since the last validation."""
@@ -257,13 +265,12 @@ class _Loop:
 
     def _validate(self) -> None:
         self.norm.share()
+        self._share_image_values()
         self.world.share_buffers(self.network)
         self.world.share_buffers(self.teaching)
         counts = self._assignment_counts()
         self.assignment_counts += counts
         self.teaching.assignment_counts[:] = 0
-        if self.learned is not None:
-            self._share_right()
         sums = self.sums.read(self.world)
         if sums.diverged_at is not None:
             raise self._diverged(sums.diverged_at)

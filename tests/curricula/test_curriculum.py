@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curricula.curriculum import MODES, Curriculum, share
 from curricula.pacing import Pacing, make
-from curricula.selection import CONTROLS, SELECTORS, Selection, select
+from curricula.selection import CONTROLS, ONLINE, SELECTORS, Selection, select
 from tests.curricula.examples import EXPERTS, IMAGES, evidence, random_ranks
 
 PACING = make("linear", 0.8, 0.1)
@@ -73,7 +73,7 @@ class TestEveryModeAndSelector:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("control", CONTROLS)
-@pytest.mark.parametrize("base", sorted(SELECTORS.keys() - CONTROLS.keys()))
+@pytest.mark.parametrize("base", sorted(SELECTORS.keys() - CONTROLS.keys() - set(ONLINE)))
 @given(progress=progresses)
 def test_controls_use_each_expert_as_often_as_their_base_at_every_progress(
     base: str, control: str, mode: str, progress: float

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curricula.difficulty import rank
-from curricula.selection import CONTROLS, SELECTORS, select, strata
+from curricula.selection import CONTROLS, ONLINE, SELECTORS, select, strata
 from tests.curricula.examples import CLASSES, EXPERTS, IMAGES, evidence, random_ranks, seeds
 
-BASES = sorted(SELECTORS.keys() - CONTROLS.keys())
+BASES = sorted(SELECTORS.keys() - CONTROLS.keys() - set(ONLINE))
 
 
 def pairs(selection: tuple[np.ndarray, np.ndarray], of: np.ndarray | slice = slice(None)) -> list[tuple[float, int]]:
@@ -164,6 +164,13 @@ def test_a_control_refuses_a_control_or_an_unknown_name_as_its_base(name: str) -
         select(name, random_ranks(0, 9), 3, base="reversed")
     with pytest.raises(ValueError, match=r"base: 'stratifed' is unknown. Did you mean 'stratified'"):
         select(name, random_ranks(0, 9), 3, base="stratifed")
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("base", ONLINE)
+def test_a_control_refuses_a_base_that_chooses_during_training(base: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"base: '{base}' chooses experts during training"):
+        select(name, random_ranks(0, 9), 3, base=base)
 
 
 def test_reversed_turns_the_order_round() -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from curricula import selection
 from curricula.curriculum import Curriculum
-from curricula.difficulty import rank
+from curricula.difficulty import Evidence, rank
+from curricula.readiness import Readiness
 from orchestrator import datasets
 from orchestrator.artifacts.scores import WholeViews
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetRecipe, SyntheticRecipe
@@ -136,9 +137,15 @@ def curriculum_of(spec: CurriculumSpec, experts: int) -> tuple[Curriculum, npt.N
     """The curriculum by the images' known severity, and each image's stratum."""
     severity = arrays().severity
     assert severity is not None
-    ranks = rank(severity[data().train])
-    chosen = selection.select(spec.selector, ranks, experts)
-    return Curriculum(chosen, make_pacing(spec.pacing), spec.mode, experts), selection.strata(ranks, experts)
+    ranks, known, readiness = rank(severity[data().train]), None, None
+    if spec.selector != "stratified":
+        labels = data().labels[torch.from_numpy(data().train)].numpy()
+        known = Evidence(labels=labels, logits=[stored_logits(name, 1, "none")[0] for name in list(LADDER)[-experts:]])
+    if known and spec.selector in selection.ONLINE and experts > 1:
+        readiness = Readiness.of(known)
+    chosen = selection.select(spec.selector, ranks, experts, evidence=known, confidence=spec.confidence)
+    curriculum = Curriculum(chosen, make_pacing(spec.pacing), spec.mode, experts, readiness)
+    return curriculum, selection.strata(ranks, experts)
 
 
 def teaching_of(spec: TrainSpec) -> Teaching:

@@ -41,6 +41,11 @@ CASES: dict[str, dict[str, Any]] = {
     "selected from stored logits": {
         "guidance": teaching("selected", "cached"), "curriculum": pacing("both", "fixed_exponential"), "views": 3,
     },
+    "ready, promoted": {"guidance": teaching("selected"), "curriculum": pacing("promote", selector="ready")},
+    "ready from stored logits": {
+        "guidance": teaching("selected", "cached"), "curriculum": pacing("both", selector="ready"), "views": 3,
+    },
+    "weighted": {"guidance": teaching("weighted")},
     "dropout": {"network": DROPOUT},
     "adamw": {"optimizer": optimizer(name="adamw", learning_rate=1e-3)},
     "steps": {"optimizer": optimizer(schedule="steps", momentum=0.0)},

@@ -41,6 +41,12 @@ KILLED_BETWEEN = 7  # amid a pass too, and between two validations
 CASES: dict[str, TrainSpec] = {
     "labels": training(NO_BATCH_NORM, record_learned_step=True),
     "selected": training(NO_BATCH_NORM, guidance=teaching("selected"), curriculum=pacing("both"), keep="best"),
+    "ready": training(
+        NO_BATCH_NORM,
+        guidance=teaching("selected"),
+        curriculum=pacing("both", selector="ready"),
+        record_learned_step=True,
+    ),
     "batch norm": training(SMOOTH, guidance=teaching("single")),
     "feature hints": training(NO_BATCH_NORM, guidance=teaching("single")),
 }

@@ -12,6 +12,7 @@ import torch
 from curricula import pacing, selection
 from curricula.curriculum import Curriculum
 from curricula.difficulty import Evidence, rank
+from curricula.readiness import Readiness
 from orchestrator import user_code
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.scores import Scores
@@ -42,7 +43,7 @@ def build_curriculum(
     labels = scores.column("label").astype(np.int64)
     ranks = rank(scores.column(spec.scorer), labels if spec.balanced else None)
     evidence = None
-    if spec.selector == "competent":  # the others need no logits, which take long to fetch
+    if spec.selector in ("competent", *selection.ONLINE):  # the others need no logits, which take long to fetch
         evidence = Evidence(labels=labels, logits=[scores.clean(expert) for expert in experts])
     base = {"evidence": evidence, "confidence": spec.confidence}
     if spec.control == "none":
@@ -52,7 +53,8 @@ def build_curriculum(
             spec.control, ranks, len(experts), base=spec.selector, seed=spec.control_seed,
             labels=labels if spec.balanced else None, **base,  # type: ignore[arg-type]
         )  # fmt: skip
-    curriculum = Curriculum(chosen, make_pacing(spec.pacing), spec.mode, len(experts))
+    readiness = Readiness.of(evidence) if evidence and spec.selector in selection.ONLINE and len(experts) > 1 else None
+    curriculum = Curriculum(chosen, make_pacing(spec.pacing), spec.mode, len(experts), readiness)
     return curriculum, selection.strata(ranks, len(experts))
 
 

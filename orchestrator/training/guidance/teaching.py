@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from curricula.curriculum import Curriculum
@@ -93,6 +94,24 @@ class Teaching(nn.Module):
         """
         raise NotImplementedError
 
+    def image_values(self) -> list[Tensor]:
+        """Returns what it records of each training image, each (N,): by each worker for the images that it has seen.
+
+        Of an image that was shown the value is 0 or more. Workers are given each other's before a pass ends and before
+        a checkpoint is written; ``state_dict`` should have them.
+        """
+        return []
+
+    def end_pass(self) -> None:
+        """Called after the last step of each pass over the images, when workers have each other's image values."""
+
+    def distillation_weights(self, logits: Tensor, labels: Tensor, target: Any) -> Tensor | None:
+        """Returns the weight of each image's distillation term, (B,), or of each expert's, (E, B); by default none.
+
+        Arguments are those of ``forward``.
+        """
+        return None
+
     def forward(self, logits: Tensor, labels: Tensor, target: Any) -> Tensor:
         """Returns the loss of each image, (B,).
 
@@ -113,12 +132,16 @@ class Teaching(nn.Module):
         """Returns the distillation loss of each image, (B,); of several experts the mean of their losses.
 
         DGKD (Son et al. 2021) adds them up; the mean keeps learning rates comparable. The arguments are those of
-        ``forward``.
+        ``forward``. Where the kind has ``distillation_weights``, they multiply the losses instead.
         """
+        weights = self.distillation_weights(logits, labels, target)
         if target.dim() == 2:
-            return self.loss(logits, target, labels, self.context)
+            loss = self.loss(logits, target, labels, self.context)
+            return loss if weights is None else weights * loss
         terms = [self.loss(logits, expert, labels, self.context) for expert in target]
-        return sum(terms[1:], start=terms[0]) / len(terms)
+        if weights is None:
+            return sum(terms[1:], start=terms[0]) / len(terms)
+        return (weights * torch.stack(terms)).sum(dim=0)
 
 
 Kind = TypeVar("Kind", bound=type[Teaching])
