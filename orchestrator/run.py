@@ -41,7 +41,7 @@ from orchestrator.progress.forecast import forecast_of
 from orchestrator.progress.words import snapshot
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe import reference
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.report.content.makespan import schedule
 from orchestrator.report.content.schema import Makespan
@@ -262,7 +262,7 @@ def _check(
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     display.say(f"ladder: {shown}")
-    if any(METHODS[final.method].searched_as for final in planned.finals):
+    if any(method_of(final.method).searched_as for final in planned.finals):
         display.say(f"expert outputs: {planned.source}")
     for method, earlier in planned.coinciding.items():
         display.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")

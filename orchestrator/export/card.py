@@ -16,7 +16,7 @@ from orchestrator.export.latency import processor
 from orchestrator.export.options import FILES, INT8_FILE
 from orchestrator.export.results import Exported, File
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.report.content.statistics import deviation, mean
 from orchestrator.report.templates import fill
 
@@ -33,7 +33,7 @@ def model_card(exported: Exported) -> str:
         "orchestrator.export", "card.md.jinja", exported=exported, run=run, chosen=chosen, artifact=artifact,
         title=title(exported), front_matter=front_matter(exported), about=run.about_data, dataset=recipe["dataset"],
         shape=chosen.network, size_row=run.report["networks"][-1] if chosen.method else chosen.row,
-        taught_by=METHODS[chosen.method].taught_by if chosen.method else "", teacher=run.teacher,
+        taught_by=method_of(chosen.method).taught_by if chosen.method else "", teacher=run.teacher,
         many_names=MANY_NAMES, students=students, mean=mean, deviation=deviation,
         choices=_chosen_by_validation(exported), searched=artifact.spec.get("searched"),
         processor=processor(), results=artifact.results,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.recipe.ladder import LadderNetwork
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.recipe.schema import Recipe
 from orchestrator.recipe.topologies import TEACHERS
 
@@ -73,7 +73,7 @@ def _student_steps(recipe: Recipe) -> int:
 
 
 def _experts_of_an_image(recipe: Recipe, name: str) -> int:
-    method = METHODS[name]
+    method = method_of(name)
     if method.experts == "none":
         return 0
     return len(recipe.ladder.networks) - 1 if method.experts == "all" and not method.dealing else 1
@@ -82,7 +82,7 @@ def _experts_of_an_image(recipe: Recipe, name: str) -> int:
 def _ta_steps(recipe: Recipe) -> int:
     """Returns the steps of the TAs of every topology of the recipe, times the experts that teach each."""
     networks, own, total = recipe.ladder.networks[:-1], recipe.ladder.topology, 0
-    for topology in {own, *(METHODS[method].topology or own for method in recipe.methods)}:
+    for topology in {own, *(method_of(method).topology or own for method in recipe.methods)}:
         for number, entry in enumerate(networks):
             # The largest TA is one network for all topologies, and the recipe's own counts it.
             if not entry.weights and (number > 1 or topology == own):

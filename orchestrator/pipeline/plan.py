@@ -11,7 +11,7 @@ from orchestrator.pipeline.ladder import LadderPlanner
 from orchestrator.pipeline.precision_choice import PrecisionChoice, resolved
 from orchestrator.pipeline.students import StudentPlanner
 from orchestrator.recipe.losses import check_classes
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.recipe.schema import Recipe, RecipeError
 
 
@@ -29,9 +29,9 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
     students = StudentPlanner(ladder)
     topology = recipe.ladder.topology
     main = ladder.experts(topology)
-    dealt = any(METHODS[method].dealing for method in recipe.methods)
+    dealt = any(method_of(method).dealing for method in recipe.methods)
     score = ladder.score_of(topology) if dealt else None
-    finals = [students.final(METHODS[method], seed) for method in recipe.methods for seed in recipe.seeds]
+    finals = [students.final(method_of(method), seed) for method in recipe.methods for seed in recipe.seeds]
     labels = {expert.label for expert in main}
     others = [expert for label, expert in ladder.every_expert().items() if label not in labels]
     evaluations = {expert.label: ladder.evaluation_of_expert(expert) for expert in (*main, *others)}

@@ -14,7 +14,7 @@ from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.losses import parameters_of
-from orchestrator.recipe.methods import METHODS, REFERENCE, Dealing, Method
+from orchestrator.recipe.methods import REFERENCE, Dealing, Method, method_of
 from orchestrator.recipe.schema import CurriculumRecipe
 
 
@@ -32,7 +32,7 @@ class StudentPlanner:
         if self._is_searched(method):
             assert method.searched_as is not None
             student = student.model_copy(update={"searched": True})
-            inputs += ((SEARCH, self._search(METHODS[method.searched_as])),)
+            inputs += ((SEARCH, self._search(method_of(method.searched_as))),)
         name = f"{method.name}/seed-{seed}"
         facts = Facts(part="student", method=method.name, seed=seed)
         placement = self.ladder.placement(self.workers)
@@ -56,7 +56,7 @@ class StudentPlanner:
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
         source: Kind = "online" if method.reads_networks else self.ladder.source.students
         guidance = self.ladder.guidance(teachers, source, drop)
-        if method.guidance:
+        if method.guidance and not (method.combines_logits and len(teachers) == 1):
             guidance = guidance.model_copy(update={"kind": method.guidance})
         losses = recipe.search.space.losses
         if losses and self._is_searched(method):
@@ -97,7 +97,7 @@ class StudentPlanner:
         With one expert all dealings are the same, and a curriculum with all images in play from the start is
         ``single`` guidance.
         """
-        if method.dealing and len(self.recipe.ladder.networks) == 2:
+        if method.dealing and (method.experts != "all" or len(self.recipe.ladder.networks) == 2):
             plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
             return None if plain else "none"
         return method.dealing

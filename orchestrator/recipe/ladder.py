@@ -59,6 +59,11 @@ class Ladder(Section):
     )
     seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
 
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the experts, teacher first."""
+        return tuple(network.name for network in self.networks[:-1])
+
     @field_validator("networks")
     @classmethod
     def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,18 +42,32 @@ _GIVE = {
 
 
 @dataclass(frozen=True)
-class NameOrUserDefined:
-    """Validator of a text: one of ``names``, or a user-defined ``module:callable``."""
+class NameOrForm:
+    """Validator of a text: one of ``names``, or a text of another form.
+
+    ``shown`` is the form in the reference of fields, ``meaning`` in the message.
+    """
 
     names: tuple[str, ...]
+    form: re.Pattern[str]
+    shown: str
+    meaning: str
 
     def __call__(self, found: str) -> str:
-        if found not in self.names and not PATH.fullmatch(found):
+        if found not in self.names and not self.form.fullmatch(found):
             raise ValueError(
-                f"found {found!r}; give one of {', '.join(self.names)}, or a user-defined module:callable"
-                f"{nearest(found, self.names)}"
+                f"found {found!r}; give one of {', '.join(self.names)}, or {self.meaning}{nearest(found, self.names)}"
             )
         return found
+
+
+@dataclass(frozen=True)
+class NameOrUserDefined(NameOrForm):
+    """Validator of a text: one of ``names``, or a user-defined ``module:callable``."""
+
+    form: re.Pattern[str] = PATH
+    shown: str = "module:callable"
+    meaning: str = "a user-defined module:callable"
 
 
 def explain(errors: Sequence[ErrorDetails], schema: type[BaseModel], places: Mapping[Path, Place] | None = None) -> str:
@@ -125,8 +140,8 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """Returns a description of a field's type; ``metadata`` is what pydantic removed from the annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     for item in metadata:
-        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrUserDefined):
-            return " | ".join((*item.func.names, "module:callable"))
+        if isinstance(item, AfterValidator) and isinstance(item.func, NameOrForm):
+            return " | ".join((*item.func.names, item.func.shown))
     if origin is Literal:
         return " | ".join(map(str, arguments))
     if origin is Annotated:

@@ -1,17 +1,33 @@
 """Table of methods, the ways of teaching a final student: one row a method. Imports neither torch nor ray.
 
 A new method is a row of ``METHODS``: the planner, the choice of a logit source, the report, the dashboards and the
-documentation read the table and name no method themselves.
+documentation read the table and name no method themselves. Besides, there is a method for each expert of a ladder,
+``kd:<expert>``: the student is taught by that one alone. ``method_of`` returns a method of either sort.
 """
 
 from __future__ import annotations
 
+import colorsys
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeVar
 
+from pydantic import AfterValidator
+
+from orchestrator.recipe.messages import NameOrForm
 from orchestrator.recipe.topologies import Topology
 
-Expert = TypeVar("Expert")
+
+class Labelled(Protocol):
+    """An expert of a ladder, with the name that guidance has for it."""
+
+    @property
+    def label(self) -> str: ...
+
+
+Expert = TypeVar("Expert", bound=Labelled)
 Dealing = Literal["none", "random", "reversed"]
 
 
@@ -29,7 +45,7 @@ class Method:
 
     Attributes:
         name: its name in recipes, tables and stages.
-        experts: the experts of the ladder that teach the student.
+        experts: the experts of the ladder that teach the student; ``one`` is the one named by ``expert``.
         taught_by: description of these experts, for tables.
         look: its appearance in figures.
         topology: topology of the TAs among the experts; None for the recipe's own.
@@ -37,26 +53,33 @@ class Method:
         drops_experts: whether experts are dropped at random (``distillation.stochastic_drop``).
         guidance: kind of guidance, a class of ``training/guidance/kinds``; by default ``labels``, ``single`` or
             ``dense`` by the number of experts, and ``selected`` with a curriculum.
+        combines_logits: whether this kind of guidance makes one target of several experts' logits, so that with one
+            expert alone it is ``single``.
         reads_networks: whether the student is taught by more of an expert than its logits, which alone are stored; then
             experts run beside the student whatever ``distillation.source`` says.
         control_of: for a control, the method whose settings it uses.
         source: its publication.
+        expert: with experts ``one``, the expert's name.
     """
 
     name: str
-    experts: Literal["none", "teacher", "smallest", "all"]
+    experts: Literal["none", "teacher", "smallest", "all", "one"]
     taught_by: str
     look: Look
     topology: Topology | None = None
     dealing: Dealing | None = None
     drops_experts: bool = False
     guidance: str | None = None
+    combines_logits: bool = False
     reads_networks: bool = False
     control_of: str | None = None
     source: str = ""
+    expert: str = ""
 
     def choose(self, ladder: list[Expert]) -> list[Expert]:
         """Returns the experts of a ladder, given teacher first, that teach the student."""
+        if self.experts == "one":
+            return [expert for expert in ladder if expert.label == self.expert]
         places = {"none": slice(0), "teacher": slice(1), "smallest": slice(-1, None), "all": slice(None)}
         return ladder[places[self.experts]]
 
@@ -66,7 +89,7 @@ class Method:
         return None if self.experts == "none" else self.control_of or self.name
 
 
-# Okabe and Ito's palette, with two more colours for nine methods; markers and dashes differ too.
+# The palettes of Okabe and Ito and of Paul Tol (muted), with two more colours; markers and dashes differ too.
 _ROWS = (
     Method("labels", "none", "labels alone", Look("#8c8c8c", "circle", "dot")),
     Method("kd", "teacher", "the teacher", Look("#0072b2", "square", "solid"), source="Hinton et al. 2015"),
@@ -84,6 +107,19 @@ _ROWS = (
         topology="dense", drops_experts=True, source="Son et al., ICCV 2021",
     ),
     Method(
+        "kd_mean", "all", "the mean of all experts' logits", Look("#117733", "hexagon", "dash"),
+        guidance="mean", combines_logits=True, source="Hinton et al. 2015",
+    ),
+    Method(
+        "kd_weighted", "all", "all experts at once, each image more by those whose loss on it is low",
+        Look("#44aa99", "hexagram", "dashdot"),
+        guidance="weighted", combines_logits=True, source="Zhang et al., ICASSP 2022",
+    ),
+    Method(
+        "kd_image_weight", "teacher", "the teacher, more on images that the student is worse at",
+        Look("#332288", "triangle-right", "dash"), guidance="image_weight", source="Zhou et al., ICLR 2021",
+    ),
+    Method(
         "ces_kd", "all", "one expert an image, by difficulty", Look("#d55e00", "star", "solid"),
         dealing="none", source="Amara et al., ICPR 2022",
     ),
@@ -95,6 +131,10 @@ _ROWS = (
         "ces_reversed", "all", "control: the same experts, hardest images to the smallest",
         Look("#a08a00", "cross", "dot"), dealing="reversed", control_of="ces_kd",
     ),
+    Method(
+        "ces_teacher", "teacher", "control: the same images at the same steps, all taught by the teacher",
+        Look("#882255", "bowtie", "dashdot"), dealing="none", control_of="ces_kd",
+    ),
 )  # fmt: skip
 METHODS = {method.name: method for method in _ROWS}
 
@@ -104,9 +144,44 @@ REFERENCE = "ces_kd"  # the method that the others are compared with
 
 GUIDANCE = ("labels", "single", "dense", "selected", *(method.guidance for method in _ROWS if method.guidance))
 
+ONE_EXPERT = "kd:"  # before the name of the expert that teaches alone
+EVERY_EXPERT = "kd:*"  # in a recipe, short for all of these
+_MARKERS = ("triangle-left", "hourglass", "star-diamond", "diamond-tall", "star-square", "pentagon")
+
+
+def method_of(name: str) -> Method:
+    """Returns the method of a name: a row of the table, or for ``kd:<expert>`` that of the one expert.
+
+    Raises:
+        KeyError: for any other name.
+    """
+    if name in METHODS or not name.startswith(ONE_EXPERT):
+        return METHODS[name]
+    expert = name.removeprefix(ONE_EXPERT)
+    return Method(name, "one", f"{expert} alone", _look_of(expert), expert=expert)
+
+
+def methods_of_experts(experts: Iterable[str]) -> tuple[str, ...]:
+    """Returns the name of the method of each expert, by the experts' names."""
+    return tuple(f"{ONE_EXPERT}{expert}" for expert in experts)
+
+
+def _look_of(expert: str) -> Look:
+    """Returns the look of the method of one expert, a function of its name: the same in every report."""
+    digest = hashlib.sha256(expert.encode()).digest()
+    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(digest[0] / 256, 0.4, 0.6))
+    return Look(f"#{red:02x}{green:02x}{blue:02x}", _MARKERS[digest[1] % len(_MARKERS)], "longdash")
+
+
+_names = NameOrForm(
+    tuple(METHODS),
+    re.compile(f"{re.escape(ONE_EXPERT)}.+"),
+    f"{ONE_EXPERT}<expert>",
+    f"{ONE_EXPERT}<expert> with an expert of the ladder, or {EVERY_EXPERT} for each of them",
+)
+MethodName = Annotated[str, AfterValidator(_names)]
+
 if TYPE_CHECKING:
-    MethodName = str
     GuidanceKind = str
 else:
-    MethodName = Literal[tuple(METHODS)]
     GuidanceKind = Literal[GUIDANCE]

@@ -119,7 +119,7 @@ def _table(rows: list[Described]) -> str:
             cells = [field.kind, REQUIRED if field.default == REQUIRED else "", field.bounds]
         elif field.default != REQUIRED:
             cells[1] = f"`{field.default}`"
-        shown = [cell.replace("|", "\\|") for cell in (f"`{name}`", *cells, field.text)]
+        shown = [cell.replace("|", "\\|").replace("<", "\\<") for cell in (f"`{name}`", *cells, field.text)]
         lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
@@ -15,7 +15,8 @@ from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, Pacin
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
-from orchestrator.recipe.methods import DEFAULT_METHODS, METHODS, MethodName
+from orchestrator.recipe.method_checks import check_selectors, with_every_expert
+from orchestrator.recipe.methods import DEFAULT_METHODS, MethodName, method_of
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 from orchestrator.recipe.section import Section, Seed, twice
 from orchestrator.recipe.sharing import SharedTraining
@@ -117,7 +118,9 @@ class CurriculumRecipe(Section):
 
     mode: Mode = Field("promote", description="what the pacing opens: nothing (all are open), images, experts, both")
     selector: Selector = Field(
-        "stratified", description="stratified: by stratum; competent: the smallest expert that is right and sure"
+        "stratified",
+        description="stratified: by stratum; competent: the smallest expert that is right and sure; ready: the "
+        "smallest that is right and surer than the student is",
     )
     confidence: float = Field(
         0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
@@ -164,7 +167,7 @@ class Search(Section):
     @field_validator("methods")
     @classmethod
     def _searchable(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
-        bad = [name for name in methods or () if METHODS[name].searched_as != name]
+        bad = [name for name in methods or () if method_of(name).searched_as != name]
         if bad:
             raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what their method's search found")
         return methods
@@ -235,7 +238,10 @@ class Recipe(Section):
     curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
     search: Search = Field(Search(), description="the pacing search")
     methods: tuple[MethodName, ...] = Field(
-        DEFAULT_METHODS, strict=False, min_length=1, description="methods that teach the final students"
+        DEFAULT_METHODS,
+        strict=False,
+        min_length=1,
+        description="methods that teach the final students; kd:<expert> is one expert of the ladder, kd:* each of them",
     )
     seeds: tuple[Seed, ...] = Field(
         (0, 1, 2), strict=False, min_length=1, max_length=256, description="seeds of the final students"
@@ -257,7 +263,7 @@ class Recipe(Section):
         """The methods that get a search, in the order of ``methods``."""
         if not self.search.trials:
             return ()
-        wanted = dict.fromkeys(name for method in self.methods if (name := METHODS[method].searched_as))
+        wanted = dict.fromkeys(name for method in self.methods if (name := method_of(method).searched_as))
         return tuple(name for name in wanted if self.search.methods is None or name in self.search.methods)
 
     @property
@@ -292,6 +298,22 @@ class Recipe(Section):
                 found.append(SharedTraining(f"{network.name} (a fold)", batch, workers, student_gpus))
         return found
 
+    @field_validator("methods")
+    @classmethod
+    def _of_the_ladder(cls, methods: tuple[MethodName, ...], known: ValidationInfo) -> tuple[MethodName, ...]:
+        return with_every_expert(methods, known.data["ladder"].experts) if "ladder" in known.data else methods
+
+    @field_validator("search")
+    @classmethod
+    def _searched_of_the_ladder(cls, search: Search, known: ValidationInfo) -> Search:
+        if search.methods is None or "ladder" not in known.data:
+            return search
+        try:
+            methods = with_every_expert(search.methods, known.data["ladder"].experts)
+        except ValueError as error:
+            raise ValueError(f"methods: {error}") from None
+        return search.model_copy(update={"methods": methods})
+
     @field_validator("seeds", "methods")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -321,6 +343,7 @@ class Recipe(Section):
     def _consistent(self) -> Recipe:
         for training in self._shared_trainings():
             training.check(self.training.norm_batch, self.resources.micro_batch)
+        check_selectors(self.methods, self.curriculum.selector, self.search.space.selectors, self.searched_methods)
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if self.tracking_uri and self.tracking == "none":

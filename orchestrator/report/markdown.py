@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.report.content.schema import Report, Search, StudentRow, Trial
 from orchestrator.report.content.statistics import budget, method_rows
 from orchestrator.report.templates import fill, table
@@ -19,7 +19,8 @@ def methods_table(students: Sequence[StudentRow], searches: Mapping[str, Search]
     rows: list[list[Any]] = [
         [
             row["method"], hundredths(row["test_mean"]), hundredths(row["test_spread"]), seed_values(row["test"]),
-            hundredths(row["validation_mean"]), len(budget(searches, row["method"])), METHODS[row["method"]].taught_by,
+            hundredths(row["validation_mean"]), len(budget(searches, row["method"])),
+            method_of(row["method"]).taught_by,
         ]
         for row in method_rows(students)
     ]  # fmt: skip

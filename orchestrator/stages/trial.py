@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class TrialConfig(TypedDict):
 
 def log_folder(job: Job) -> str:
     """Folder of the trials' curves and of Tune's files, below ``logs`` of the storage."""
-    return f"{job.name.replace('/', '-')}-{job.short_identity}"
+    return f"{re.sub('[/:]', '-', job.name)}-{job.short_identity}"
 
 
 class Curve:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.kinds import KINDS
 from orchestrator.pipeline.specs import TrainSpec
+from orchestrator.recipe import methods
 from orchestrator.recipe.schema import RecipeError
 from tests.examples import identities, planned, stage
 
-METHODS = ["labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd", "ces_random", "ces_reversed"]
+METHODS = [*methods.METHODS, "kd:plain_cnn_8", "kd:plain_cnn_6"]
 LADDER = "plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2"
 
 
@@ -145,6 +146,10 @@ def test_a_new_seed_or_search_leaves_every_other_stage_as_it_is(override: str, b
     assert {name for name in kept if after[name] != before[name]} == set()
 
 
+def asked(methods: list[str]) -> str:
+    return f"methods=[{', '.join(methods)}]"
+
+
 @settings(max_examples=25)
 @given(
     methods=st.lists(st.sampled_from(METHODS), min_size=1, unique=True),
@@ -155,8 +160,8 @@ def test_a_method_s_students_are_the_same_whatever_else_the_recipe_asks_for(
     methods: list[str], topology: str, source: str
 ) -> None:
     common = (f"ladder.topology={topology}", f"distillation.source={source}", "seeds=[0]")
-    together = {final.method: final.train.identity for final in planned(*common).finals}
-    for final in planned(*common, f"methods=[{', '.join(methods)}]").finals:
+    together = {final.method: final.train.identity for final in planned(*common, asked(METHODS)).finals}
+    for final in planned(*common, asked(methods)).finals:
         assert final.train.identity == together[final.method]
 
 
@@ -172,7 +177,7 @@ def test_stages_come_after_their_inputs_and_have_unique_names_and_identities(
     methods: list[str], topology: str, source: str, trials: int, folds: int
 ) -> None:
     chosen = planned(
-        f"methods=[{', '.join(methods)}]", f"ladder.topology={topology}", f"distillation.source={source}",
+        asked(methods), f"ladder.topology={topology}", f"distillation.source={source}",
         f"search.trials={trials}", f"difficulty.held_out_folds={folds}", "search.methods=[ces_kd, kd, dgkd]",
     )  # fmt: skip
     seen: set[str] = set()

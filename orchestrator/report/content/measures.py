@@ -15,10 +15,13 @@ from orchestrator.report.files import read
 
 
 def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifact]) -> Strata:
-    """For each curriculum method: share of each stratum's images (rows, easiest first) that each expert taught."""
+    """For each method whose images have different experts: share of each stratum's images that each expert taught.
+
+    Rows are strata, the easiest first.
+    """
     experts = [expert.label for expert in reversed(planned.ladder)]
     found: Strata = {"experts": experts, "methods": {}}
-    for method in (method for method in METHODS.values() if method.dealing):
+    for method in (method for method in METHODS.values() if method.dealing and method.experts == "all"):
         counts = [
             taught
             for final in planned.finals

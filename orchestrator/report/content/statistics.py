@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from typing_extensions import TypedDict
 
-from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.recipe.methods import BASELINE, REFERENCE, method_of
 from orchestrator.report.content.schema import Comparison, Search, Sensitivity, StudentRow, Trial
 from orchestrator.report.words import hundredths
 
@@ -78,7 +78,7 @@ def method_rows(students: Sequence[StudentRow]) -> list[MethodRow]:
 
 def budget(searches: Mapping[str, Search], method: str) -> list[Trial]:
     """The trials whose outcome chose a method's settings."""
-    chosen_by = METHODS[method].searched_as
+    chosen_by = method_of(method).searched_as
     return searches[chosen_by]["trials"] if chosen_by and chosen_by in searches else []
 
 

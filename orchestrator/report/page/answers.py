@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trials import Point
-from orchestrator.recipe.methods import METHODS, REFERENCE
+from orchestrator.recipe.methods import REFERENCE, method_of
 from orchestrator.report.content.schema import Comparison, Curriculum, Report, Search, Trial
 from orchestrator.report.content.statistics import (
     at_first_rung,
@@ -59,7 +59,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
     methods, strata = content["methods"], content["experts_by_stratum"]
     ranked = ranking(methods)
     names = [row["method"] for row in ranked]
-    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if METHODS[name].searched_as]
+    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if method_of(name).searched_as]
     made = [stage for stage in content["stages"] if stage["start"] is not None]
     decisive = importances(content["search"]["trials"], space_of(content, REFERENCE))
     matters = [f"`{name}` {percent(share, 0)}" for name, share in list(decisive.items())[:3] if share >= 0.01]
@@ -76,7 +76,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
         "clear": [f"`{row['method']}`" for row in content["comparisons"] if excludes_zero(row)],
         "final": final_curriculum(content),
         "paced": best_with_pacing(content["search"]),
-        "curricula": any(METHODS[row["method"]].dealing for row in methods),
+        "curricula": any(method_of(row["method"]).dealing for row in methods),
         "found": content["sensitivity"].get(REFERENCE),
         "steps": max((row["steps"] or 0 for row in methods), default=0),
         "matters": matters,

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from orchestrator.artifacts.store import Store
-from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE
+from orchestrator.recipe.methods import BASELINE, REFERENCE, method_of
 from orchestrator.report.content.schema import Report
 from orchestrator.report.page.answers import Values
 from orchestrator.report.page.scored import scored
@@ -41,7 +41,7 @@ def page_of(content: Report, store: Store) -> str:
 
 def part(template: str, name: str, values: Values, anchor: str | None = None) -> Part:
     """A section from its template."""
-    known = {"METHODS": METHODS, "reference": REFERENCE, "baseline": BASELINE}
+    known = {"method_of": method_of, "reference": REFERENCE, "baseline": BASELINE}
     html = fill(PACKAGE, f"{template}.html", **known, **values)
     return Part(anchor or template, name, html, values.get("style"))
 

@@ -11,7 +11,7 @@ from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import read_history
 from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.stage_state import STATES
-from orchestrator.recipe.methods import METHODS, REFERENCE
+from orchestrator.recipe.methods import METHODS, REFERENCE, method_of
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content import reproduce
 from orchestrator.report.content.schema import Report, StudentRow, Trial
@@ -87,7 +87,7 @@ def schedule(content: Report, store: Store, found: Scored | None) -> Values | No
     taught: dict[str, tuple[StudentRow, Point | None]] = {}
     for row in content["methods"]:
         settings = row["taught_with"]
-        if settings and METHODS[row["method"]].searched_as:
+        if settings and method_of(row["method"]).searched_as:
             chosen = settings["curriculum"]
             taught.setdefault(row["method"], (row, point_of(chosen) if chosen else None))
     return {

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.recipe.methods import METHODS, REFERENCE
+from orchestrator.recipe.methods import REFERENCE, method_of
 from orchestrator.report.content.schema import Comparison, NetworkRow, StudentRow
 from orchestrator.report.content.statistics import ranking
 from orchestrator.report.page.figures.style import (
@@ -61,7 +61,7 @@ def differences(comparisons: Sequence[Comparison]) -> Figure | None:
         if difference is None or low is None or high is None:
             continue
         bars = {
-            "type": "data", "symmetric": False, "color": METHODS[method].look.colour, "thickness": 2,
+            "type": "data", "symmetric": False, "color": method_of(method).look.colour, "thickness": 2,
             "array": [100 * (high - difference)], "arrayminus": [100 * (difference - low)],
         }  # fmt: skip
         hover = f"{row['reference']} minus {method}: %{{x:+.2f}} points, from {100 * low:+.2f} to {100 * high:+.2f}"
@@ -83,7 +83,7 @@ def training_curves(histories: Mapping[str, Sequence[History]]) -> Figure | None
         by_step: dict[int, list[float]] = {}
         for step, accuracy in (row for history in runs for row in history):
             by_step.setdefault(step, []).append(100 * accuracy)
-        steps, look = sorted(by_step), METHODS[method].look
+        steps, look = sorted(by_step), method_of(method).look
         lows, highs = [min(by_step[step]) for step in steps], [max(by_step[step]) for step in steps]
         bands.append(
             {
@@ -141,7 +141,7 @@ def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], exp
 
 
 def _marker(method: str, size: int = 11, **more: Any) -> Attributes:
-    look = METHODS[method].look
+    look = method_of(method).look
     return {"color": look.colour, "symbol": look.symbol, "size": size, **more}
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
-from orchestrator.recipe.methods import METHODS
+from orchestrator.recipe.methods import method_of
 from orchestrator.recipe.plain_form import Space
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.schema import Report, Trial
@@ -48,7 +48,7 @@ def importances(trials: Sequence[Trial], space: Space) -> dict[str, float]:
 def space_of(content: Report, method: str) -> Space:
     """The space of a method's search; without a curriculum it has the settings of the guidance alone."""
     space = content["recipe"]["search"]["space"]
-    if METHODS[method].dealing:
+    if method_of(method).dealing:
         return space
     return {field: choices for field, choices in space.items() if SETTINGS[field].place == "guidance"}
 

@@ -1,0 +1,59 @@
+"""Checks of a recipe's methods against its ladder and its selectors. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from curricula.selection import ONLINE
+from orchestrator.recipe.choices import Selector
+from orchestrator.recipe.messages import nearest
+from orchestrator.recipe.methods import EVERY_EXPERT, method_of, methods_of_experts
+
+
+def with_every_expert(methods: Sequence[str], experts: Sequence[str]) -> tuple[str, ...]:
+    """Returns the methods with ``kd:*`` replaced by that of each expert that is not named already.
+
+    Raises:
+        ValueError: for the method of an expert that the ladder does not have, naming those that it has.
+    """
+    every = methods_of_experts(experts)
+    found: list[str] = []
+    for name in methods:
+        if name == EVERY_EXPERT:
+            found += [method for method in every if method not in methods]
+            continue
+        expert = method_of(name).expert
+        if expert and expert not in experts:
+            raise ValueError(
+                f"{name} names no expert of the ladder{nearest(name, every)}; there are {', '.join(every)}, and "
+                f"{EVERY_EXPERT} for all of them"
+            )
+        found.append(name)
+    return tuple(found)
+
+
+def check_selectors(
+    methods: Sequence[str], selector: Selector, space: Sequence[Selector], searched: Collection[str]
+) -> None:
+    """Check that no method deals out to other images what a selector chooses only during training.
+
+    Args:
+        methods: the recipe's.
+        selector: that of curricula that no search chooses.
+        space: those that a search may choose.
+        searched: methods that have a search.
+
+    Raises:
+        ValueError: naming the methods and the field.
+    """
+    dealt = [method for name in methods if (method := method_of(name)).dealing not in (None, "none")]
+    for method in dealt:
+        chosen_by_search = method.searched_as in searched
+        bad = [it for it in (space if chosen_by_search else (selector,)) if it in ONLINE]
+        if bad:
+            field = "search.space.selectors" if chosen_by_search else "curriculum.selector"
+            raise ValueError(
+                f"methods has {method.name}, which gives the experts of {method.control_of} to other images, but "
+                f"{field} has {bad[0]}, which chooses experts during training by the student's own predictions, so "
+                f"that there are none to give before; leave out one of the two"
+            )

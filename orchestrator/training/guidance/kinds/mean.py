@@ -1,0 +1,23 @@
+"""mean: all experts as one, by the mean of their logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from orchestrator.training.guidance.experts import Shown
+from orchestrator.training.guidance.teaching import Teaching, register
+
+
+@register("mean")
+class Mean(Teaching):
+    """Distillation from the mean of all experts' logits, taken before they are softened.
+
+    Its softmax at any temperature is the geometric mean of the experts' softened predictions, made to sum to 1: one of
+    the two targets that Hinton, Vinyals and Dean (2015, section 1) name for an ensemble.
+    """
+
+    def target(self, shown: Shown, step: int, progress: float) -> Tensor:
+        assert self.experts is not None
+        every = [self.experts.one(expert, shown) for expert in range(len(self.guidance.experts))]
+        return torch.stack(every).float().mean(dim=0)
