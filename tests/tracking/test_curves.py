@@ -38,6 +38,14 @@ def test_a_training_by_a_curriculum_has_every_curve_at_every_validation(tmp_path
     assert opened == []
 
 
+def test_a_student_of_one_expert_that_is_named_with_colons_has_its_curves(tmp_path: Path) -> None:
+    facts = Facts(part="student", method="kd:timm:resnet18", seed=0)
+    made = job(tmp_path, "student/kd:timm:resnet18/seed-0", facts=facts)
+    train_to_the_end(made, training(guidance=teaching("single")))
+    found = curves(folder_of(made, tmp_path))
+    assert [at for at, _ in found["accuracy/validation"]] == STEPS
+
+
 def test_a_training_on_labels_has_no_curves_of_a_curriculum(tmp_path: Path) -> None:
     made = job(tmp_path, "train/plain_cnn_2", facts=Facts(part="expert"))
     train_to_the_end(made, training())

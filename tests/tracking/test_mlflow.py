@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts.store import Store
+from orchestrator.pipeline.placement import Facts
 from orchestrator.recipe.schema import RecipeError
 from orchestrator.stages.status import NoStatusReceiver, Status
 from orchestrator.tracking.settings import Tracking, prepare, tracking_of
@@ -36,14 +37,17 @@ def steps(tracking: Tracking, run: str, metric: str) -> list[int]:
     return [point.step for point in mlflow.MlflowClient(tracking_uri=tracking.uri).get_metric_history(run, metric)]
 
 
+@pytest.mark.parametrize("method", ["kd", "kd:timm:resnet18"])
 def test_a_training_is_a_run_with_parameters_and_a_metric_for_each_validation(
-    tracking: Tracking, tmp_path: Path
+    method: str, tracking: Tracking, tmp_path: Path
 ) -> None:
-    made = job(tmp_path, tracking=tracking, identity="train-whole")
+    identity = f"train-{method}"
+    facts = Facts(part="student", method=method, seed=0)
+    made = job(tmp_path, f"student/{method}/seed-0", tracking, facts, identity=identity)
     train_to_the_end(made, training(guidance=teaching("single")))
-    (run,) = runs(tracking, "train-whole")
+    (run,) = runs(tracking, identity)
     assert (run.info.run_name, run.info.status) == (made.name, "FINISHED")
-    assert run.data.tags["kind"] == "student" and run.data.tags["method"] == "kd"
+    assert run.data.tags["kind"] == "student" and run.data.tags["method"] == method
     assert run.data.params["network"] == "plain_cnn_2" and run.data.params["temperature"] == "4.0"
     assert steps(tracking, run.info.run_id, "loss/validation") == STEPS
 

@@ -12,6 +12,7 @@ import torch
 
 from curricula.difficulty import log_softmax, rank
 from curricula.pacing import FAMILIES
+from curricula.readiness import WRONG
 from curricula.selection import strata
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.recipe.choices import PacingSpec
@@ -97,6 +98,19 @@ class TestCurriculum:
         taught_by_smallest = experts[1] == 0
         sure = np.exp(log_softmax(logits(0)))[np.arange(IMAGES), LABELS] >= 0.9
         np.testing.assert_array_equal(taught_by_smallest, sure)
+
+    def test_ready_has_each_expert_s_confidence_on_the_clean_images(self, score: Path) -> None:
+        curriculum, _ = build_curriculum(pacing("static", selector="ready"), EXPERTS, scores_of(score))
+        assert curriculum.readiness is not None
+        for number, found in enumerate(curriculum.readiness.confidence):
+            probability = np.exp(log_softmax(logits(number)))
+            right = probability.argmax(axis=1) == LABELS
+            wanted = np.where(right, probability[np.arange(IMAGES), LABELS], WRONG)
+            np.testing.assert_allclose(found, wanted, rtol=1e-2)
+
+    def test_one_expert_has_nothing_to_be_ready_for(self, score: Path) -> None:
+        curriculum, _ = build_curriculum(pacing("reveal", selector="ready"), EXPERTS[-1:], scores_of(score))
+        assert curriculum.readiness is None and not curriculum.selection.experts.any()
 
     @pytest.mark.parametrize("control", ["random", "reversed"])
     @pytest.mark.parametrize("selector", ["stratified", "competent"])
