@@ -98,7 +98,7 @@ def child(kind: str, threads: int, folder: str) -> None:
 
     from orchestrator import datasets
     from orchestrator.pipeline.placement import Facts
-    from orchestrator.recipe.schema import Resources
+    from orchestrator.recipe.resources import Resources
     from orchestrator.stages import ingest
     from orchestrator.stages.job import Job
 

@@ -24,7 +24,7 @@ from orchestrator.artifacts.store import Store
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.placement import Placement
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.report.markdown import table
 from orchestrator.stages import score
 from orchestrator.stages.job import Job

@@ -22,7 +22,7 @@ from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import CurriculumSpec, SearchSpec
 from orchestrator.recipe.choices import PacingSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import search

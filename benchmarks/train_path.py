@@ -24,7 +24,7 @@ from orchestrator.artifacts.trained import read_history
 from orchestrator.export.warnings import quietly
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.markdown import table
 from orchestrator.stages import ray_train, search, trial

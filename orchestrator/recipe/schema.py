@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -10,13 +9,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.errors import UserError
-from orchestrator.paths import PASSWORD, checked_uri, folder_name, local_path
+from orchestrator.paths import PASSWORD, checked_uri, folder_name
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
 from orchestrator.recipe.method_checks import check_selectors, with_every_expert
 from orchestrator.recipe.methods import DEFAULT_METHODS, MethodName, method_of
+from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 from orchestrator.recipe.section import Section, Seed, twice
 from orchestrator.recipe.sharing import SharedTraining
@@ -178,52 +178,6 @@ class Search(Section):
         if any(low >= high for low, high in zip((0.0, *rungs), (*rungs, 1.0), strict=True)):
             raise ValueError(f"found {list(rungs)}; give shares above 0 and below 1, each larger than the one before")
         return rungs
-
-
-class Resources(Section):
-    """Resource requests to Ray. They change results by rounding alone; cpus are in identities where CPUs compute."""
-
-    workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
-    student_workers: int = Field(1, gt=0, description="workers of each student, trial and fold; they share a batch")
-    cpus: int = Field(
-        1, gt=0, description="CPUs of each worker, student and trial: its threads, and as many decoders of photos"
-    )
-    gpus: float = Field(0, ge=0, description="GPUs of each expert's worker")
-    student_gpus: float = Field(
-        0, ge=0, description="GPUs of a worker of a student, trial or fold, or of a scoring actor; fractions share one"
-    )
-    micro_batch: int | None = Field(
-        None,
-        gt=0,
-        description="images, at most, that a worker takes through a network at once; gradients are added up over them. "
-        "It must hold the images of a norm group (training.norm_batch)",
-    )
-    score_workers: int = Field(2, gt=0, description="processes, at most, that compute experts' logits")
-    cache: Annotated[str, AfterValidator(local_path)] | None = Field(
-        None,
-        description="folder (an absolute path) on a fast disk of each node for copies of files from an object store "
-        "(default: below the temporary folder)",
-    )
-    cache_gb: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="10^9 bytes of those copies on a node, at most: the least recently used ones go first, but none "
-        "that is in use (default: nine tenths of the disk)",
-    )
-    checkpoint_seconds: float = Field(
-        15,
-        ge=0,
-        description="least seconds between two checkpoints of a training. They are written at validations, and also "
-        "between those that are farther apart, if they take less than a twentieth of the time",
-    )
-
-    @field_validator("cache")
-    @classmethod
-    def _absolute(cls, folder: str | None) -> str | None:
-        if folder is not None and not os.path.isabs(folder):
-            raise ValueError(f"found {folder!r}; give an absolute path, since processes work in folders of their own")
-        return folder
 
 
 class Recipe(Section):

@@ -21,7 +21,7 @@ from orchestrator.pipeline.graph import Failure
 from orchestrator.pipeline.inputs import expert_role
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import NetworkSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages.errors import BlockedError, MachineFaultError, StageError
 from orchestrator.stages.faults import fault_class
 from orchestrator.stages.status import Fault, NoStatusReceiver, Status, StatusReceiver

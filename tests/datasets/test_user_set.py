@@ -56,7 +56,7 @@ def test_a_module_that_is_not_there_is_refused() -> None:
 
 def test_a_set_that_has_changed_since_the_plan_is_refused_by_ingest() -> None:
     from orchestrator.pipeline.placement import Facts
-    from orchestrator.recipe.schema import Resources
+    from orchestrator.recipe.resources import Resources
     from orchestrator.stages import ingest
     from orchestrator.stages.errors import StageError
     from orchestrator.stages.job import Job

@@ -15,7 +15,8 @@ from orchestrator.pipeline.plan import plan
 from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.loading import load
 from orchestrator.recipe.reference import fields
-from orchestrator.recipe.schema import Recipe, Resources
+from orchestrator.recipe.resources import Resources
+from orchestrator.recipe.schema import Recipe
 from tests.examples import TINY, refusal, tiny
 
 

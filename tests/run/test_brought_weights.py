@@ -18,7 +18,7 @@ from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import NetworkSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages import pretrained, score
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job

@@ -18,7 +18,7 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import read_history
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train
 from orchestrator.stages.job import Job
 from tests.examples import ONLY_LABELS, planned, stage

@@ -15,7 +15,7 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import WEIGHTS, read_history
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import SearchSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train, search
 from orchestrator.stages.job import Job
 from tests.run.conftest import Finished, Place, copy_of

@@ -12,7 +12,7 @@ import ray
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.placement import Facts, Placement
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train
 from orchestrator.stages.errors import BlockedError
 from orchestrator.stages.job import Failure, Job

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages.observers import LARGEST_SHARE, LEAST_SECONDS, StageObserver
 from tests.tracking.examples import job
 

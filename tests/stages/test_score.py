@@ -16,7 +16,7 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.top_k import expand, record_type
 from orchestrator.artifacts.trained import WEIGHTS
 from orchestrator.pipeline.kinds import ScoreSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages import score
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job

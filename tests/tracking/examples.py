@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import TrainSpec
-from orchestrator.recipe.schema import Resources
+from orchestrator.recipe.resources import Resources
 from orchestrator.stages.job import Job
 from orchestrator.stages.observers import StageObserver
 from orchestrator.tracking.logbook import Logbook

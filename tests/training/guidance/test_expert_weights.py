@@ -54,6 +54,11 @@ def student_logits() -> Tensor:
     return torch.randn(len(NUMBERS), 4, generator=torch.Generator().manual_seed(0)) * 2
 
 
+def guided(student: Tensor, distillation: Tensor) -> Tensor:
+    """Returns the loss of each image with the weight 0.9 of distillation, (B,)."""
+    return 0.1 * losses.cross_entropy(student, labels()) + 0.9 * distillation
+
+
 # -- the mean of all experts ---------------------------------------------------------------------------------------
 
 
@@ -62,7 +67,7 @@ def test_the_mean_is_taken_of_logits_before_they_are_softened(source: str) -> No
     it = opened("mean", source)
     every = every_logits()
     torch.testing.assert_close(it.target(shown(), 0, 0.0), every.mean(dim=0), rtol=2e-3, atol=2e-3)
-    wanted = losses.guided(student_logits(), labels(), every.mean(dim=0), 4.0, 0.9)
+    wanted = guided(student_logits(), losses.divergence(student_logits(), every.mean(dim=0), 4.0))
     torch.testing.assert_close(loss_of(it, student_logits()), wanted, rtol=2e-3, atol=2e-3)
 
 
@@ -100,17 +105,16 @@ def test_weights_of_experts_sum_to_one_and_fall_with_the_loss() -> None:
 def test_the_loss_has_each_expert_s_term_by_its_weight(source: str) -> None:
     every, student = every_logits(), student_logits()
     weights = expert_weights(every, labels())
-    terms = sum(weights[place] * losses.distillation(student, its, 4.0) for place, its in enumerate(every))
-    wanted = 0.1 * losses.cross_entropy(student, labels()) + 0.9 * terms
+    terms = (weights * torch.stack([losses.divergence(student, its, 4.0) for its in every])).sum(dim=0)
+    wanted = guided(student, terms)
     torch.testing.assert_close(loss_of(opened("weighted", source), student), wanted, rtol=5e-3, atol=5e-3)
 
 
 def test_experts_with_one_loss_are_averaged_as_dense_averages_them() -> None:
     one = every_logits()[0]
-    same = torch.stack([one, one, one])
-    weights = expert_weights(same, labels())
-    found = losses.guided(student_logits(), labels(), same, 4.0, 0.9, weights)
-    torch.testing.assert_close(found, losses.guided(student_logits(), labels(), same, 4.0, 0.9))
+    same, student = torch.stack([one, one, one]), student_logits()
+    weighted, dense = opened("weighted"), opened("dense")
+    torch.testing.assert_close(weighted(student, labels(), same), dense(student, labels(), same))
 
 
 @pytest.mark.parametrize("kind", ["mean", "weighted"])
@@ -148,8 +152,8 @@ def test_the_weight_is_of_the_distillation_term_alone_and_passes_no_gradient(sou
     loss = loss_of(it, student)
     weights = image_weights(student, expert, labels())
     assert not weights.requires_grad and bool(((weights >= 0) & (weights <= 1)).all())
-    term = losses.distillation(student, expert, 4.0)
-    wanted = 0.1 * losses.cross_entropy(student, labels()) + 0.9 * weights * term
+    term = losses.divergence(student, expert, 4.0)
+    wanted = guided(student, weights * term)
     torch.testing.assert_close(loss, wanted, rtol=5e-3, atol=5e-3)
     (found,), (expected,) = (torch.autograd.grad(each.sum(), student) for each in (loss, wanted))
     torch.testing.assert_close(found, expected, rtol=5e-3, atol=5e-3)
