@@ -1,8 +1,10 @@
 """The files of a train stage's artifact, and of a pretrained stage's, which has the weights alone.
 
 ``weights.safetensors`` holds the network, with the names of the classes (``training/weights/files.py``, since it takes
-torch). ``history.json`` has a row for each validation, ``taught.npy`` is int64 (strata, experts) and counts the images
-of each stratum that each expert taught, and ``learned_step.npy`` is int64 (N,), where the learned step was recorded.
+torch). A final student's artifact has in ``other.safetensors`` the weights that were not kept as well: the last where
+the best on validation are kept, or the reverse; it has none where both are of one step. ``history.json`` has a row for
+each validation, ``taught.npy`` is int64 (strata, experts) and counts the images of each stratum that each expert
+taught, and ``learned_step.npy`` is int64 (N,), where the learned step was recorded.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from orchestrator.artifacts.reading import Files
 # Part of the stages' identities: raise one when the same spec comes to make other files.
 VERSION = 4
 PRETRAINED_VERSION = 2
-WEIGHTS, HISTORY, ASSIGNMENTS, LEARNED_STEP = "weights.safetensors", "history.json", "taught.npy", "learned_step.npy"
+WEIGHTS, OTHER_WEIGHTS = "weights.safetensors", "other.safetensors"
+HISTORY, ASSIGNMENTS, LEARNED_STEP = "history.json", "taught.npy", "learned_step.npy"
 
 
 class HistoryRow(TypedDict):

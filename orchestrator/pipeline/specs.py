@@ -138,10 +138,12 @@ class TrainSpec(Spec):
     folds: int = 0
     norm_batch: int | None = None  # images over which batch normalisation takes its statistics; None: the batch
     compile: bool = False  # fused kernels round differently, so it belongs to the science
+    both_weights: bool = False  # store the weights that ``keep`` leaves out too, for a comparison of the two
 
     @model_serializer(mode="wrap")
     def _without_unset_fields(self, serialise: SerializerFunctionWrapHandler) -> Plain:
         plain = without(serialise(self), "" if self.compile else "compile")
+        plain = without(plain, "" if self.both_weights else "both_weights")
         return without(plain, "norm_batch" if self.norm_batch is None else "")
 
 

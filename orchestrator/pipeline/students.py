@@ -33,11 +33,12 @@ class StudentPlanner:
             assert method.searched_as is not None
             student = student.model_copy(update={"searched": True})
             inputs += ((SEARCH, self._search(method_of(method.searched_as))),)
+        student = student.model_copy(update={"both_weights": True})
         name = f"{method.name}/seed-{seed}"
         facts = Facts(part="student", method=method.name, seed=seed)
         placement = self.ladder.placement(self.workers)
         train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, placement, facts))
-        return Final(method.name, seed, train, self.ladder.evaluation(name, student.network, train))
+        return Final(method.name, seed, train, self.ladder.evaluation_of_student(name, student, train))
 
     def _is_searched(self, method: Method) -> bool:
         return method.searched_as in self.recipe.searched_methods

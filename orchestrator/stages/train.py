@@ -11,12 +11,13 @@ from contextlib import closing
 from typing import TypedDict
 
 import torch
+from typing_extensions import NotRequired
 
 from orchestrator.artifacts import dataset, trials
 from orchestrator.artifacts import trained as files
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
-from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.artifacts.trained import OTHER_WEIGHTS, WEIGHTS
 from orchestrator.pipeline.specs import TrainSpec, apply_choice
 from orchestrator.recipe.choices import Precision
 from orchestrator.stages.errors import StageError
@@ -34,7 +35,10 @@ from orchestrator.training.world import World
 
 
 class TrainResults(TypedDict):
-    """Results of a training in its artifact's record; ``spent`` splits the seconds by activity."""
+    """Results of a training in its artifact's record; ``spent`` splits the seconds by activity.
+
+    ``other_step`` and ``other_validation_accuracy`` are of the weights that were not kept, where they are stored.
+    """
 
     validation_accuracy: float
     validation_loss: float
@@ -45,6 +49,8 @@ class TrainResults(TypedDict):
     seconds: float
     spent: dict[str, float]
     precision: Precision
+    other_step: NotRequired[int]
+    other_validation_accuracy: NotRequired[float]
 
 
 def run(job: Job) -> Artifact:
@@ -106,7 +112,7 @@ def chosen_spec(job: Job) -> TrainSpec:
 def results_of(trained: Trained) -> TrainResults:
     """Returns the results of a training for its artifact's record."""
     last = trained.history[-1]
-    return {
+    results: TrainResults = {
         "validation_accuracy": trained.validation_accuracy,
         "validation_loss": trained.validation_loss,
         "last_validation_accuracy": last["validation_accuracy"],
@@ -117,6 +123,10 @@ def results_of(trained: Trained) -> TrainResults:
         "spent": {name: round(seconds, 3) for name, seconds in trained.spent.items()},
         "precision": "bf16" if trained.bf16 else "fp32",
     }
+    if trained.other:
+        row = trained.other.row
+        results |= {"other_step": row["step"], "other_validation_accuracy": row["validation_accuracy"]}
+    return results
 
 
 def commit(
@@ -126,6 +136,8 @@ def commit(
     with job.store.scratch() as scratch:
         about = dataset.read_about(FolderFiles(job.folders()["data"]))
         write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
+        if trained.other:
+            write_safetensors(scratch / OTHER_WEIGHTS, trained.other.tensors, about.class_names)
         files.write(scratch, trained.history, trained.assignment_counts, trained.learned_step)
         results = {
             **results_of(trained),

@@ -36,6 +36,7 @@ from orchestrator.training.device import to_device
 from orchestrator.training.divergence import TrainingDivergedError, divergence
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.teaching import Teaching
+from orchestrator.training.keeping import Keeping, Weights
 from orchestrator.training.observer import Observer, ReportedRow
 from orchestrator.training.pace import Pace
 from orchestrator.training.running_metrics import RunningMetrics
@@ -52,9 +53,9 @@ PASSES_OF_A_STEP = 3  # forward and backward, in forward passes
 class Trained:
     """Result of a training.
 
-    ``weights`` are the best on validation, or the last; ``history`` has a row per validation; ``spent`` splits
-    ``seconds`` by activity (``clock.py``); ``assignment_counts`` are images by (stratum of difficulty, expert);
-    ``learned_step`` is (N,) where it was recorded.
+    ``weights`` are those that were kept, and ``other`` those that were not, where there are both (``keeping.py``);
+    ``history`` has a row per validation; ``spent`` splits ``seconds`` by activity (``clock.py``);
+    ``assignment_counts`` are images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded.
     """
 
     weights: dict[str, Tensor]
@@ -67,6 +68,7 @@ class Trained:
     bf16: bool
     assignment_counts: npt.NDArray[np.int64]
     learned_step: npt.NDArray[np.int64] | None
+    other: Weights | None = None
 
 
 def train(
@@ -125,8 +127,7 @@ class _Loop:
         self.optimizer = optim.build(spec.optimizer, [*self.network.parameters(), *self.teaching.parameters()])
         self.step = 0
         self.history: list[HistoryRow] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_row: HistoryRow | None = None
+        self.keeping = Keeping(spec)
         self.saved_step: int | None = None
         self.clock = Clock()
         images = self.plan.batch_size
@@ -157,9 +158,9 @@ class _Loop:
             network=dict(self.network.state_dict()),
             teaching=dict(self.teaching.state_dict()),
             optimizer=optim.state_tensors(self.optimizer),
-            best=self.best,
+            best=self.keeping.best,
             arrays=arrays,
-            progress={"history": self.history, "best": self.best_row, "clock": self.clock.state(), **stretch},
+            progress={"history": self.history, "best": self.keeping.best_row, "clock": self.clock.state(), **stretch},
         )
 
     def _resume(self) -> Tensor | None:
@@ -177,8 +178,8 @@ class _Loop:
         self.network.load_state_dict(state.network)
         self.teaching.load_state_dict(state.teaching)
         optim.load_state_tensors(self.optimizer, state.optimizer)
-        self.best = {name: value.to(self.device) for name, value in state.best.items()}
-        self.history, self.best_row = state.progress["history"], state.progress["best"]
+        self.keeping.restore(state.best, state.progress["best"], self.device)
+        self.history = state.progress["history"]
         self.clock.restore(**state.progress["clock"])
         self.assignment_counts = state.arrays["taught"].numpy().copy()
         self.right = state.arrays["right"].to(self.device)
@@ -294,14 +295,9 @@ class _Loop:
             row["active_fraction"] = curriculum.active_count(progress) / len(self.images)
             row["expert_limit"] = curriculum.expert_limit(progress) + 1
         self.history.append(row)
-        if self.spec.keep == "best" and (
-            self.best_row is None
-            or (accuracy, -validation_loss) > (self.best_row["validation_accuracy"], -self.best_row["validation_loss"])
-        ):
-            self.best_row = row
-            self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.keeping.validated(row, self.network)
         self.clock.spend("validation")
-        also = telemetry(self.best_row or row, self.spec.guidance.experts, counts, sums.images, *stretch)
+        also = telemetry(self.keeping.kept_row(row), self.spec.guidance.experts, counts, sums.images, *stretch)
         reported: ReportedRow = {**row, **also}  # type: ignore[dict-item]  # a row's values are numbers
         written = self.observer.evaluated(reported, lambda: self._state().to_bytes())
         self.clock.spend("checkpoint" if written else "report")
@@ -314,18 +310,17 @@ class _Loop:
         return divergence(self.spec, step, self.saved_step, self.teaching, self.loader, self.world, self.device)
 
     def _result(self) -> Trained:
-        last = self.history[-1]
-        kept = self.best_row if self.spec.keep == "best" and self.best_row else last
-        weights = self.best if self.spec.keep == "best" else self.network.state_dict()
+        kept, other = self.keeping.result(self.history[-1], self.network)
         return Trained(
-            weights={name: value.detach().cpu().contiguous() for name, value in weights.items()},
+            weights=kept.tensors,
             history=self.history,
-            validation_accuracy=kept["validation_accuracy"],
-            validation_loss=kept["validation_loss"],
-            kept_step=kept["step"],
+            validation_accuracy=kept.row["validation_accuracy"],
+            validation_loss=kept.row["validation_loss"],
+            kept_step=kept.row["step"],
             seconds=self.clock.seconds(),
             spent=self.clock.spent,
             bf16=self.bf16,
             assignment_counts=self.assignment_counts,
             learned_step=self.learned.learned_step() if self.learned is not None else None,
+            other=other,
         )

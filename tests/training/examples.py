@@ -256,3 +256,7 @@ def assert_same_training(found: Trained, wanted: Trained) -> None:
     )  # fmt: skip
     np.testing.assert_array_equal(found.assignment_counts, wanted.assignment_counts)
     np.testing.assert_array_equal(found.learned_step, wanted.learned_step)
+    assert (found.other is None) == (wanted.other is None)
+    if found.other and wanted.other:
+        assert_same_weights(found.other.tensors, wanted.other.tensors)
+        assert found.other.row["step"] == wanted.other.row["step"]

@@ -51,6 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
     "steps": {"optimizer": optimizer(schedule="steps", momentum=0.0)},
     "learned step": {"record_learned_step": True},
     "keep best": {"keep": "best", "optimizer": optimizer(learning_rate=0.3)},
+    "both weights": {"keep": "last", "both_weights": True, "optimizer": optimizer(learning_rate=0.6)},
     "a fold": {"fold": 1, "folds": 3, "batch_size": 16},
     "bf16": {"precision": "bf16"},
     "everything": {
