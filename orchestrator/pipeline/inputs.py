@@ -13,6 +13,11 @@ def expert_role(label: str) -> str:
     return f"expert:{label}"
 
 
+def evaluation_role(label: str) -> str:
+    """Returns the role of an expert's evaluation, by the expert's label."""
+    return f"evaluation:{label}"
+
+
 def fold_role(number: int) -> str:
     """Returns the role of the network that was trained without a fold, counted from 0."""
     return f"fold:{number}"

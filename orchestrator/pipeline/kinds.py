@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from orchestrator.artifacts import dataset, scores, trained, trials
+from orchestrator.artifacts import dataset, evaluated, scores, trained, trials
 from orchestrator.pipeline.placement import Part
 from orchestrator.pipeline.specs import CodedSpec, NetworkSpec, Plain, without
 from orchestrator.recipe.choices import Augmentation, NormalisationSpec, Precision, Spec
@@ -108,11 +108,22 @@ class ScoreSpec(CodedSpec):
 
 
 class EvaluateSpec(Spec):
-    """The test set, once, for one network."""
+    """The test set, once, for one network.
+
+    Of a final student, also beside the logits of ``experts``: those that taught it, and the teacher. Of an expert,
+    whose logits are stored for that (``stores_logits``). Fields that are not set are left out of the plain form.
+    """
 
     network: NetworkSpec
     precision: Precision
     threads: int
+    experts: tuple[str, ...] = ()
+    stores_logits: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        plain = without(serialise(self), "" if self.experts else "experts")
+        return without(plain, "" if self.stores_logits else "stores_logits")
 
 
 def _counts(results: Results) -> str:
@@ -147,7 +158,7 @@ _ROWS = (
         lambda results: f"best validation {results['best']['validation_accuracy']:.1%}", takes_slots=True,
     ),
     Kind(
-        "evaluate", "orchestrator.stages.evaluate:run", 1, Look("evaluate", "#cc79a7", "evaluations"),
+        "evaluate", "orchestrator.stages.evaluate:run", evaluated.VERSION, Look("evaluate", "#cc79a7", "evaluations"),
         lambda results: f"test {results['test_accuracy']:.1%}",
     ),
 )  # fmt: skip

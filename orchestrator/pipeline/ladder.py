@@ -5,6 +5,7 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator import user_code
@@ -12,7 +13,7 @@ from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.pipeline import logit_source
 from orchestrator.pipeline.brought_weights import sha256_of_weights, weights_file
 from orchestrator.pipeline.graph import Expert, Stage
-from orchestrator.pipeline.inputs import DATA, NETWORK, expert_role, fold_role, score_role
+from orchestrator.pipeline.inputs import DATA, NETWORK, evaluation_role, expert_role, fold_role, score_role
 from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
@@ -261,13 +262,41 @@ class LadderPlanner:
     # -- evaluations ---------------------------------------------------------------------------------------------
 
     def evaluation_of_expert(self, expert: Expert) -> Stage:
-        """Returns the evaluation of an expert."""
-        return self.evaluation(expert.label, expert.network, expert.stage)
+        """Returns the evaluation of an expert, which stores its logits."""
+        return self._evaluation(expert.label, expert.network, expert.stage, stores_logits=True)
 
-    def evaluation(self, label: str, network: NetworkSpec, stage: Stage) -> Stage:
-        """Returns the evaluation of the network that ``stage`` makes, under the label's name."""
-        spec = EvaluateSpec(network=network, precision=self.precision, threads=self.threads(self.single.gpus))
-        inputs = ((DATA, self.ingest), (NETWORK, stage))
+    def evaluation_of_student(self, name: str, student: TrainSpec, stage: Stage) -> Stage:
+        """Returns the evaluation of a final student, beside the experts that taught it and the teacher.
+
+        Args:
+            name: of the student.
+            student: its training.
+            stage: the stage of that training.
+        """
+        known = self.every_expert()
+        teachers = [known[label] for label in student.guidance.experts]
+        if teachers:
+            teacher = self.experts(self.recipe.ladder.topology)[0]
+            teachers = list({expert.label: expert for expert in (*teachers, teacher)}.values())
+        return self._evaluation(name, student.network, stage, teachers)
+
+    def _evaluation(
+        self,
+        label: str,
+        network: NetworkSpec,
+        stage: Stage,
+        experts: Sequence[Expert] = (),
+        stores_logits: bool = False,
+    ) -> Stage:
+        spec = EvaluateSpec(
+            network=network,
+            precision=self.precision,
+            threads=self.threads(self.single.gpus),
+            experts=tuple(expert.label for expert in experts),
+            stores_logits=stores_logits,
+        )
+        beside = ((evaluation_role(expert.label), self.evaluation_of_expert(expert)) for expert in experts)
+        inputs = ((DATA, self.ingest), (NETWORK, stage), *beside)
         facts = replace(stage.facts, weights=None)
         return self.add(Stage("evaluate", f"evaluate/{label}", spec, inputs, self.single, facts))
 

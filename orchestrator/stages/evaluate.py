@@ -1,26 +1,52 @@
-"""evaluate: accuracy of one network on the test set, measured once; no choice depends on it."""
+"""evaluate: one network on the test set, measured once; no choice depends on it.
+
+Of a final student, both the weights that were kept and those that were not are measured, in one pass over the images,
+and compared with the logits that the evaluations of its experts have stored (``artifacts/evaluated.py``).
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
+from typing import TypedDict
 
+from typing_extensions import NotRequired
+
+from orchestrator.artifacts.evaluated import LogitsWriter, read_test_logits
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
-from orchestrator.artifacts.trained import WEIGHTS
+from orchestrator.artifacts.trained import OTHER_WEIGHTS, WEIGHTS
+from orchestrator.pipeline.inputs import evaluation_role
 from orchestrator.pipeline.kinds import EvaluateSpec
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job
 from orchestrator.stages.train import single_device
 from orchestrator.training.data.images import load
-from orchestrator.training.evaluation import NotFiniteError, evaluate_finite
+from orchestrator.training.evaluation import NotFiniteError, evaluate_finite, measure
+from orchestrator.training.fidelity import Fidelity
 from orchestrator.training.networks import load_network
 from orchestrator.training.process import set_up_process
 from orchestrator.training.weights.files import WeightsError
 
 
+class EvaluateResults(TypedDict):
+    """Results of an evaluation in its artifact's record; those after ``calibration_error`` are of a final student.
+
+    ``other_test_accuracy`` is that of the weights that were not kept, where they are stored.
+    """
+
+    test_accuracy: float
+    test_loss: float
+    test_images: int
+    validation_accuracy: float
+    calibration_error: float
+    fidelity: dict[str, Fidelity]
+    other_test_accuracy: NotRequired[float]
+    other_test_loss: NotRequired[float]
+
+
 def run(job: Job) -> Artifact:
-    """Test (and validation) accuracy of the input network, without augmentation.
+    """Test (and validation) accuracy of the input network, its calibration and fidelity, without augmentation.
 
     Raises:
         StageError: when its weights or logits are not finite.
@@ -34,19 +60,30 @@ def run(job: Job) -> Artifact:
         folders["data"], root=job.dataset_root, augmentation="none", views_seed=0, device=device,
         decoders=job.resources.cpus,
     )  # fmt: skip
-    bf16 = spec.precision == "bf16"
-    try:
-        network = load_network(spec.network, FolderFiles(folders["network"]).path(WEIGHTS)).to(device)
-        with closing(data):
-            validation_accuracy, _ = evaluate_finite(spec.network.name, network, data, data.validation, bf16)
-            test_accuracy, test_loss = evaluate_finite(spec.network.name, network, data, data.test, bf16)
-    except (NotFiniteError, WeightsError) as error:
-        raise StageError(str(error)) from error
-    results = {
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
-        "test_images": len(data.test),
-        "validation_accuracy": validation_accuracy,
-    }
+    bf16, name = spec.precision == "bf16", spec.network.name
+    trained = FolderFiles(folders["network"])
+    weights = [WEIGHTS, *([OTHER_WEIGHTS] if trained.has(OTHER_WEIGHTS) else [])]
+    experts = {label: read_test_logits(FolderFiles(folders[evaluation_role(label)])) for label in spec.experts}
     with job.store.scratch() as scratch:
-        return job.commit(scratch, start, results)
+        writer = LogitsWriter(scratch, len(data.test), data.classes) if spec.stores_logits else None
+        try:
+            networks = [load_network(spec.network, trained.path(file)).to(device) for file in weights]
+            with closing(data):
+                validation_accuracy, _ = evaluate_finite(name, networks[0], data, data.validation, bf16)
+                store = writer.put if writer else None
+                kept, *others = measure(name, networks, data, data.test, bf16, experts, store)
+        except (NotFiniteError, WeightsError) as error:
+            raise StageError(str(error)) from error
+        if writer:
+            writer.finish()
+        results: EvaluateResults = {
+            "test_accuracy": kept.accuracy,
+            "test_loss": kept.loss,
+            "test_images": len(data.test),
+            "validation_accuracy": validation_accuracy,
+            "calibration_error": kept.calibration_error,
+            "fidelity": kept.fidelity,
+        }
+        for other in others:
+            results |= {"other_test_accuracy": other.accuracy, "other_test_loss": other.loss}
+        return job.commit(scratch, start, dict(results))

@@ -1,18 +1,21 @@
-"""Accuracy and loss of a network on some images, without augmentation, in large batches."""
+"""Accuracy, loss, calibration and fidelity of networks on some images, without augmentation, in large batches."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.views import CLEAN
 from orchestrator.training.device import to_device
+from orchestrator.training.fidelity import CalibrationSums, Fidelity, FidelitySums
 from orchestrator.training.precision import autocast
 from orchestrator.training.world import World
 
@@ -29,24 +32,98 @@ def evaluate(
 ) -> tuple[float, float]:
     """Returns accuracy in [0, 1] and mean cross-entropy over ``images``; each worker computes its part."""
     world = world or World()
-    mine = world.part(images)
-    device = data.labels.device
     was_training = network.training
     network.eval()
-    sums = torch.zeros(2, dtype=torch.float64, device=device)
-    batches = [mine[start : start + BATCH] for start in range(0, len(mine), BATCH)]
-    pixels = data.images.stream((batch, [CLEAN]) for batch in batches)
-    for batch, views in zip(batches, pixels, strict=True):
-        labels = data.labels[to_device(batch, device)]
-        with autocast(device, bf16):
-            logits = network(views[0])
-        logits = logits.float()
-        sums[0] += (logits.argmax(dim=1) == labels).sum()
-        sums[1] += F.cross_entropy(logits, labels, reduction="sum")
+    sums = _AccuracySums(data.labels.device)
+    for _, labels, (logits,) in _logits([network], data, world.part(images), bf16):
+        sums.add(logits, labels)
     network.train(was_training)
-    world.sum_(sums)
-    correct, loss = (sums / len(images)).tolist()
-    return correct, loss
+    world.sum_(sums.sums)
+    return sums.result(len(images))
+
+
+def _logits(
+    networks: Sequence[nn.Module], data: TrainingData, images: npt.NDArray[np.int64], bf16: bool
+) -> Iterator[tuple[slice, Tensor, list[Tensor]]]:
+    """Yields for each batch its places in ``images``, its labels (B,) and each network's logits (B, C), in fp32.
+
+    Images are read once, for all networks.
+    """
+    device = data.labels.device
+    places = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+    pixels = data.images.stream((images[place], [CLEAN]) for place in places)
+    for place, views in zip(places, pixels, strict=True):
+        labels = data.labels[to_device(images[place], device)]
+        with autocast(device, bf16):
+            logits = [network(views[0]) for network in networks]
+        yield place, labels, [each.float() for each in logits]
+
+
+class _AccuracySums:
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        self.sums[0] += (logits.argmax(dim=1) == labels).sum()
+        self.sums[1] += F.cross_entropy(logits, labels, reduction="sum")
+
+    def result(self, images: int) -> tuple[float, float]:
+        accuracy, loss = (self.sums / images).tolist()
+        return accuracy, loss
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One network on some images; ``fidelity`` is by expert."""
+
+    accuracy: float
+    loss: float
+    calibration_error: float
+    fidelity: dict[str, Fidelity]
+
+
+@torch.inference_mode()
+def measure(
+    name: str, networks: Sequence[nn.Module], data: TrainingData, images: npt.NDArray[np.int64], bf16: bool,
+    experts: Mapping[str, npt.NDArray[np.float16]], store: Callable[[npt.NDArray[np.float32]], None] | None = None,
+) -> list[Measured]:  # fmt: skip
+    """Returns what networks make of ``images``, which are read once for all of them.
+
+    Args:
+        name: of the networks, for errors.
+        networks: of one architecture, with different weights.
+        data: the data set.
+        images: indices into it.
+        bf16: whether networks compute in bf16.
+        experts: logits of ``images`` by expert, each (len(images), C); they are read batch by batch.
+        store: takes the first network's logits (B, C) of one batch after another.
+
+    Raises:
+        NotFiniteError: when a logit is NaN or infinite.
+    """
+    device = data.labels.device
+    accuracy = [_AccuracySums(device) for _ in networks]
+    calibration = [CalibrationSums(device) for _ in networks]
+    fidelity = [{expert: FidelitySums(device) for expert in experts} for _ in networks]
+    for network in networks:
+        network.eval()
+    for place, labels, each in _logits(networks, data, images, bf16):
+        if store:
+            store(each[0].cpu().numpy())
+        taught = {expert: to_device(np.array(stored[place]), device) for expert, stored in experts.items()}
+        for number, logits in enumerate(each):
+            accuracy[number].add(logits, labels)
+            calibration[number].add(logits, labels)
+            for expert, its in taught.items():
+                fidelity[number][expert].add(logits, its)
+    found = []
+    for number in range(len(networks)):
+        correct, loss = accuracy[number].result(len(images))
+        if not math.isfinite(loss):
+            raise NotFiniteError(not_finite(name))
+        by_expert = {expert: sums.result() for expert, sums in fidelity[number].items()}
+        found.append(Measured(correct, loss, calibration[number].error(), by_expert))
+    return found
 
 
 def evaluate_finite(

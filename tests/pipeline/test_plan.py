@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.datasets import describe
 from orchestrator.pipeline.graph import Plan
-from orchestrator.pipeline.kinds import ScoreSpec
+from orchestrator.pipeline.kinds import EvaluateSpec, ScoreSpec
 from orchestrator.pipeline.plan import plan
 from orchestrator.pipeline.specs import GuidanceSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.methods import METHODS, Method
@@ -180,6 +180,34 @@ def test_every_final_student_and_every_expert_is_tested_once() -> None:
     trained = [final.train.identity for final in chosen.finals]
     assert len(tested) == len(set(tested))
     assert set(tested) == {*trained, *(expert.stage.identity for expert in (*chosen.ladder, *chosen.others))}
+
+
+def test_a_taught_student_is_tested_beside_its_experts_and_the_teacher() -> None:
+    chosen = planned("methods=[labels, takd, dgkd]", "seeds=[0]")
+    found = {}
+    for final in chosen.finals:
+        spec, inputs = final.evaluate.spec, dict(final.evaluate.inputs)
+        assert isinstance(spec, EvaluateSpec) and not spec.stores_logits
+        found[final.method] = spec.experts
+        assert inputs.keys() == {"data", "network", *(f"evaluation:{label}" for label in spec.experts)}
+        for label in spec.experts:
+            assert inputs[f"evaluation:{label}"] is chosen.evaluations[label]
+    assert found == {
+        "labels": (),
+        "takd": ("plain_cnn_4@sequential", "plain_cnn_8"),
+        "dgkd": ("plain_cnn_4@dense", "plain_cnn_6", "plain_cnn_8"),
+    }
+    for evaluation in chosen.evaluations.values():
+        assert isinstance(evaluation.spec, EvaluateSpec) and evaluation.spec.stores_logits
+
+
+def test_final_students_alone_store_both_weights() -> None:
+    chosen = planned()
+    trainings = {item.name: item.spec for item in chosen.stages if isinstance(item.spec, TrainSpec)}
+    assert {name for name, spec in trainings.items() if spec.both_weights} == {
+        final.train.name for final in chosen.finals
+    }
+    assert not any(search.spec.student.both_weights for search in chosen.searches.values())  # type: ignore[attr-defined]
 
 
 # -- scores and searches -----------------------------------------------------------------------------------------
