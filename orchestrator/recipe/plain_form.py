@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
@@ -47,6 +49,7 @@ class TrainingFields(TypedDict):
     """The recipe's ``training``."""
 
     precision: str
+    keep: Literal["best", "last"]
 
 
 @_with_others

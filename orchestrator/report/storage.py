@@ -131,6 +131,9 @@ def _completed(content: dict[str, Any], store: Store) -> Report:
     recipe = content["recipe"]
     added = {"live": False, "command": reproduce.command(recipe), "precision": recipe["training"]["precision"]}
     content["run"] = {**added, **content["run"]}
+    unmeasured = dict.fromkeys(("other_validation_accuracy", "other_test_accuracy", "kept_step", "calibration_error"))
+    content["methods"] = [{**unmeasured, "fidelity": {}, **row} for row in content["methods"]]
+    content["networks"] = [{"calibration_error": None, **row} for row in content["networks"]]
     for row in content["stages"]:
         if "slot_seconds" not in row:
             row["slot_seconds"] = slot_seconds(store.find(row["id"]))

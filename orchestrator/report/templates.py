@@ -14,9 +14,10 @@ from typing import Any
 from orchestrator.report import words
 
 _WORDS = (
-    words.counted, words.curriculum, words.described_loss, words.duration, words.hundredths, words.interval,
-    words.labels_weight, words.listed, words.number, words.percent, words.points, words.seed_values, words.settings,
-    words.stratum_name, words.taught_loss,
+    words.counted, words.curriculum, words.decimals, words.described_loss, words.duration, words.hundredths,
+    words.interval, words.labels_weight, words.listed, words.number, words.outcome, words.p_value, words.percent,
+    words.points, words.reach, words.seed_values, words.seeds_needed, words.settings, words.stratum_name,
+    words.taught_loss, words.verdict,
 )  # fmt: skip
 
 

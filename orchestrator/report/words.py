@@ -9,8 +9,13 @@ from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Selector
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
 from orchestrator.report.content.schema import Comparison, TaughtWith
+from orchestrator.report.content.significance import is_clear
+from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 
 MOST_VALUES = 8  # of seeds, that a table shows each
+OTHER_WEIGHTS = {"best": "last", "last": "best"}
+"""The weights that stand beside those that were kept, by ``training.keep``."""
+VERDICTS = {True: "clear", False: "within the seeds' spread", None: "not known"}
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -31,6 +36,57 @@ def points(difference: float | None) -> str:
 def interval(comparison: Comparison) -> str:
     """The interval of a difference, in points."""
     return "-" if comparison["low"] is None else f"{points(comparison['low'])} to {points(comparison['high'])}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with three digits."""
+    return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def decimals(value: float | None, digits: int = 3) -> str:
+    """A number with so many digits after the point."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def seeds_needed(comparison: Comparison) -> str:
+    """How many seeds would show a difference as large as the one found."""
+    if comparison["p"] is None:
+        return "-"
+    return f"> {MOST_PAIRS:,}" if comparison["seeds_needed"] is None else f"{comparison['seeds_needed']:,}"
+
+
+def verdict(comparison: Comparison) -> str:
+    """Whether the difference is clear, in a table's words; by the corrected p-value."""
+    return VERDICTS[is_clear(comparison)]
+
+
+def outcome(comparison: Comparison) -> str:
+    """The difference with its interval and verdict, as a sentence; names stand between backquotes."""
+    reference, method, difference = comparison["reference"], comparison["method"], comparison["difference"]
+    if difference is None:
+        return f"`{reference}` and `{method}` have no seed in common yet"
+    chosen = ", the baseline with the highest mean validation accuracy" if comparison["primary"] else ""
+    said = f"`{reference}` less `{method}`{chosen}: {points(difference)} points"
+    pairs = counted(comparison["pairs"], "pair")
+    if comparison["p"] is None:
+        why = "one seed has no spread" if comparison["pairs"] == 1 else "the difference is the same with every seed"
+        return f"{said} ({pairs}); whether that is more than chance can't be told, since {why}"
+    holds = "larger than the seeds' spread explains" if is_clear(comparison) else "within the seeds' spread"
+    corrected = "" if comparison["primary"] else f", {p_value(comparison['p_corrected'])} by Holm"
+    tested = f"{percent(LEVEL, 0)} interval {interval(comparison)}, p {p_value(comparison['p'])}{corrected}"
+    return f"{said}, {tested} ({pairs}): {holds}"
+
+
+def reach(comparison: Comparison) -> str:
+    """What so many seeds could have shown, and how many it takes, as a sentence; empty where that is not known."""
+    if comparison["p"] is None:
+        return ""
+    smallest, test = hundredths(comparison["smallest_difference"]), f"two-sided at {percent(1 - LEVEL, 0)}"
+    return (
+        f"With {counted(comparison['pairs'], 'pair')} of this spread, the smallest detectable difference is {smallest} "
+        f"points ({percent(POWER, 0)} power, {test}); to detect the one found takes "
+        f"{seeds_needed(comparison).replace('>', 'more than')} seeds"
+    )
 
 
 def number(value: float | None, digits: int = 0) -> str:

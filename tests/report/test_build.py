@@ -33,11 +33,14 @@ PROMISED: dict[str, dict[str, Any]] = {
     "networks": {
         "name": str, "network": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
         "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
+        "calibration_error": (float, OPTIONAL),
     },
     "methods": {
         "method": str, "seed": int, "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
         "steps": (int, OPTIONAL), "artifact": str, "weights_sha256": (str, OPTIONAL),
-        "taught_with": (dict, OPTIONAL), "seconds": (float, OPTIONAL),
+        "taught_with": (dict, OPTIONAL), "seconds": (float, OPTIONAL), "other_validation_accuracy": (float, OPTIONAL),
+        "other_test_accuracy": (float, OPTIONAL), "kept_step": (int, OPTIONAL), "calibration_error": (float, OPTIONAL),
+        "fidelity": dict,
     },
     "search": {"trials": list, "best": (dict, OPTIONAL)},
     "experts_by_stratum": {"experts": list, "methods": dict},
@@ -47,7 +50,8 @@ PROMISED: dict[str, dict[str, Any]] = {
     "capacity": {"parameters": int, "multiply_adds": int},
     "comparisons": {
         "method": str, "reference": str, "pairs": int, "difference": (float, OPTIONAL), "spread": (float, OPTIONAL),
-        "low": (float, OPTIONAL), "high": (float, OPTIONAL),
+        "low": (float, OPTIONAL), "high": (float, OPTIONAL), "p": (float, OPTIONAL), "p_corrected": (float, OPTIONAL),
+        "primary": bool, "smallest_difference": (float, OPTIONAL), "seeds_needed": (int, OPTIONAL),
     },
     "cost": {"slot_seconds": float, "by_kind": dict},
 }  # fmt: skip

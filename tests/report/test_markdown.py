@@ -15,16 +15,17 @@ from orchestrator.report.content.statistics import method_rows
 from orchestrator.report.markdown import methods_table, table
 from orchestrator.report.words import MOST_VALUES, hundredths
 from tests.examples import make_artifacts, planned
+from tests.report.examples import page, run_of, words
 from tests.report.written import Made, rows_of, written
 
 
 def test_report_md_shows_every_method_with_mean_spread_and_each_seed_s_value(whole: Made) -> None:
     rows = rows_of(written(*whole)[1], "Methods")
     assert list(rows) == list(whole[0].recipe.methods)
-    for method, (mean, spread, each, validation, trials, words) in rows.items():
-        assert (mean, spread, each, validation) == ("75.00", "7.07", "70.00, 80.00", "75.00")
+    for method, (mean, spread, each, last, validation, trials, taught_by) in rows.items():
+        assert (mean, spread, each, last, validation) == ("75.00", "7.07", "70.00, 80.00", "75.00", "75.00")
         assert trials == ("3" if method.startswith("ces_") else "0")
-        assert words == METHODS[method].taught_by
+        assert taught_by == METHODS[method].taught_by
 
 
 def test_report_md_shows_every_network_trial_and_stage(whole: Made) -> None:
@@ -108,6 +109,8 @@ def row(method: str, seed: int, test: float | None) -> StudentRow:
     return {
         "method": method, "seed": seed, "test_accuracy": test, "validation_accuracy": test, "steps": 30,
         "artifact": "train-0", "weights_sha256": None, "taught_with": None, "seconds": 1.0,
+        "other_validation_accuracy": test, "other_test_accuracy": test, "kept_step": 30, "calibration_error": None,
+        "fidelity": {},
     }  # fmt: skip
 
 
@@ -183,3 +186,48 @@ def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_nar
     rows = [row("dgkd_stochastic", seed, 0.7) for seed in range(5)]
     headers = methods_table(rows, {}, width).splitlines()[0]
     assert headers.strip(" |").endswith(last) and "test %" in headers
+
+
+# -- comparisons and fidelity ------------------------------------------------------------------------------------
+
+
+def test_report_md_shows_every_comparison_with_its_corrected_value_and_its_power(tmp_path: Path) -> None:
+    rows = rows_of(written(*run_of(tmp_path))[1], "Comparisons")
+    assert list(rows) == [
+        "labels (primary)", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_random", "ces_reversed"
+    ]  # fmt: skip
+    points, interval, p, corrected, pairs, detectable, seeds, verdict = rows["labels (primary)"]
+    assert (points, interval, p, corrected, pairs) == ("−0.90", "−4.71 to +2.91", "0.205", "-", "2")
+    assert float(detectable) == pytest.approx(11.55 * 0.424, abs=0.01) and seeds == "5"
+    assert verdict == "within the seeds' spread" and rows["kd"][3] == "1.000"
+
+
+def test_the_summary_says_what_was_found_and_what_could_have_been(tmp_path: Path) -> None:
+    chosen, _, artifacts = run_of(tmp_path)
+    shown = report.summary(chosen, artifacts, 80)
+    assert "ces_kd less labels, the baseline with the highest mean validation accuracy" in " ".join(shown.split())
+    assert "-0.90 points, 95 % interval -4.71 to +2.91, p 0.205 (2 pairs): within" in " ".join(shown.split())
+    assert "With 2 pairs of this spread, the smallest detectable difference is 4.90 points" in " ".join(shown.split())
+    assert max(map(len, shown.partition("ces_kd less")[2].splitlines())) <= 80
+
+
+def test_report_md_shows_fidelity_and_calibration_as_means_over_seeds(tmp_path: Path) -> None:
+    chosen, store, artifacts = run_of(tmp_path, "methods=[labels, kd]")
+    for final in chosen.finals:
+        teacher = {"agreement": 0.9 - 0.1 * final.seed, "kl_t1": 0.5, "kl_t4": 0.25}
+        fidelity = {"plain_cnn_8": teacher} if final.method == "kd" else {}
+        tested = artifacts[final.evaluate.identity]
+        results = tested.results | {"fidelity": fidelity, "calibration_error": 0.03, "other_test_accuracy": 0.6}
+        artifacts[tested.identity] = dataclasses.replace(tested, results=results)
+    content, text = written(chosen, store, artifacts)
+    assert rows_of(text, "Fidelity") == {"kd, plain_cnn_8": ["85.00", "0.500", "0.250"]}
+    assert rows_of(text, "Calibration") == {"student, labels": ["3.00"], "student, kd": ["3.00"]}
+    assert [row["other_test_accuracy"] for row in content["methods"]] == [0.6] * 4
+    assert rows_of(text, "Methods")["kd"][3] == "60.00"
+    said = words(page((chosen, store, artifacts)), "fidelity")
+    assert "kdplain_cnn_885.00 %0.5000.2502" in said and "student, labels75.00 %3.00 %" in said
+
+
+def test_the_column_of_the_other_weights_is_named_by_what_is_kept(tmp_path: Path) -> None:
+    assert "| last % |" in written(*run_of(tmp_path / "a", "methods=[labels]"))[1]
+    assert "| best % |" in written(*run_of(tmp_path / "b", "methods=[labels]", "training.keep=last"))[1]

@@ -35,7 +35,15 @@ def made(tmp_path: Path) -> Made:
     ("question", "answer"),
     [
         ("Which method won?", "labels has the highest mean test accuracy: 75.00 % over 2 seeds"),
-        ("Is the difference larger than the spread over seeds?", "95 % interval of that lead"),
+        (
+            "Is the difference larger than the spread over seeds?",
+            "No. ces_kd less labels, the baseline with the highest mean validation accuracy: ",
+        ),
+        ("Is the difference larger than the spread over seeds?", "95 % interval −4.71 to +2.91"),
+        (
+            "Is the difference larger than the spread over seeds?",
+            "(80 % power, two-sided at 5 %); to detect the one found",
+        ),
         ("Which pacing schedule?", "mode promote"),
         ("Which pacing schedule?", "pacing linear with a = 0.6 (everything is in play after 60 % of training)"),
         ("How sensitive is the result to the schedule?", "from 50.00 % to 60.00 % (a range of 10.00 points)"),

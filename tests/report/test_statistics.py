@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from orchestrator.report.content.schema import StudentRow, Trial
+from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.statistics import (
     ExpertFacts,
     at_first_rung,
     baseline_leads,
+    best_baseline,
     comparisons,
-    excludes_zero,
     expert_warnings,
     guessing_explains,
     paired,
     ranking,
     sensitivity,
-    t_quantile,
 )
 from tests.report.examples import trials
 from tests.report.test_markdown import row
@@ -29,26 +29,27 @@ def students(**accuracies: list[float | None]) -> list[StudentRow]:
     return [row(method, seed, value) for method, values in accuracies.items() for seed, value in enumerate(values)]
 
 
-@pytest.mark.parametrize(
-    ("freedom", "known"), [(1, 12.7062), (2, 4.3027), (10, 2.2281), (11, 2.2010), (30, 2.0423), (1000, 1.9623)]
-)
-def test_the_quantile_of_student_s_distribution_is_that_of_the_tables(freedom: int, known: float) -> None:
-    assert t_quantile(freedom) == pytest.approx(known, abs=5e-4)
-
-
 def test_differences_are_taken_seed_by_seed() -> None:
     # Both methods rise and fall together with the seed: apart they spread by 10 points, their difference by 1.
     found = paired(students(ces_kd=[0.62, 0.71, 0.83], kd=[0.60, 0.70, 0.80]), "ces_kd", "kd")
     assert found["difference"] == pytest.approx(0.02) and found["spread"] == pytest.approx(0.01)
-    half = 4.3027 * 0.01 / math.sqrt(3)
+    half = 4.302653 * 0.01 / math.sqrt(3)
     assert (found["low"], found["high"]) == (pytest.approx(0.02 - half), pytest.approx(0.02 + half))
-    assert excludes_zero(found) is False
+    # t = 0.02 / (0.01 / sqrt(3)) = 3.4641 at 2 degrees: P(|T| <= t) = t / sqrt(2 + t^2) = 0.92582.
+    assert found["p"] == pytest.approx(0.07418, abs=1e-5) and is_clear(found) is False
 
 
-def test_the_interval_of_a_steady_lead_excludes_zero() -> None:
+def test_a_steady_lead_is_clear_in_both_directions() -> None:
     rows = students(ces_kd=[0.62, 0.72, 0.821], kd=[0.60, 0.70, 0.80])
-    assert excludes_zero(paired(rows, "ces_kd", "kd")) is True
-    assert excludes_zero(paired(rows, "kd", "ces_kd")) is True
+    lead, lag = paired(rows, "ces_kd", "kd"), paired(rows, "kd", "ces_kd")
+    assert is_clear(lead) is is_clear(lag) is True
+    assert lead["low"] is not None and lead["low"] > 0 and lead["p"] == lag["p"]
+
+
+def test_the_power_of_a_comparison_is_that_of_its_pairs_and_their_spread() -> None:
+    found = paired(students(ces_kd=[0.62, 0.71, 0.83], kd=[0.60, 0.70, 0.80]), "ces_kd", "kd")
+    assert found["smallest_difference"] == pytest.approx(3.264 * 0.01, rel=1e-3)  # of 3 pairs (test_student_t.py)
+    assert found["seeds_needed"] == 5  # for a difference of 2 standard deviations
 
 
 def test_only_seeds_that_both_methods_have_are_compared() -> None:
@@ -58,12 +59,13 @@ def test_only_seeds_that_both_methods_have_are_compared() -> None:
 
 def test_one_seed_gives_a_difference_without_an_interval() -> None:
     found = paired(students(ces_kd=[0.7], kd=[0.6]), "ces_kd", "kd")
-    assert found["difference"] == pytest.approx(0.1) and found["low"] is None and excludes_zero(found) is None
+    assert found["difference"] == pytest.approx(0.1) and found["low"] is None and is_clear(found) is None
 
 
 def test_differences_that_are_all_the_same_give_no_interval() -> None:
     found = paired(students(ces_kd=[0.7, 0.8], kd=[0.6, 0.7]), "ces_kd", "kd")  # of few test images, by chance
-    assert found["spread"] == pytest.approx(0) and found["low"] is None and excludes_zero(found) is None
+    assert found["spread"] == pytest.approx(0) and found["low"] is None and is_clear(found) is None
+    assert found["p"] is found["smallest_difference"] is found["seeds_needed"] is None
 
 
 def test_every_method_is_compared_with_ces_kd_and_without_it_with_the_best() -> None:
@@ -72,6 +74,35 @@ def test_every_method_is_compared_with_ces_kd_and_without_it_with_the_best() -> 
     rows = comparisons(students(labels=[0.5, 0.5], kd=[0.7, 0.7]))
     assert [(row["reference"], row["method"]) for row in rows] == [("kd", "labels")]
     assert comparisons(students(labels=[None])) == []
+
+
+def test_the_primary_comparison_is_with_the_baseline_of_the_best_validation_accuracy() -> None:
+    rows = students(labels=[0.9, 0.9], kd=[0.6, 0.7], takd=[0.5, 0.6], ces_random=[0.9, 0.9], ces_kd=[0.7, 0.6])
+    validation = {"labels": 0.4, "kd": 0.5, "takd": 0.6, "ces_random": 0.9, "ces_kd": 0.7}
+    for student in rows:  # validation says otherwise than test: of the baselines takd is the best
+        student["validation_accuracy"] = validation[student["method"]]
+    assert best_baseline(rows) == "takd"
+    found = comparisons(rows)
+    assert [row["method"] for row in found if row["primary"]] == ["takd"]
+    assert best_baseline(students(ces_kd=[0.6], ces_random=[0.6])) is None
+
+
+def test_without_the_reference_no_comparison_is_primary_and_all_are_corrected() -> None:
+    found = comparisons(students(labels=[0.5, 0.52, 0.51], kd=[0.7, 0.71, 0.73], takd=[0.6, 0.66, 0.6]))
+    assert [row["primary"] for row in found] == [False, False]
+    assert all((row["p_corrected"] or 0) > (row["p"] or 0) for row in found if row["method"] == "labels")
+
+
+def test_all_comparisons_but_the_primary_one_are_corrected_together() -> None:
+    rows = students(
+        ces_kd=[0.70, 0.71, 0.75], kd=[0.69, 0.705, 0.735], labels=[0.60, 0.64, 0.66], takd=[0.65, 0.68, 0.71]
+    )
+    found = {row["method"]: row for row in comparisons(rows)}
+    alone = {method: paired(rows, "ces_kd", method)["p"] or 0.0 for method in found}
+    assert found["kd"]["primary"] and found["kd"]["p_corrected"] == found["kd"]["p"] == alone["kd"]
+    smaller, larger = sorted(("labels", "takd"), key=lambda method: alone[method])
+    assert found[smaller]["p_corrected"] == pytest.approx(2 * alone[smaller])
+    assert found[larger]["p_corrected"] == pytest.approx(max(2 * alone[smaller], alone[larger]))
 
 
 @pytest.mark.parametrize(

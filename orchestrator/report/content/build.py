@@ -7,6 +7,7 @@ has a report of the rest.
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -17,14 +18,16 @@ from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.recipe.plain_form import RecipeFields
-from orchestrator.report.content import reproduce, schema, statistics
+from orchestrator.report.content import reproduce, schema, significance, statistics
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
 from orchestrator.report.content.odd_images import odd_images
 from orchestrator.report.content.statistics import ExpertFacts, mean
 from orchestrator.report.markdown import methods_table
-from orchestrator.report.words import hundredths
+from orchestrator.report.words import hundredths, outcome, reach
 
 VERSION = 1
+LINE = 120  # characters of a line of the summary, where it is no terminal's
+PLAIN = str.maketrans({"`": None, "\u00a0": " ", "\u2212": "-"})  # as every terminal shows it
 
 
 def build(
@@ -155,6 +158,7 @@ def _networks(
             "name": name, "network": network, "role": role, "parameters": size.get("parameters"),
             "multiply_adds": size.get("multiply_adds"), "test_accuracy": results.get("test_accuracy"),
             "validation_accuracy": results.get("validation_accuracy"),
+            "calibration_error": results.get("calibration_error"),
         }  # fmt: skip
 
     rows = []
@@ -168,16 +172,23 @@ def _networks(
     student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
     validation = mean(row["validation_accuracy"] for row in student)
     test = mean(row["test_accuracy"] for row in student)
-    means = {"validation_accuracy": validation, "test_accuracy": test}
+    calibration = mean(row["calibration_error"] for row in student)
+    means = {"validation_accuracy": validation, "test_accuracy": test, "calibration_error": calibration}
     return [*rows, row(names[-1], names[-1], "student", means)]
 
 
 def _final(final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
     trained, tested = artifacts.get(final.train.identity), artifacts.get(final.evaluate.identity)
-    results = trained.results if trained else {}
+    results, measured = trained.results if trained else {}, tested.results if tested else {}
+    # Both weights are of one step where there are no others.
+    other_validation = results.get("other_validation_accuracy", results.get("validation_accuracy"))
+    other_test = measured.get("other_test_accuracy", measured.get("test_accuracy"))
     return {
         "method": final.method, "seed": final.seed, "validation_accuracy": results.get("validation_accuracy"),
-        "test_accuracy": tested.results["test_accuracy"] if tested else None, "steps": results.get("steps"),
+        "test_accuracy": measured.get("test_accuracy"), "other_validation_accuracy": other_validation,
+        "other_test_accuracy": other_test, "kept_step": results.get("kept_step"),
+        "calibration_error": measured.get("calibration_error"), "fidelity": measured.get("fidelity", {}),
+        "steps": results.get("steps"),
         "artifact": final.train.identity, "weights_sha256": results.get("weights_sha256"),
         "taught_with": results.get("taught_with"), "seconds": results.get("seconds"),
     }  # fmt: skip
@@ -217,9 +228,13 @@ def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = N
     lines = [
         "",
         f"Student {student}",
-        methods_table(students, searches, width),
+        methods_table(students, searches, width, planned.recipe.training.keep),
         f"experts' test accuracy (%): {experts}",
     ]
+    main = significance.main_comparison(statistics.comparisons(students))
+    if main:
+        said = [f"{text}." for text in (outcome(main), reach(main)) if text]
+        lines += [textwrap.fill(text, width or LINE, break_long_words=False).translate(PLAIN) for text in said]
     if statistics.baseline_leads(students):
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(planned, artifacts))])

@@ -70,6 +70,7 @@ class NetworkRow(TypedDict):
     multiply_adds: Annotated[int | None, means("of one image's forward pass")]
     validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
     test_accuracy: Annotated[float | None, means("on test images")]
+    calibration_error: Annotated[float | None, means("expected calibration error on test images, of 15 bins")]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -94,13 +95,28 @@ class TaughtWith(TypedDict):
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
 
 
+class Fidelity(TypedDict):
+    """How closely a student follows one expert, on the test images. The divergence is KL(expert || student) of the
+    softmax of their logits divided by T, in nats, and not multiplied by T^2."""
+
+    agreement: Annotated[float, means("share of images that both predict the same class of")]
+    kl_t1: Annotated[float, means("mean divergence at T = 1")]
+    kl_t4: Annotated[float, means("mean divergence at T = 4")]
+
+
 class StudentRow(TypedDict):
-    """A final student."""
+    """A final student. Its other weights are those that `training.keep` leaves out: the last where the best on
+    validation are kept, or the reverse."""
 
     method: Annotated[str, means("its method")]
     seed: Annotated[int, means("its seed")]
     validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
-    test_accuracy: Annotated[float | None, means("measured once")]
+    test_accuracy: Annotated[float | None, means("of the same weights, measured once")]
+    other_validation_accuracy: Annotated[float | None, means("of its other weights")]
+    other_test_accuracy: Annotated[float | None, means("of its other weights, measured in the same pass")]
+    kept_step: Annotated[int | None, means("step of the weights that were kept")]
+    calibration_error: Annotated[float | None, means("expected calibration error on test images, of 15 bins")]
+    fidelity: Annotated[dict[str, Fidelity], means("by each expert that taught it, and the teacher; none for `labels`")]
     steps: Annotated[int | None, means("steps of training")]
     artifact: Annotated[str, means(f"`id` of its training, whose folder holds `{WEIGHTS}`")]
     weights_sha256: Annotated[str | None, means("SHA-256 of that file")]
@@ -117,8 +133,9 @@ class Search(TypedDict):
 
 
 class Comparison(TypedDict):
-    """Two methods, paired by seed. `spread`, `low` and `high` are `null` below two pairs, and the last two also where
-    all differences are the same: on few test images that comes by chance."""
+    """Two methods, paired by seed. Below two pairs `spread` and all that follows from it are `null`; the latter also
+    where all differences are the same: on few test images that comes by chance. The primary comparison is that with
+    the baseline of the highest mean validation accuracy; its p-value is not corrected."""
 
     reference: Annotated[str, means("the method that is compared")]
     method: Annotated[str, means("the method that it is compared with")]
@@ -127,6 +144,15 @@ class Comparison(TypedDict):
     spread: Annotated[float | None, means("sample standard deviation of the differences")]
     low: Annotated[float | None, means("lower end of the mean's 95 % interval")]
     high: Annotated[float | None, means("upper end of the same interval")]
+    p: Annotated[float | None, means("two-sided p-value of the paired t test")]
+    p_corrected: Annotated[float | None, means("by Holm, for all comparisons but the primary one, whose `p` it is")]
+    primary: Annotated[bool, means("whether it is the primary comparison")]
+    smallest_difference: Annotated[
+        float | None, means("that so many pairs of this spread show with 80 % power, two-sided at 5 %")
+    ]
+    seeds_needed: Annotated[
+        int | None, means("pairs that would show `difference` with the same power; `null` also above 1,000")
+    ]
 
 
 class Sensitivity(TypedDict):
@@ -264,8 +290,9 @@ class Report(Derived):
 
 PARTS: dict[str, type] = {
     "run": RunFacts, "a stage": StageRow, "a network": NetworkRow, "a method's student": StudentRow,
-    "taught_with": TaughtWith, "taught_with's curriculum": Curriculum, "a search": Search, "a trial": Trial,
-    "a comparison": Comparison, "sensitivity": Sensitivity, "difficulty": Difficulty, "experts_by_stratum": Strata,
-    "wall": Wall, "spent": Spent, "schedule": Makespan, "cost": Cost, "seeds": Seeds, "a network's size": Size,
+    "fidelity": Fidelity, "taught_with": TaughtWith, "taught_with's curriculum": Curriculum, "a search": Search,
+    "a trial": Trial, "a comparison": Comparison, "sensitivity": Sensitivity, "difficulty": Difficulty,
+    "experts_by_stratum": Strata, "wall": Wall, "spent": Spent, "schedule": Makespan, "cost": Cost, "seeds": Seeds,
+    "a network's size": Size,
 }  # fmt: skip
 """By the heading of the part's table in docs/report.md."""

@@ -14,23 +14,27 @@ from typing_extensions import TypedDict
 
 from orchestrator.recipe.methods import BASELINE, REFERENCE, method_of
 from orchestrator.report.content.schema import Comparison, Search, Sensitivity, StudentRow, Trial
+from orchestrator.report.content.significance import is_baseline, with_corrections
+from orchestrator.report.content.student_t import p_value, pairs_needed, smallest_effect, t_quantile
 from orchestrator.report.words import hundredths
 
-LEVEL = 0.95
 GUESSING = 0.01  # probability of an expert's accuracy by guessing, above which the expert counts as guessing
 SAME = 1e-9  # differences of accuracies that spread less than this are one number
 
-# Two-sided 95 % quantiles of Student's t distribution for 1 to 10 degrees of freedom.
-_QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-
 
 class MethodRow(TypedDict):
-    """A method's results: mean and sample standard deviation over seeds, and each seed's value."""
+    """A method's results: mean and sample standard deviation over seeds, and each seed's value.
+
+    ``other_mean`` is the mean of the test accuracies of the weights that were not kept, ``calibration_error`` that of
+    the kept ones' calibration errors.
+    """
 
     method: str
     test_mean: float | None
     test_spread: float | None
     test: list[float | None]
+    other_mean: float | None
+    calibration_error: float | None
     validation_mean: float | None
     seeds: list[int]
 
@@ -69,6 +73,8 @@ def method_rows(students: Sequence[StudentRow]) -> list[MethodRow]:
             "test_mean": mean(row["test_accuracy"] for row in rows),
             "test_spread": deviation(row["test_accuracy"] for row in rows),
             "test": [row["test_accuracy"] for row in rows],
+            "other_mean": mean(row["other_test_accuracy"] for row in rows),
+            "calibration_error": mean(row["calibration_error"] for row in rows),
             "validation_mean": mean(row["validation_accuracy"] for row in rows),
             "seeds": [row["seed"] for row in rows],
         }
@@ -82,18 +88,6 @@ def budget(searches: Mapping[str, Search], method: str) -> list[Trial]:
     return searches[chosen_by]["trials"] if chosen_by and chosen_by in searches else []
 
 
-def t_quantile(freedom: int) -> float:
-    """The two-sided 95 % quantile of Student's t distribution, within 0.0005.
-
-    From a table up to 10 degrees of freedom, above by Abramowitz and Stegun's expansion 26.7.5.
-    """
-    if freedom <= len(_QUANTILES):
-        return _QUANTILES[freedom - 1]
-    z = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
-    terms = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
-
-
 def ranking(methods: Sequence[StudentRow]) -> list[MethodRow]:
     """The rows of ``method_rows`` that have a test accuracy, best mean first."""
     known = [row for row in method_rows(methods) if row["test_mean"] is not None]
@@ -104,33 +98,52 @@ def paired(methods: Sequence[StudentRow], reference: str, other: str) -> Compari
     """Test accuracy of ``reference`` minus that of ``other``, paired by seed.
 
     Students of one seed begin with the same weights and see the same batches, so much of a seed's luck is common to
-    both and falls out of the difference. The interval is Student's, for the mean of the pairs' differences. There is
-    none below two pairs, nor where all differences are the same: on few test images that comes by chance, and a spread
-    of nothing is not to be believed.
+    both and falls out of the difference. Interval and p-value are Student's, for the mean of the pairs' differences,
+    and so is the power: the smallest difference that so many pairs of this spread show, and the pairs that this
+    difference takes to show. There are none below two pairs, nor where all differences are the same: on few test
+    images that comes by chance, and a spread of nothing is not to be believed. The comparison stands alone: nothing is
+    corrected.
     """
     test = {(row["method"], row["seed"]): row["test_accuracy"] for row in methods}
     seeds = list(dict.fromkeys(row["seed"] for row in methods))
     pairs = [(test.get((reference, seed)), test.get((other, seed))) for seed in seeds]
     each = [mine - its for mine, its in pairs if mine is not None and its is not None]
     difference, spread = mean(each), deviation(each)
-    low = high = None
+    low = high = p = smallest = needed = None
     if difference is not None and spread is not None and spread > SAME:
-        half = t_quantile(len(each) - 1) * spread / math.sqrt(len(each))
-        low, high = difference - half, difference + half
+        error = spread / math.sqrt(len(each))
+        half = t_quantile(len(each) - 1) * error
+        low, high, p = difference - half, difference + half, p_value(difference / error, len(each) - 1)
+        smallest, needed = smallest_effect(len(each)) * spread, pairs_needed(difference / spread)
     return {
         "method": other, "reference": reference, "pairs": len(each), "difference": difference, "spread": spread,
-        "low": low, "high": high,
+        "low": low, "high": high, "p": p, "p_corrected": p, "primary": False, "smallest_difference": smallest,
+        "seeds_needed": needed,
     }  # fmt: skip
 
 
 def comparisons(methods: Sequence[StudentRow]) -> list[Comparison]:
-    """``paired`` for every other method with ``REFERENCE``; without it, with the method of the highest mean."""
+    """``paired`` for every other method with ``REFERENCE``; without it, with the method of the highest mean.
+
+    The primary comparison is that of ``REFERENCE`` with the best baseline, by validation accuracy.
+    """
     names = list(dict.fromkeys(row["method"] for row in methods))
     ranked = ranking(methods)
     if REFERENCE not in names and not ranked:
         return []
     reference = REFERENCE if REFERENCE in names else ranked[0]["method"]
-    return [paired(methods, reference, name) for name in names if name != reference]
+    rows = [paired(methods, reference, name) for name in names if name != reference]
+    return with_corrections(rows, best_baseline(methods) if reference == REFERENCE else None)
+
+
+def best_baseline(methods: Sequence[StudentRow]) -> str | None:
+    """The baseline of the highest mean validation accuracy, which test images have no part in; None without any."""
+    means = {
+        row["method"]: row["validation_mean"]
+        for row in method_rows(methods)
+        if is_baseline(row["method"]) and row["validation_mean"] is not None
+    }
+    return max(means, key=lambda name: means[name] or 0.0, default=None)
 
 
 def baseline_leads(methods: Sequence[StudentRow]) -> bool:
@@ -141,12 +154,6 @@ def baseline_leads(methods: Sequence[StudentRow]) -> bool:
     means = {row["method"]: row["test_mean"] or 0.0 for row in ranking(methods)}
     baseline = means.pop(BASELINE, None)
     return baseline is not None and bool(means) and max(means.values()) <= baseline
-
-
-def excludes_zero(comparison: Comparison) -> bool | None:
-    """Whether the interval leaves zero out; None where there is no interval."""
-    low, high = comparison["low"], comparison["high"]
-    return None if low is None or high is None else low > 0 or high < 0
 
 
 def guessing_explains(accuracy: float, images: int, classes: int) -> bool:

@@ -7,34 +7,15 @@ from typing import Any, NamedTuple
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.methods import REFERENCE, method_of
-from orchestrator.report.content.schema import Comparison, Curriculum, Report, Search, Trial
-from orchestrator.report.content.statistics import (
-    at_first_rung,
-    baseline_leads,
-    budget,
-    excludes_zero,
-    paired,
-    ranking,
-    t_quantile,
-)
+from orchestrator.report.content.schema import Curriculum, Report, Search, Trial
+from orchestrator.report.content.significance import is_clear, main_comparison
+from orchestrator.report.content.statistics import at_first_rung, baseline_leads, budget, ranking
 from orchestrator.report.page.figures.trials import importances, space_of
 from orchestrator.report.page.scored import Scored
 from orchestrator.report.words import MOST_VALUES, percent
 
 MOST_NODES = 4  # that are named
 Values = dict[str, Any]  # of a template, by name
-
-
-class Lead(NamedTuple):
-    """The best method's lead: over the reference, or where that is the best over the next.
-
-    ``apart`` tells whether the interval excludes zero (None: not known); ``factor`` is the least lead that would show,
-    in units of its spread over seeds, None below two pairs.
-    """
-
-    comparison: Comparison
-    apart: bool | None
-    factor: float | None
 
 
 class PacedTrial(NamedTuple):
@@ -60,6 +41,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
     ranked = ranking(methods)
     names = [row["method"] for row in ranked]
     taught = [name for name in dict.fromkeys(row["method"] for row in methods) if method_of(name).searched_as]
+    main = main_comparison(content["comparisons"])
     made = [stage for stage in content["stages"] if stage["start"] is not None]
     decisive = importances(content["search"]["trials"], space_of(content, REFERENCE))
     matters = [f"`{name}` {percent(share, 0)}" for name, share in list(decisive.items())[:3] if share >= 0.01]
@@ -72,8 +54,17 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
         "baseline_leads": baseline_leads(methods),
         "fixed": [f"`{name}`" for name in taught if not budget(content["searches"], name)],
         "best_expert": max((row["validation_accuracy"] or 0.0 for row in content["networks"][:-1]), default=0.0),
-        "lead": _lead(content, names),
-        "clear": [f"`{row['method']}`" for row in content["comparisons"] if excludes_zero(row)],
+        "main": main,
+        "apart": is_clear(main) if main else None,
+        "others": [row for row in content["comparisons"] if row is not main and row["p"] is not None],
+        "clear": [f"`{row['method']}`" for row in content["comparisons"] if row is not main and is_clear(row)],
+        "unequal": bool(
+            main
+            and main["primary"]
+            and method_of(main["method"]).searched_as
+            and budget(content["searches"], REFERENCE)
+            and not budget(content["searches"], main["method"])
+        ),
         "final": final_curriculum(content),
         "paced": best_with_pacing(content["search"]),
         "curricula": any(method_of(row["method"]).dealing for row in methods),
@@ -92,14 +83,6 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
             f"{name} {content['versions'][name]}" for name in ("python", "torch") if name in content["versions"]
         ],
     }
-
-
-def _lead(content: Report, names: list[str]) -> Lead | None:
-    if len(names) < 2:
-        return None
-    lead = paired(content["methods"], names[0], REFERENCE if REFERENCE in names[1:] else names[1])
-    factor = t_quantile(lead["pairs"] - 1) / lead["pairs"] ** 0.5 if lead["pairs"] > 1 else None
-    return Lead(lead, excludes_zero(lead), factor)
 
 
 def point_of(curriculum: Curriculum) -> Point:

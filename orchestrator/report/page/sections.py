@@ -14,8 +14,11 @@ from orchestrator.pipeline.stage_state import STATES
 from orchestrator.recipe.methods import METHODS, REFERENCE, method_of
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content import reproduce
+from orchestrator.report.content.fidelity import fidelity_rows
 from orchestrator.report.content.schema import Report, StudentRow, Trial
-from orchestrator.report.content.statistics import LEVEL, budget, excludes_zero, method_rows
+from orchestrator.report.content.significance import main_comparison
+from orchestrator.report.content.statistics import budget, method_rows
+from orchestrator.report.content.student_t import LEVEL
 from orchestrator.report.files import read
 from orchestrator.report.page.answers import Values, answers, final_curriculum, point_of
 from orchestrator.report.page.examples import examples
@@ -26,10 +29,9 @@ from orchestrator.report.page.figures.style import colours_of
 from orchestrator.report.page.figures.timeline import timeline as timeline_figure
 from orchestrator.report.page.figures.trials import drawn_by_optuna, space_of
 from orchestrator.report.page.scored import Scored
-from orchestrator.report.words import MOST_VALUES, number, percent, stratum_name
+from orchestrator.report.words import MOST_VALUES, OTHER_WEIGHTS, number, percent, stratum_name
 
 Section = Callable[[Report, Store, Scored | None], Values | None]
-VERDICTS = {True: "larger than the seeds' spread explains", False: "within the seeds' spread", None: "not known"}
 WORDS = {setting.name for setting in SETTINGS.values() if not setting.is_number}
 
 
@@ -61,11 +63,30 @@ def methods(content: Report, store: Store, found: Scored | None) -> Values:
         "points": method_figures.points(students),
         "rows": [{**row, "trials": len(budget(content["searches"], row["method"]))} for row in method_rows(students)],
         "most_values": MOST_VALUES,
-        "comparisons": [{**row, "verdict": VERDICTS[excludes_zero(row)]} for row in comparisons] if known else [],
-        "level": f"{LEVEL:.0%}",
+        "other": OTHER_WEIGHTS[content["recipe"]["training"]["keep"]],
+        "comparisons": comparisons if known else [],
+        "main": main_comparison(comparisons),
+        "level": percent(LEVEL, 0),
         "differences": method_figures.differences(comparisons),
         "curves": method_figures.training_curves(_histories(content, store)),
     }
+
+
+def fidelity(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """Fidelity of the taught students, and the calibration of every network."""
+    experts = [
+        {"name": row["name"], "accuracy": row["test_accuracy"], "error": row["calibration_error"]}
+        for row in content["networks"]
+        if row["role"] != "student"
+    ]
+    students = [
+        {"name": f"student, {row['method']}", "accuracy": row["test_mean"], "error": row["calibration_error"]}
+        for row in method_rows(content["methods"])
+    ]
+    calibrated = [row for row in (*experts, *students) if row["error"] is not None]
+    if not calibrated:
+        return None
+    return {"fidelity": fidelity_rows(content["methods"]), "calibrated": calibrated}
 
 
 def _histories(content: Report, store: Store) -> dict[str, list[method_figures.History]]:
@@ -218,7 +239,8 @@ def again(content: Report, store: Store, found: Scored | None) -> Values:
 
 
 SECTIONS: dict[str, Section] = {
-    "State": status, "Warnings": warnings, "Answers": answers, "Methods": methods, "Schedule": schedule,
-    "Search": search, "Experts": experts, "Capacity": capacity, "Timeline": timeline, "Cost": cost, "Again": again,
+    "State": status, "Warnings": warnings, "Answers": answers, "Methods": methods, "Fidelity": fidelity,
+    "Schedule": schedule, "Search": search, "Experts": experts, "Capacity": capacity, "Timeline": timeline,
+    "Cost": cost, "Again": again,
 }  # fmt: skip
 """By name, in the order of the page."""
