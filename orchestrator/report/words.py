@@ -15,7 +15,7 @@ from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 MOST_VALUES = 8  # of seeds, that a table shows each
 OTHER_WEIGHTS = {"best": "last", "last": "best"}
 """The weights that stand beside those that were kept, by ``training.keep``."""
-VERDICTS = {True: "clear", False: "within the seeds' spread", None: "not known"}
+VERDICTS = {True: "clear", False: "not clear", None: "not known"}
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -71,7 +71,7 @@ def outcome(comparison: Comparison) -> str:
     if comparison["p"] is None:
         why = "one seed has no spread" if comparison["pairs"] == 1 else "the difference is the same with every seed"
         return f"{said} ({pairs}); whether that is more than chance can't be told, since {why}"
-    holds = "larger than the seeds' spread explains" if is_clear(comparison) else "within the seeds' spread"
+    holds = "larger than the seeds' spread explains" if is_clear(comparison) else "the seeds' spread may explain it"
     corrected = "" if comparison["primary"] else f", {p_value(comparison['p_corrected'])} by Holm"
     tested = f"{percent(LEVEL, 0)} interval {interval(comparison)}, p {p_value(comparison['p'])}{corrected}"
     return f"{said}, {tested} ({pairs}): {holds}"
