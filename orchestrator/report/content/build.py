@@ -233,7 +233,8 @@ def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = N
     ]
     main = significance.main_comparison(statistics.comparisons(students))
     if main:
-        said = [f"{text}." for text in (outcome(main), reach(main)) if text]
+        found = f"{'primary comparison: ' if main['primary'] else ''}{outcome(main)}"
+        said = [f"{text}." for text in (found, reach(main)) if text]
         lines += [textwrap.fill(text, width or LINE, break_long_words=False).translate(PLAIN) for text in said]
     if statistics.baseline_leads(students):
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
