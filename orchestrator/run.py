@@ -262,7 +262,7 @@ def _check(
     names = [network.name for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     display.say(f"ladder: {shown}")
-    if any(method_of(final.method).searched_as for final in planned.finals):
+    if any(method_of(final.method).has_experts for final in planned.finals):
         display.say(f"expert outputs: {planned.source}")
     for method, earlier in planned.coinciding.items():
         display.warn(f"{method} is the same as {earlier} on this ladder: its students are trained once and shown twice")

@@ -100,7 +100,7 @@ def _results(item: Stage, chosen: Plan, scratch: Path) -> dict[str, Any]:
         np.save(scratch / ASSIGNMENTS, np.eye(experts, dtype=np.int64) * 10)
         taught_with = {
             "temperature": 2.0, "kd_weight": 9.0, "ce_weight": 0.1, "loss": "dkd", "loss_parameters": {"beta": 8.0},
-            "curriculum": None,
+            "curriculum": None, "learning_rate": 0.1,
         }  # fmt: skip
         return {
             "validation_accuracy": 0.75,

@@ -132,7 +132,7 @@ class TrainSpec(Spec):
     seed: int
     threads: int  # sums are taken in another order with another number of threads, so it belongs to the science
     curriculum: CurriculumSpec | None = None
-    searched: bool = False  # take the curriculum, temperature and weight from the search's artifact
+    searched: bool = False  # take what the search chose (search_space.py) from its artifact
     record_learned_step: bool = False
     fold: int | None = None  # train without this fold of the training images
     folds: int = 0
@@ -182,6 +182,7 @@ def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
     guidance = student.guidance.model_copy(update=values_of(choice, "guidance"))
     own = {name: values for name, values in guidance.loss_parameters.items() if name == guidance.loss}
     guidance = guidance.model_copy(update={"loss_parameters": own})
+    optimizer = student.optimizer.model_copy(update=values_of(choice, "optimizer"))
     curriculum = student.curriculum
     if curriculum is not None:
         chosen, pacing = values_of(choice, "curriculum"), values_of(choice, "curriculum.pacing")
@@ -191,12 +192,13 @@ def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
         named = (curriculum.scorer, curriculum.pacing.family)
         code = {name: digest for name, digest in curriculum.code.items() if name in named}
         curriculum = curriculum.model_copy(update={"code": code})
-    return student.model_copy(update={"guidance": guidance, "curriculum": curriculum, "searched": False})
+    chosen_parts = {"guidance": guidance, "curriculum": curriculum, "optimizer": optimizer}
+    return student.model_copy(update=chosen_parts | {"searched": False})
 
 
 def searched_parts(training: TrainSpec) -> dict[Place, Spec]:
     """Returns the parts of a training that hold settings of the search space, as far as it has them."""
-    parts: dict[Place, Spec] = {}
+    parts: dict[Place, Spec] = {"optimizer": training.optimizer}
     if training.guidance.experts:
         parts["guidance"] = training.guidance
     if training.curriculum is not None:

@@ -30,7 +30,6 @@ class StudentPlanner:
         """Returns the final student of a method and a seed."""
         student, inputs = self._student(method, seed)
         if self._is_searched(method):
-            assert method.searched_as is not None
             student = student.model_copy(update={"searched": True})
             inputs += ((SEARCH, self._search(method_of(method.searched_as))),)
         student = student.model_copy(update={"both_weights": True})

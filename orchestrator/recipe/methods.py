@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Type
 from pydantic import AfterValidator
 
 from orchestrator.recipe.messages import NameOrForm
+from orchestrator.recipe.search_space import Place
 from orchestrator.recipe.topologies import Topology
 
 
@@ -84,9 +85,21 @@ class Method:
         return ladder[places[self.experts]]
 
     @property
-    def searched_as(self) -> str | None:
-        """The method whose search chooses this one's settings; None if it has none to choose."""
-        return None if self.experts == "none" else self.control_of or self.name
+    def searched_as(self) -> str:
+        """The method whose search, where there is one, chooses this one's settings."""
+        return self.control_of or self.name
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether experts teach the student."""
+        return self.experts != "none"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The parts of its students' training that hold settings of the search space."""
+        guidance: tuple[Place, ...] = ("guidance",) if self.has_experts else ()
+        curriculum: tuple[Place, ...] = ("curriculum", "curriculum.pacing") if self.dealing else ()
+        return (*guidance, *curriculum, "optimizer")
 
 
 # The palettes of Okabe and Ito and of Paul Tol (muted), with two more colours; markers and dashes differ too.

@@ -15,13 +15,14 @@ from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
 from orchestrator.recipe.method_checks import check_selectors, with_every_expert
-from orchestrator.recipe.methods import DEFAULT_METHODS, MethodName, method_of
+from orchestrator.recipe.methods import DEFAULT_METHODS, Method, MethodName, method_of
 from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
 from orchestrator.recipe.section import Section, Seed, twice
 from orchestrator.recipe.sharing import SharedTraining
 
-_WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"]
+_WITHOUT_EXPERTS = [field for field, setting in SETTINGS.items() if setting.place == "optimizer"]
+_WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"] + _WITHOUT_EXPERTS
 
 
 class RecipeError(UserError):
@@ -135,8 +136,9 @@ class Search(Section):
     methods: tuple[MethodName, ...] | None = Field(
         None,
         strict=False,
-        description="methods that get a search each, with the same trials; by default all of the recipe's that an "
-        f"expert teaches. With a curriculum: all of the space; others: {', '.join(_WITHOUT_CURRICULUM)} alone",
+        description="methods that get a search each, with the same trials; by default all of the recipe's that have "
+        f"something to choose. With a curriculum: all of the space; without: {', '.join(_WITHOUT_CURRICULUM)}; "
+        f"without experts: {', '.join(_WITHOUT_EXPERTS)}",
     )
     space: SpaceSpec = Field(SpaceSpec(), description="what may be chosen")
     steps: int | None = Field(None, gt=0, description="steps of a trial, instead of the student's own")
@@ -166,8 +168,8 @@ class Search(Section):
 
     @field_validator("methods")
     @classmethod
-    def _searchable(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
-        bad = [name for name in methods or () if method_of(name).searched_as != name]
+    def _no_controls(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
+        bad = [name for name in methods or () if method_of(name).control_of]
         if bad:
             raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what their method's search found")
         return methods
@@ -178,6 +180,18 @@ class Search(Section):
         if any(low >= high for low, high in zip((0.0, *rungs), (*rungs, 1.0), strict=True)):
             raise ValueError(f"found {list(rungs)}; give shares above 0 and below 1, each larger than the one before")
         return rungs
+
+    def has_choices(self, method: Method) -> bool:
+        """Returns whether the space has a setting of a method's students."""
+        return bool(self.space.searched(method.places))
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Search:
+        bare = [name for name in self.methods or () if not self.has_choices(method_of(name))]
+        if bare:
+            fields = " or ".join(f"search.space.{field}" for field in _WITHOUT_EXPERTS)
+            raise ValueError(f"methods has {', '.join(bare)}, with nothing to search; set {fields}, or leave it out")
+        return self
 
 
 class Recipe(Section):
@@ -217,7 +231,8 @@ class Recipe(Section):
         """The methods that get a search, in the order of ``methods``."""
         if not self.search.trials:
             return ()
-        wanted = dict.fromkeys(name for method in self.methods if (name := method_of(method).searched_as))
+        chosen_by = dict.fromkeys(method_of(name).searched_as for name in self.methods)
+        wanted = [name for name in chosen_by if self.search.has_choices(method_of(name))]
         return tuple(name for name in wanted if self.search.methods is None or name in self.search.methods)
 
     @property

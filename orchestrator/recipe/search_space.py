@@ -27,7 +27,7 @@ from orchestrator.recipe.losses import LossName
 Value = str | float
 Choice = Mapping[str, Any]  # a point of the space, or the part of it that is chosen so far: values by setting
 # Part of a training's spec that holds a setting. Settings are asked in this order, for pacing depends on the mode.
-Place = Literal["guidance", "curriculum", "curriculum.pacing"]
+Place = Literal["guidance", "curriculum", "curriculum.pacing", "optimizer"]
 
 
 def _always(choice: Choice) -> bool:
@@ -55,6 +55,7 @@ class Setting:
         absent: value in dashboards where it is not asked; None for no value.
         meaning: one line of words for dashboards; by default the description of the recipe's field.
         in_effect: attribute of the part that has the value in effect, where that may be unset; by default its name.
+        log: whether a range is searched uniformly in the logarithm of the value, since factors matter, not differences.
     """
 
     name: str
@@ -64,10 +65,19 @@ class Setting:
     absent: Value | None = None
     meaning: str = ""
     in_effect: str = ""
+    log: bool = False
 
     @property
     def is_number(self) -> bool:
         return self.bounds is not None
+
+    def rounded(self, value: float) -> float:
+        """Returns a proposed number with four digits: a point can be typed in again as it is printed."""
+        return float(f"{value:.4g}") if self.log else round(value, 4)
+
+    def reach(self, low: float, high: float) -> tuple[float, float]:
+        """Returns the ends of what a search over a range may propose: a rounded number may lie beyond an end."""
+        return (low, high) if low == high else (min(low, self.rounded(low)), max(high, self.rounded(high)))
 
 
 class Range(Spec):
@@ -142,6 +152,13 @@ class SpaceSpec(Spec):
         None,
         description="weight of the labels' cross-entropy in the loss; by default distillation.ce_weight, not searched",
     )  # fmt: skip
+    learning_rate: Annotated[
+        Range | None, Setting("learning_rate", "optimizer", Interval(gt=0), meaning="highest learning rate", log=True)
+    ] = Field(
+        None,
+        description="the student's highest learning rate, searched for every method, labels too, and uniformly in its "
+        "logarithm; by default not searched",
+    )
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import optuna
 
 from orchestrator.artifacts.trials import METRIC, Point, TrialRecord
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec, apply_choice, searched_parts
-from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec
+from orchestrator.recipe.search_space import SETTINGS, Range, Setting, SpaceSpec
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,18 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
     """Returns Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
     fields = space.searched(searched_parts(student))
 
-    def value(trial: optuna.trial.BaseTrial, name: str, among: Range | tuple[str, ...]) -> str | float:
+    def value(trial: optuna.trial.BaseTrial, setting: Setting, among: Range | tuple[str, ...]) -> str | float:
         if isinstance(among, tuple):
-            return among[0] if len(among) == 1 else str(trial.suggest_categorical(name, list(among)))
-        # Four digits: a point can be typed in again as it is printed.
-        return among.low if among.low == among.high else round(trial.suggest_float(name, among.low, among.high), 4)
+            return among[0] if len(among) == 1 else str(trial.suggest_categorical(setting.name, list(among)))
+        if among.low == among.high:
+            return among.low
+        return setting.rounded(trial.suggest_float(setting.name, among.low, among.high, log=setting.log))
 
     def point(trial: optuna.trial.BaseTrial) -> Point:
         choice: Point = {}
         for field in fields:
             if SETTINGS[field].when(choice):
-                choice[SETTINGS[field].name] = value(trial, SETTINGS[field].name, getattr(space, field))
+                choice[SETTINGS[field].name] = value(trial, SETTINGS[field], getattr(space, field))
         return choice
 
     return point

@@ -150,6 +150,7 @@ def commit(
                 "loss": spec.guidance.loss,
                 "loss_parameters": spec.guidance.loss_parameters.get(spec.guidance.loss, {}),
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
+                "learning_rate": spec.optimizer.learning_rate,
             },
         }
         return job.commit(scratch, start, results, slot_seconds, world.size)

@@ -236,6 +236,17 @@ def test_every_method_that_an_expert_teaches_is_searched_unless_the_recipe_names
         assert spec.searched is (final.method != "labels")
 
 
+def test_a_searched_learning_rate_gives_every_method_labels_too_a_search_of_as_many_trials() -> None:
+    chosen = planned("search.methods=null", "search.space.learning_rate=[0.02, 0.4]")
+    assert list(chosen.searches) == ["labels", "kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd"]
+    assert {search.spec.trials for search in chosen.searches.values() if isinstance(search.spec, SearchSpec)} == {4}
+    assert all(training(chosen, final.train.name).searched for final in chosen.finals)
+    assert [role for role, _ in stage(chosen, "search/labels").inputs] == ["data"]
+    assert dict(stage(chosen, "student/labels/seed-1").inputs)["search"] is chosen.searches["labels"]
+    without = planned("search.methods=[ces_kd]", "search.space.learning_rate=[0.02, 0.4]")
+    assert list(without.searches) == ["ces_kd"]
+
+
 def test_controls_use_the_settings_that_the_search_for_ces_kd_found() -> None:
     chosen = planned()
     search = stage(chosen, "search")

@@ -179,6 +179,11 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         (["seeds=[3, 4, 3]"], "seeds: 3 is in [3, 4, 3] twice"),
         (["methods=[kd, kd]"], "methods: kd is in ['kd', 'kd'] twice"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
+        (
+            ["search.methods=[labels, kd]"],
+            "search: methods has labels, with nothing to search; set search.space.learning_rate, or leave it out",
+        ),
+        (["search.space.learning_rate=[0, 0.1]"], "search.space.learning_rate: found [0, 0.1]; every value must be"),
         (["resources={gpus: 0.5, workers: 2}"], "resources.gpus is 0.5, but 2 workers train a network together"),
         (
             ["resources={student_gpus: 0.5}", "ladder.networks=[a, {name: b, workers: 2}]"],

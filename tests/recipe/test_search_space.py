@@ -9,17 +9,19 @@ import pytest
 
 from curricula import difficulty, pacing
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, TrainSpec, apply_choice, settings_of
-from orchestrator.recipe.choices import FAMILIES, SCORERS, PacingSpec, Spec
+from orchestrator.recipe.choices import FAMILIES, SCORERS, OptimizerSpec, PacingSpec, Spec
+from orchestrator.recipe.methods import METHODS, Method
 from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec, described
 from orchestrator.tracking.hparams import COLUMNS
 from tests.search.test_proposals import student
 
 FIELDS = pytest.mark.parametrize("field", SETTINGS)
 NUMBERS = pytest.mark.parametrize("field", [field for field, setting in SETTINGS.items() if setting.is_number])
-WHOLE = SpaceSpec.from_plain({"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9]})  # every field is searched
+WHOLE = SpaceSpec.from_plain({"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9], "learning_rate": [0.01, 0.4]})
+UNSET = {"losses", "ce_weight", "learning_rate"}  # fields that are not searched by default
 POINT: dict[str, Any] = {
     "loss": "dkd", "temperature": 3.0, "kd_weight": 0.25, "ce_weight": 0.5, "mode": "both", "selector": "competent",
-    "family": "fixed_exponential", "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3,
+    "family": "fixed_exponential", "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3, "learning_rate": 0.05,
 }  # fmt: skip
 
 
@@ -76,7 +78,7 @@ def test_a_training_is_at_the_point_that_was_applied_to_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        ({"mode": "static"}, ["loss", "temperature", "kd_weight", "ce_weight", "mode", "selector"]),
+        ({"mode": "static"}, ["loss", "temperature", "kd_weight", "ce_weight", "mode", "selector", "learning_rate"]),
         ({"family": "log"}, [name for name in POINT if name not in ("increase", "step_length")]),
     ],
     ids=str,
@@ -90,11 +92,6 @@ def test_a_weight_of_the_labels_that_is_not_set_is_shown_as_the_rest() -> None:
     assert settings_of(apply_choice(student(), {"kd_weight": 0.25}))["ce_weight"] == 0.75
 
 
-def test_a_field_that_is_not_searched_is_no_part_of_the_serial_form() -> None:
-    assert not {"losses", "ce_weight"} & set(SpaceSpec().model_dump(mode="json"))
-    assert {"losses", "ce_weight"} <= set(WHOLE.model_dump(mode="json"))
-
-
 def test_a_training_takes_the_parameters_of_the_loss_that_was_chosen_alone() -> None:
     guidance = student().guidance.model_copy(update={"loss_parameters": {"dkd": {"beta": 2.0}, "dist": {"beta": 3.0}}})
     several = student().model_copy(update={"guidance": guidance})
@@ -102,8 +99,9 @@ def test_a_training_takes_the_parameters_of_the_loss_that_was_chosen_alone() -> 
     assert apply_choice(several, {"loss": "kd"}) == apply_choice(student(), {})
 
 
-def test_a_training_without_experts_is_at_no_point() -> None:
-    assert settings_of(labels()) == {}
+def test_a_training_without_experts_has_the_settings_of_its_optimiser_alone() -> None:
+    assert settings_of(apply_choice(labels(), {"learning_rate": 0.05})) == {"learning_rate": 0.05}
+    assert apply_choice(labels(), {}) == labels()
 
 
 @FIELDS
@@ -112,8 +110,32 @@ def test_a_setting_is_a_field_of_the_part_of_the_spec_that_it_names(field: str) 
         "guidance": GuidanceSpec,
         "curriculum": CurriculumSpec,
         "curriculum.pacing": PacingSpec,
+        "optimizer": OptimizerSpec,
     }
     assert SETTINGS[field].name in parts[SETTINGS[field].place].model_fields
+
+
+def test_a_field_that_is_not_searched_is_no_part_of_the_serial_form_nor_of_a_point() -> None:
+    assert not UNSET & set(SpaceSpec().model_dump(mode="json"))
+    assert not UNSET & set(SpaceSpec().searched(METHODS["ces_kd"].places))
+    assert set(WHOLE.model_dump(mode="json")) >= UNSET
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+def test_every_method_has_its_learning_rate_searched_where_the_space_says_so(method: Method) -> None:
+    searched = WHOLE.searched(method.places)
+    assert "learning_rate" in searched
+    assert ("temperature" in searched) == method.has_experts and ("modes" in searched) == bool(method.dealing)
+
+
+@NUMBERS
+def test_what_is_proposed_has_four_digits_and_lies_within_the_reach_of_its_range(field: str) -> None:
+    setting = SETTINGS[field]
+    low, high = 0.123446, 0.654371  # to four digits 0.1234 and 0.6544, beyond both ends
+    assert setting.reach(low, high) == (0.1234, 0.6544) == (setting.rounded(low), setting.rounded(high))
+    assert setting.reach(0.2, 0.5) == (0.2, 0.5)
+    assert setting.reach(low, low) == (low, low)  # a fixed value is taken as it is
+    assert SETTINGS["learning_rate"].rounded(0.000123456) == 0.0001235
 
 
 def test_families_and_scorers_of_the_recipe_are_those_of_the_curricula() -> None:

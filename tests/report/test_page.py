@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def test_where_no_taught_method_beats_labels_the_first_answer_says_what_to_try(m
     assert "none is better than the student on labels" in said
     searched = words(page(run_of(tmp_path, "search.methods=null")), "answers")
     assert "a wider search.space for temperature and kd_weight" in searched
+    assert "a learning rate of its own for every method (search.space.learning_rate)" in searched
+    chosen = run_of(tmp_path / "rates", "search.methods=null", "search.space.learning_rate=[0.02, 0.4]")
+    assert "a learning rate of its own" not in words(page(chosen), "answers")
+    assert re.search(r"labels\s*-\s*-\s*0\.1\s*no curriculum", words(page(chosen), "schedule"))
     assert "No taught method" not in words(page(run_of(tmp_path / "b", "methods=[kd, ces_kd]")), "answers")
 
 

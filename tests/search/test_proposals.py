@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import optuna
 import pytest
 
 from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.recipe.search_space import SpaceSpec
-from orchestrator.search.proposals import Attempt, Proposals, best_of
+from orchestrator.search.proposals import Attempt, Proposals, best_of, propose
 
 STEPS = 400
 
@@ -199,3 +200,26 @@ class TestLosses:
         assert [{name: point[name] for name in point if name not in ("loss", "ce_weight")} for point in with_them] == (
             without
         )
+
+
+class TestLearningRate:
+    SPACE = SpaceSpec.from_plain({"learning_rate": [0.001, 1.0]})
+
+    def test_it_is_proposed_evenly_over_its_logarithm(self) -> None:
+        proposals, _ = played(search(space=self.SPACE, sampler="random", trials=60))
+        rates = [float(point["learning_rate"]) for point in proposals.points]
+        below = [sum(rate < end for rate in rates) / len(rates) for end in (0.01, 0.1)]
+        assert below == [pytest.approx(1 / 3, abs=0.15), pytest.approx(2 / 3, abs=0.15)]
+        assert {proposals.training(Attempt(number, STEPS)).optimizer.learning_rate for number in range(60)} == set(
+            rates
+        )
+
+    def test_students_on_labels_have_it_alone(self) -> None:
+        alone = student().model_copy(update={"guidance": GuidanceSpec(kind="labels"), "curriculum": None})
+        point = propose(self.SPACE, alone)(optuna.trial.FixedTrial({"learning_rate": 0.02}))
+        assert point == {"learning_rate": 0.02}
+
+    def test_a_space_without_it_proposes_what_it_did_before(self) -> None:
+        fixed = SpaceSpec.from_plain({"learning_rate": 0.1})  # a fixed value is not asked
+        with_it, without = (played(search(space=space))[0].points for space in (fixed, SpaceSpec()))
+        assert [{name: point[name] for name in point if name != "learning_rate"} for point in with_it] == without

@@ -93,6 +93,7 @@ class TaughtWith(TypedDict):
     loss_parameters: NotRequired[Annotated[dict[str, float], means("its parameters; empty for a loss without any")]]
     ce_weight: NotRequired[Annotated[float, means("weight of the labels' cross-entropy in the loss")]]
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
+    learning_rate: NotRequired[Annotated[float, means("the highest one; not in artifacts of old versions")]]
 
 
 class Fidelity(TypedDict):

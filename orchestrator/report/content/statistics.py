@@ -85,7 +85,7 @@ def method_rows(students: Sequence[StudentRow]) -> list[MethodRow]:
 def budget(searches: Mapping[str, Search], method: str) -> list[Trial]:
     """The trials whose outcome chose a method's settings."""
     chosen_by = method_of(method).searched_as
-    return searches[chosen_by]["trials"] if chosen_by and chosen_by in searches else []
+    return searches[chosen_by]["trials"] if chosen_by in searches else []
 
 
 def ranking(methods: Sequence[StudentRow]) -> list[MethodRow]:

@@ -40,7 +40,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
     methods, strata = content["methods"], content["experts_by_stratum"]
     ranked = ranking(methods)
     names = [row["method"] for row in ranked]
-    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if method_of(name).searched_as]
+    taught = [name for name in dict.fromkeys(row["method"] for row in methods) if method_of(name).has_experts]
     main = main_comparison(content["comparisons"])
     made = [stage for stage in content["stages"] if stage["start"] is not None]
     decisive = importances(content["search"]["trials"], space_of(content, REFERENCE))
@@ -53,6 +53,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
         "missing": sum(row["test_accuracy"] is None for row in methods),
         "baseline_leads": baseline_leads(methods),
         "fixed": [f"`{name}`" for name in taught if not budget(content["searches"], name)],
+        "one_rate": "learning_rate" not in content["recipe"]["search"]["space"],
         "best_expert": max((row["validation_accuracy"] or 0.0 for row in content["networks"][:-1]), default=0.0),
         "main": main,
         "apart": is_clear(main) if main else None,
@@ -61,7 +62,7 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
         "unequal": bool(
             main
             and main["primary"]
-            and method_of(main["method"]).searched_as
+            and space_of(content, main["method"])
             and budget(content["searches"], REFERENCE)
             and not budget(content["searches"], main["method"])
         ),

@@ -108,12 +108,12 @@ def schedule(content: Report, store: Store, found: Scored | None) -> Values | No
     taught: dict[str, tuple[StudentRow, Point | None]] = {}
     for row in content["methods"]:
         settings = row["taught_with"]
-        if settings and method_of(row["method"]).searched_as:
+        if settings and (method_of(row["method"]).has_experts or budget(content["searches"], row["method"])):
             chosen = settings["curriculum"]
             taught.setdefault(row["method"], (row, point_of(chosen) if chosen else None))
     return {
         "curves": pacing_curves(search["trials"], search["best"], final, name),
-        "taught": list(taught.values()),
+        "taught": [(row, point, method_of(method).has_experts) for method, (row, point) in taught.items()],
     }
 
 

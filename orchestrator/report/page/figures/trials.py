@@ -14,7 +14,6 @@ from orchestrator.report.content.schema import Report, Trial
 from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
-ROUNDED = 5e-5  # proposals have four digits (search/proposals.py)
 FEWEST = 4  # trials, below which these figures show nothing
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
 
@@ -46,11 +45,10 @@ def importances(trials: Sequence[Trial], space: Space) -> dict[str, float]:
 
 
 def space_of(content: Report, method: str) -> Space:
-    """The space of a method's search; without a curriculum it has the settings of the guidance alone."""
+    """The space of a method's search: the settings of the parts that its students' training has."""
     space = content["recipe"]["search"]["space"]
-    if method_of(method).dealing:
-        return space
-    return {field: choices for field, choices in space.items() if SETTINGS[field].place == "guidance"}
+    places = method_of(method).places
+    return {field: choices for field, choices in space.items() if SETTINGS[field].place in places}
 
 
 @lru_cache(maxsize=16)
@@ -61,13 +59,13 @@ def _drawn(trials: str, space: str) -> str:
 
     asked: Space = json.loads(space)
     known: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name, values in asked.items():
+    for field, values in asked.items():
+        setting = SETTINGS[field]
         if isinstance(values, list):
-            known[SETTINGS[name].name] = optuna.distributions.CategoricalDistribution(values)
+            known[setting.name] = optuna.distributions.CategoricalDistribution(values)
         else:
-            fixed = values["low"] == values["high"]
-            room = 0.0 if fixed else ROUNDED  # a proposal that was rounded may lie beyond an end
-            known[name] = optuna.distributions.FloatDistribution(values["low"] - room, values["high"] + room)
+            low, high = setting.reach(values["low"], values["high"])
+            known[setting.name] = optuna.distributions.FloatDistribution(low, high, log=setting.log)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on experimental arguments, and on settings that never varied
