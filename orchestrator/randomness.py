@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     VIEW = 7  # views, with a stream for each image
     EXPERT_DROP = 8  # steps
     DROPOUT = 9  # steps, and workers within each
+    LABEL_NOISE = 10  # 0: which labels are replaced, 1: their new classes
 
 
 def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:

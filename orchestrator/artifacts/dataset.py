@@ -41,12 +41,13 @@ Layout = Literal["arrays", "files", "packed"]
 
 @dataclass(frozen=True)
 class Counts:
-    """Images in each part of the set, and broken ones that were left out."""
+    """Images in each part of the set, broken ones that were left out, and training labels replaced by label noise."""
 
     train: int
     validation: int
     test: int
     skipped: int
+    wrong_labels: int = 0
 
 
 @dataclass(frozen=True)

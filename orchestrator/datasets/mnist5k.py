@@ -58,7 +58,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
 
     subset = np.full(IMAGES, TRAIN, np.uint8)
     subset[draw_by_class(labels, np.arange(IMAGES), TEST_IMAGES, TEST_SPLIT_SEED, Purpose.TEST_SPLIT)] = TEST
-    subset = cut_validation(labels, subset, recipe.validation, recipe.seed)
+    subset = cut_validation(labels, subset, recipe.validation, recipe.cut_seed)
     severity = None
     if recipe.severity:
         rows = np.concatenate([np.arange(IMAGES), *[np.flatnonzero(subset != TRAIN)] * (recipe.severities - 1)])

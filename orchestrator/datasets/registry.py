@@ -91,7 +91,7 @@ def load(recipe: DatasetRecipe, manifests: Manifests | None = None) -> ArrayImag
         photos=module.photos(recipe, listing),
         place=shown(recipe.root),
         labels=labels,
-        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
+        subset=cut_validation(labels, subset, recipe.validation, recipe.cut_seed),
         class_names=listing.manifest.class_names,
     )
 

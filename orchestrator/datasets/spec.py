@@ -39,7 +39,7 @@ SHRUNK_QUALITY = 95
 
 COLUMNS = ("image_column", "label_column")
 # Added after data sets whose identities are to stay as they are.
-LATER_FIELDS = ("white_level", "pack", "shrink", "severities", *COLUMNS)
+LATER_FIELDS = ("white_level", "pack", "shrink", "severities", "validation_seed", "label_noise", *COLUMNS)
 
 
 class DatasetError(UserError):
@@ -85,8 +85,21 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         description="images (1 or more) or their share (between 0 and 1) cut from the training data, class by class; "
         "not used by an image_folder that has a validation folder of its own",
     )
-    seed: int = Field(
-        default=0, ge=0, lt=2**63, description="seed of the cut for validation, of synthetic images and of damage"
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of synthetic images, of damage and of label noise")
+    validation_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        description="seed of the cut for validation alone, which no seed of students or of the ladder touches "
+        "(default: seed)",
+    )
+    label_noise: float = Field(
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
+        allow_inf_nan=False,
+        description="share of the training labels that are replaced, each by another class drawn evenly; labels of "
+        "validation and test images stay as they are",
     )
     skip_broken: bool = Field(default=False, description="leave broken images out; otherwise they stop the run")
     image_column: str = Field(default="image", description=f"{', '.join(TABLES)} only: column of the images")
@@ -172,6 +185,11 @@ class DatasetRecipe(BaseModel, extra="forbid", frozen=True, strict=True):
         if self.name != "synthetic" and self.synthetic != SyntheticRecipe():
             raise ValueError(f"synthetic is for the set of that name, not {self.name}: remove the field")
         return self
+
+    @property
+    def cut_seed(self) -> int:
+        """Seed of the cut for validation."""
+        return self.seed if self.validation_seed is None else self.validation_seed
 
     @property
     def packed(self) -> bool:

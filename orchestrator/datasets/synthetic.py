@@ -40,7 +40,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
     return ArrayImages(
         images=images,
         labels=labels,
-        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
+        subset=cut_validation(labels, subset, recipe.validation, recipe.cut_seed),
         severity=severity,
         class_names=_class_names(wanted),
     )

@@ -139,7 +139,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
     return ArrayImages(
         images=images,
         labels=labels,
-        subset=cut_validation(labels, subset, recipe.validation, recipe.seed),
+        subset=cut_validation(labels, subset, recipe.validation, recipe.cut_seed),
         severity=None,
         class_names=tuple(parts[0].classes),
     )

@@ -19,7 +19,7 @@ from orchestrator.datasets.split import cut_validation
 def describe(recipe: DatasetRecipe) -> DatasetInfo:
     """Returns the set's metadata; the fingerprint is of its whole content, before validation is cut."""
     found = _read(recipe)
-    subset = cut_validation(found.labels, found.subset, recipe.validation, recipe.seed)
+    subset = cut_validation(found.labels, found.subset, recipe.validation, recipe.cut_seed)
     height, width, channels = found.images.shape[1:]
     classes = len(found.class_names)
     return DatasetInfo(
@@ -48,7 +48,7 @@ def load(recipe: DatasetRecipe) -> ArrayImages:
     return ArrayImages(
         images=np.ascontiguousarray(found.images),
         labels=found.labels,
-        subset=cut_validation(found.labels, found.subset, recipe.validation, recipe.seed),
+        subset=cut_validation(found.labels, found.subset, recipe.validation, recipe.cut_seed),
         severity=found.severity,
         class_names=tuple(found.class_names),
     )

@@ -127,7 +127,7 @@ class EvaluateSpec(Spec):
 
 
 def _counts(results: Results) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in results["counts"].items() if count)
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in results["counts"].items() if count)
 
 
 def _validation(results: Results) -> str:

@@ -22,6 +22,7 @@ from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Counts, DatasetAbout
 from orchestrator.artifacts.store import Artifact
 from orchestrator.datasets import TEST, TRAIN, VALIDATION, ArrayImages, DatasetInfo, DatasetRecipe, FileImages
+from orchestrator.datasets.label_noise import with_label_noise
 from orchestrator.datasets.manifests import Manifests
 from orchestrator.datasets.photos import FolderPhotos
 from orchestrator.datasets.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -97,10 +98,10 @@ def write(
         return _write_arrays(folder, loaded, info, recipe)
     broken = [found for part in parts for found in part.broken]
     keep = _kept(loaded, broken, recipe)
-    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    labels, subset = _labels(loaded, keep, info, recipe), loaded.subset[keep]
     odd = odd_images(contents_of(parts), np.flatnonzero(keep), subset, loaded.photos.name)
     about = dataclasses.replace(
-        _about(loaded, keep, info, broken), white_level=recipe.white_level, odd_images=odd
+        _about(loaded, keep, labels, info, broken), white_level=recipe.white_level, odd_images=odd
     )  # fmt: skip
     if recipe.packed:
         about = dataclasses.replace(about, layout="packed")
@@ -131,7 +132,7 @@ def _write_arrays(folder: Path, loaded: ArrayImages, info: DatasetInfo, recipe: 
         for block in blocks:
             yield loaded.images[block] if keep[block].all() else loaded.images[block][keep[block]]
 
-    labels, subset = loaded.labels[keep], loaded.subset[keep]
+    labels, subset = _labels(loaded, keep, info, recipe), loaded.subset[keep]
     sums, digest, contents, numbers = PixelSums(channels), hashlib.sha256(), Contents(), np.flatnonzero(keep)
     for place, block in zip(blocks, images(), strict=True):
         digest.update(np.ascontiguousarray(block).data)
@@ -140,7 +141,7 @@ def _write_arrays(folder: Path, loaded: ArrayImages, info: DatasetInfo, recipe: 
             contents.add(int(number), np.ascontiguousarray(image).data, image)
     digest.update(labels.astype(np.int64).data)
     about = dataclasses.replace(
-        _about(loaded, keep, info, broken), layout="arrays", mean=sums.mean(), std=sums.std(),
+        _about(loaded, keep, labels, info, broken), layout="arrays", mean=sums.mean(), std=sums.std(),
         content=digest.hexdigest(), odd_images=odd_images(contents, numbers, subset, partial(_name, loaded)),
     )  # fmt: skip
     severity = None if loaded.severity is None else loaded.severity[keep]
@@ -167,9 +168,18 @@ def _kept(
     return keep
 
 
+def _labels(
+    loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo, recipe: DatasetRecipe
+) -> npt.NDArray[np.int64]:
+    """Returns the labels of the valid images, (kept,), with the recipe's label noise."""
+    clean, subset = loaded.labels[keep], loaded.subset[keep]
+    return with_label_noise(clean, subset, recipe.label_noise, info.classes, recipe.seed)
+
+
 def _about(
-    loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], info: DatasetInfo, broken: Sequence[tuple[int, str]]
-) -> DatasetAbout:
+    loaded: ArrayImages | FileImages, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], info: DatasetInfo,
+    broken: Sequence[tuple[int, str]],
+) -> DatasetAbout:  # fmt: skip
     """Returns the description of the valid images, as photos that are read in place."""
     subset = loaded.subset[keep]
     return DatasetAbout(
@@ -182,6 +192,7 @@ def _about(
             validation=int((subset == VALIDATION).sum()),
             test=int((subset == TEST).sum()),
             skipped=len(broken),
+            wrong_labels=int((labels != loaded.labels[keep]).sum()),
         ),
         broken=tuple((_name(loaded, index), reason) for index, reason in broken),
         layout="files",

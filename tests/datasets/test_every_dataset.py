@@ -50,11 +50,15 @@ def test_loading_twice_returns_the_same_set_and_only_the_cut_depends_on_the_seed
     recipe = recipe_that_runs_here(name)
     first, again = registry.load(recipe), registry.load(recipe)
     reseeded = registry.load(recipe.model_copy(update={"seed": 1}))
+    cut_otherwise = registry.load(recipe.model_copy(update={"validation_seed": 1}))
 
     np.testing.assert_array_equal(first.subset, again.subset)
     np.testing.assert_array_equal(first.labels, reseeded.labels)
     np.testing.assert_array_equal(first.subset == TEST, reseeded.subset == TEST)
     assert not np.array_equal(first.subset, reseeded.subset)
+    np.testing.assert_array_equal(cut_otherwise.subset == VALIDATION, reseeded.subset == VALIDATION)
+    if isinstance(first, ArrayImages) and isinstance(cut_otherwise, ArrayImages):
+        np.testing.assert_array_equal(first.images, cut_otherwise.images)
     if isinstance(first, ArrayImages) and isinstance(again, ArrayImages):
         np.testing.assert_array_equal(first.images, again.images)
 

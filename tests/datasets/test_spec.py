@@ -39,6 +39,25 @@ def test_a_synthetic_set_that_cannot_be_made_is_refused(fields: dict[str, Any]) 
         SyntheticRecipe(**fields)
 
 
+def test_the_cut_has_the_seed_of_the_set_unless_it_has_one_of_its_own() -> None:
+    assert DatasetRecipe(name="cifar10", seed=5).cut_seed == 5
+    assert DatasetRecipe(name="cifar10", seed=5, validation_seed=0).cut_seed == 0
+
+
+@pytest.mark.parametrize("field", ["validation_seed", "label_noise"])
+def test_a_later_field_is_left_out_of_the_serial_form_by_default(field: str) -> None:
+    plain = DatasetRecipe(name="cifar10").model_dump()
+    assert field not in plain
+    changed = DatasetRecipe.model_validate(plain | {field: 0 if field == "validation_seed" else 0.4})
+    assert field in changed.model_dump() and DatasetRecipe.model_validate(changed.model_dump()) == changed
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_label_noise_that_is_no_share_is_refused(share: float) -> None:
+    with pytest.raises(ValidationError, match="label_noise"):
+        DatasetRecipe(name="cifar10", label_noise=share)
+
+
 def test_a_recipe_comes_back_the_same_from_its_serial_form() -> None:
     recipe = DatasetRecipe(name="mnist5k", severity=True, validation=400)
     assert DatasetRecipe.model_validate_json(recipe.model_dump_json()) == recipe

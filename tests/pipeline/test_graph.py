@@ -69,6 +69,8 @@ def test_fields_that_do_not_change_a_result_change_no_identity(override: str, be
         ("resources.cpus=2", ["train/plain_cnn_8", "score", "evaluate/kd/seed-0"], ["ingest"]),
         ("ladder.seed=1", ["train/plain_cnn_8", "score", "student/labels/seed-0"], ["ingest"]),
         ("dataset.seed=1", ["ingest", "train/plain_cnn_8"], []),
+        ("dataset.validation_seed=1", ["ingest", "train/plain_cnn_8"], []),
+        ("dataset.label_noise=0.4", ["ingest", "train/plain_cnn_8"], []),
         ("dataset.validation=96", ["ingest", "train/plain_cnn_8"], []),
         ("dataset.synthetic.noise=0.1", ["ingest", "train/plain_cnn_8"], []),
         (

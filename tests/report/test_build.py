@@ -35,6 +35,7 @@ PROMISED: dict[str, dict[str, Any]] = {
         "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
         "calibration_error": (float, OPTIONAL),
     },
+    "images": {name: (int, OPTIONAL) for name in ("train", "validation", "test", "wrong_labels")},
     "methods": {
         "method": str, "seed": int, "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
         "steps": (int, OPTIONAL), "artifact": str, "weights_sha256": (str, OPTIONAL),
@@ -46,7 +47,7 @@ PROMISED: dict[str, dict[str, Any]] = {
     "experts_by_stratum": {"experts": list, "methods": dict},
     "wall": {"work_seconds": float, "busy_seconds": float, "overlap": float},
     "spent": {"ladder": dict, "students": dict},
-    "seeds": {"ladder": int, "students": list, "search": int, "dataset": int},
+    "seeds": {"ladder": int, "students": list, "search": int, "dataset": int, "validation": int},
     "capacity": {"parameters": int, "multiply_adds": int},
     "comparisons": {
         "method": str, "reference": str, "pairs": int, "difference": (float, OPTIONAL), "spread": (float, OPTIONAL),

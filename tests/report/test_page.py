@@ -121,7 +121,17 @@ def test_a_search_over_losses_is_shown_with_the_loss_of_each_trial(tmp_path: Pat
 
 
 def test_the_settings_of_the_students_name_the_loss_its_parameters_and_both_weights(made: Made) -> None:
-    assert "kddkd (beta 8.0)290.1no curriculum" in words(page(made), "schedule")
+    assert "kddkd (beta 8.0)290.10.1no curriculum" in words(page(made), "schedule")
+
+
+def test_wrong_labels_that_the_recipe_asks_for_are_counted_in_the_first_answer(made: Made) -> None:
+    chosen, _, artifacts = made
+    assert "wrong label" not in words(page(made), "answers")
+    ingested = artifacts[chosen.stages[0].identity]
+    counts = ingested.results["counts"] | {"wrong_labels": 128}
+    artifacts[ingested.identity] = dataclasses.replace(ingested, results=ingested.results | {"counts": counts})
+    said = words(page(made), "answers")
+    assert "128 of 320 training images have a wrong label, as the recipe asks (dataset.label_noise)" in said
 
 
 # -- what it shows -----------------------------------------------------------------------------------------------

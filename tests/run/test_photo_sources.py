@@ -36,7 +36,7 @@ def test_shards_are_needed_no_more_once_they_are_ingested(make_place: Callable[[
     first = place.run(address=ray_address)
     assert first.code == 0, first.err[-3000:]
     found = place.artifacts()["ingest"]["results"]
-    assert found["counts"] == {"train": 32, "validation": 8, "test": 8, "skipped": 0}
+    assert found["counts"] == {"train": 32, "validation": 8, "test": 8, "skipped": 0, "wrong_labels": 0}
     assert found["odd_images"]["leaked"]["count"] == 8 and found["odd_images"]["repeated"]["count"] == 0
     said = "data set: test images that are also for training or validation: 8 (row 0 of data/validation-00000-of-00001"
     assert f"warning: {said}" in first.out

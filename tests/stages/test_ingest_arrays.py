@@ -87,3 +87,13 @@ def test_sums_are_exact_for_the_brightest_pixels() -> None:
     for _ in range(3):
         sums.add(np.full((1000, 4, 4, 1), 255, np.uint8))
     assert (sums.mean(), sums.std()) == ((1.0,), (1e-4,))
+
+
+def test_label_noise_is_in_the_stored_training_labels_alone_and_counted(tmp_path: Path) -> None:
+    loaded = images()
+    about = ingest.write(tmp_path, loaded, INFO, RECIPE.model_copy(update={"label_noise": 0.4}), [])
+    labels = dataset.read_labels(FolderFiles(tmp_path))
+    wrong = labels != loaded.labels
+    assert about.counts.wrong_labels == wrong.sum() == round(0.4 * about.counts.train)
+    assert np.all(loaded.subset[wrong] == TRAIN)
+    assert about.content == hashlib.sha256(loaded.images.tobytes() + labels.tobytes()).hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.artifacts import dataset
 from orchestrator.artifacts.dataset import Oddity
 from orchestrator.artifacts.photos import PackedPhotos, write_shards
 from orchestrator.artifacts.reading import FolderFiles
@@ -139,3 +140,18 @@ def test_photos_that_occur_twice_and_blank_ones_are_counted_and_named(photos: Fo
         "repeated": Oddity(1, ("05.jpg is 00.jpg",)),
         "blank": Oddity(1, ("20.jpg",)),
     }
+
+
+def test_label_noise_is_in_the_stored_training_labels_of_whole_photos_alone(
+    photos: FolderPhotos, tmp_path: Path
+) -> None:
+    subset = np.where(np.arange(COUNT) < 50, TRAIN, TEST).astype(np.uint8)
+    labels = np.arange(COUNT, dtype=np.int64) % 3
+    loaded = FileImages(photos, photos.root, labels, subset, class_names=("a", "b", "c"))
+    info = DatasetInfo(classes=3, image_shape=(3, 32, 32), fingerprint="f", train_images=50, test_images=20)
+    recipe = DatasetRecipe(name="image_folder", root=photos.root, skip_broken=True, label_noise=0.5)
+    about = ingest.write(tmp_path, loaded, info, recipe, [take_part(photos, 0, COUNT, None, None)])
+    kept = np.delete(np.arange(COUNT), BROKEN)
+    wrong = dataset.read_labels(FolderFiles(tmp_path)) != labels[kept]
+    assert about.counts.train == 49 and about.counts.wrong_labels == wrong.sum() == 25
+    assert np.all(subset[kept][wrong] == TRAIN)

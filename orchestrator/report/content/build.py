@@ -59,6 +59,7 @@ def build(
     seeds: schema.Seeds = {
         "ladder": planned.recipe.ladder.seed, "students": list(planned.recipe.seeds),
         "search": planned.recipe.search.seed, "dataset": planned.recipe.dataset.seed,
+        "validation": planned.recipe.dataset.cut_seed,
     }  # fmt: skip
     return {
         "version": VERSION,
@@ -67,6 +68,7 @@ def build(
         "stages": stages,
         "warnings": warnings(planned, artifacts),
         "networks": _networks(planned, artifacts, sizes),
+        "images": _images(artifacts.get(planned.stages[0].identity)),
         "methods": students,
         "search": _search(planned, artifacts, REFERENCE, store),
         "searches": searches,
@@ -144,6 +146,14 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
     validation, classes = data.results["counts"]["validation"], planned.ladder[0].network.classes
     return [*odd, *unlike, *statistics.expert_warnings(experts, student, validation, classes)]
+
+
+def _images(ingested: Artifact | None) -> schema.Images:
+    counts = ingested.results["counts"] if ingested else {}
+    return {
+        "train": counts.get("train"), "validation": counts.get("validation"), "test": counts.get("test"),
+        "wrong_labels": counts.get("wrong_labels", 0 if ingested else None),  # not in artifacts of old versions
+    }  # fmt: skip
 
 
 def _networks(

@@ -60,6 +60,15 @@ class StageRow(TypedDict):
     error: Annotated[str | None, means("cause of its failure")]
 
 
+class Images(TypedDict):
+    """Numbers of images, `null` before they have been read."""
+
+    train: Annotated[int | None, means("training images")]
+    validation: Annotated[int | None, means("validation images")]
+    test: Annotated[int | None, means("test images")]
+    wrong_labels: Annotated[int | None, means("training images whose label `dataset.label_noise` has replaced")]
+
+
 class NetworkRow(TypedDict):
     """A network. The student's accuracies are means over the students taught by labels alone, `null` without them."""
 
@@ -234,7 +243,8 @@ class Seeds(TypedDict):
     ladder: Annotated[int, means("of the experts")]
     students: Annotated[list[int], means("of the final students")]
     search: Annotated[int, means("of the search")]
-    dataset: Annotated[int, means("of the validation split and generated images")]
+    dataset: Annotated[int, means("of generated images and label noise")]
+    validation: Annotated[int, means("of the validation split")]
 
 
 class Size(TypedDict):
@@ -270,6 +280,7 @@ class Report(Derived):
         ),
     ]
     networks: Annotated[list[NetworkRow], means("the experts, teacher first, then the student")]
+    images: Annotated[Images, means("numbers of images")]
     methods: Annotated[list[StudentRow], means("every final student: one entry a method and seed, in recipe order")]
     search: Annotated[Search, means(f"the search for {REFERENCE}; no trials and `null` without a search")]
     searches: Annotated[dict[str, Search], means("the search of each searched method")]
@@ -290,7 +301,7 @@ class Report(Derived):
 
 
 PARTS: dict[str, type] = {
-    "run": RunFacts, "a stage": StageRow, "a network": NetworkRow, "a method's student": StudentRow,
+    "run": RunFacts, "a stage": StageRow, "images": Images, "a network": NetworkRow, "a method's student": StudentRow,
     "fidelity": Fidelity, "taught_with": TaughtWith, "taught_with's curriculum": Curriculum, "a search": Search,
     "a trial": Trial, "a comparison": Comparison, "sensitivity": Sensitivity, "difficulty": Difficulty,
     "experts_by_stratum": Strata, "wall": Wall, "spent": Spent, "schedule": Makespan, "cost": Cost, "seeds": Seeds,
