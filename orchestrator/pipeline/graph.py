@@ -70,19 +70,25 @@ class Failure:
 
 @dataclass(frozen=True)
 class Expert:
-    """An expert of a ladder, with the label that guidance names it by."""
+    """An expert of a ladder, with the label that guidance names it by.
+
+    ``name`` is the label; of an expert of a further ladder (``ladder.seeds``) with ``@seed-<seed>``.
+    """
 
     label: str
     network: NetworkSpec
     stage: Stage
+    name: str
+    ladder_seed: int
 
 
 @dataclass(frozen=True)
 class Final:
-    """A final student: method, seed, and the stages that train and test it."""
+    """A final student: method, seed, that of the ladder that teaches it, and the stages that train and test it."""
 
     method: str
     seed: int
+    ladder_seed: int
     train: Stage
     evaluate: Stage
 
@@ -93,14 +99,20 @@ class Plan:
 
     recipe: Recipe
     stages: tuple[Stage, ...]
-    ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first
+    ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first; of the first seed, as the next
     others: tuple[Expert, ...]  # TAs of other topologies, for takd and dgkd
-    evaluations: dict[str, Stage]  # expert's label -> its evaluation
+    repeats: tuple[Expert, ...]  # experts of the ladders of further seeds, where they are others
+    evaluations: dict[str, Stage]  # expert's name -> its evaluation
     finals: tuple[Final, ...]
     searches: dict[str, Stage]  # method -> its search
     score: Stage | None
     source: Source
     precision: str  # the measurement that chose it, or that the recipe did
+
+    @property
+    def experts(self) -> tuple[Expert, ...]:
+        """All experts, those of the first ladder first."""
+        return (*self.ladder, *self.others, *self.repeats)
 
     @property
     def coinciding(self) -> dict[str, str]:

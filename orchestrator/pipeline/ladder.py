@@ -6,6 +6,7 @@ Imports neither torch nor ray.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 from orchestrator import user_code
@@ -25,16 +26,20 @@ from orchestrator.recipe.topologies import TEACHERS, Topology
 
 
 class LadderPlanner:
-    """Stages of the data, the experts, their scores and evaluations. Equal stages are one stage.
+    """Stages of the data, and of the experts of one seed, their scores and evaluations. Equal stages are one stage.
+
+    A ladder of a further seed is planned by another planner, made by ``with_seed``. Seeds are in the names of its
+    stages and experts, but not in labels and roles, so that its stages are those of a recipe with that seed alone.
 
     Attributes:
-        stages: all stages that were asked for so far, by identity, each after what it needs.
+        stages: all stages that were asked for so far, by identity, each after what it needs; of all seeds.
         single: placement of a single-worker training or evaluation.
         source: where experts' outputs come from.
     """
 
     def __init__(self, recipe: Recipe, data: DatasetInfo, precision: Precision) -> None:
         self.recipe, self.data, self.precision = recipe, data, precision
+        self.seed, self.facts = recipe.ladder.all_seeds[0], Facts()
         self.source = logit_source.choose(recipe, data.train_images)
         self.single = self.placement(1)
         self.stages: dict[str, Stage] = {}
@@ -50,6 +55,13 @@ class LadderPlanner:
                 facts=Facts(dataset=recipe.dataset),
             )
         )
+
+    def with_seed(self, seed: int) -> LadderPlanner:
+        """Returns a planner of the ladder of a further seed, which adds to the same stages."""
+        other = copy(self)
+        other.seed, other.facts = seed, Facts(ladder_seed=seed)
+        other.labels, other.ladders = {}, {}
+        return other
 
     def placement(self, workers: int) -> Placement:
         """Returns the placement of a student, a fold or an evaluation: in process for one worker, else by Ray Train."""
@@ -95,7 +107,7 @@ class LadderPlanner:
             network = network.model_copy(update={"renormalised": entry.normalisation is not None})
             stage = Stage(
                 "pretrained",
-                f"pretrained/{entry.name}",
+                self.facts.named(f"pretrained/{entry.name}"),
                 PretrainedSpec(
                     network=network,
                     sha256=sha256_of_weights(path),
@@ -105,12 +117,7 @@ class LadderPlanner:
                 ),
                 ((DATA, self.ingest),),
                 self.single,
-                Facts(
-                    part="expert",
-                    expert=entry.name,
-                    topology=topology,
-                    weights=path.absolute(),
-                ),
+                replace(self.facts, part="expert", expert=entry.name, topology=topology, weights=path.absolute()),
             )
         else:
             teachers = larger[TEACHERS[topology]]
@@ -121,11 +128,11 @@ class LadderPlanner:
                 training = training.model_copy(update={"views": self.recipe.distillation.views})
             stage = Stage(
                 "train",
-                f"train/{entry.name}",
+                self.facts.named(f"train/{entry.name}"),
                 training,
                 ((DATA, self.ingest), *self.taught_by(teachers, self.source.tas, topology)),
                 Placement("ray_train", workers, resources.cpus, resources.gpus),
-                Facts(part="expert", expert=entry.name, topology=topology),
+                replace(self.facts, part="expert", expert=entry.name, topology=topology),
             )
         label = self.labels.get(stage.identity)
         if label is None:
@@ -135,8 +142,9 @@ class LadderPlanner:
             label = entry.name if topology == self.recipe.ladder.topology else f"{entry.name}@{taught}"
             self.labels[stage.identity] = label
             if label != entry.name:
-                stage = replace(stage, name=f"train/{label}", facts=replace(stage.facts, expert=label))
-        return Expert(label, network, self.add(stage))
+                facts = replace(stage.facts, expert=label)
+                stage = replace(stage, name=facts.named(f"train/{label}"), facts=facts)
+        return Expert(label, network, self.add(stage), self.facts.named(label), self.seed)
 
     def taught_by(self, teachers: list[Expert], kind: logit_source.Kind, topology: Topology) -> list[tuple[str, Stage]]:
         """Returns a network's inputs from the experts that teach it: themselves, or the scores with their logits."""
@@ -164,7 +172,7 @@ class LadderPlanner:
 
     def training(self, entry: LadderNetwork, guidance: GuidanceSpec, gpus: float) -> TrainSpec:
         """Returns the training of a network of the ladder under a guidance, by workers of so many GPUs."""
-        recipe, training = self.recipe, self.recipe.training
+        training = self.recipe.training
         optimizer = training.optimizer
         if entry.learning_rate:
             optimizer = optimizer.model_copy(update={"learning_rate": entry.learning_rate})
@@ -178,11 +186,11 @@ class LadderPlanner:
             compile=training.compile,
             augmentation=training.augmentation,
             views=0,
-            views_seed=recipe.ladder.seed,
+            views_seed=self.seed,
             precision=self.precision,
             evaluate_every=training.evaluate_every,
             keep=training.keep,
-            seed=recipe.ladder.seed,
+            seed=self.seed,
             threads=self.threads(gpus),
         )
 
@@ -198,7 +206,8 @@ class LadderPlanner:
         own = topology == self.recipe.ladder.topology
         shared = set() if own else self._own_labels()
         experts = [expert for expert in ladder if expert.label not in shared and not self._scored_alone(expert)]
-        return self._score(Facts() if own else Facts(topology=topology), experts, ladder if own else [])
+        facts = self.facts if own else replace(self.facts, topology=topology)
+        return self._score(facts, experts, ladder if own else [])
 
     def _score_with(self, expert: Expert, topology: Topology) -> Stage:
         """Returns the score with an expert's logits, for a student or a TA of a topology's ladder."""
@@ -207,7 +216,7 @@ class LadderPlanner:
         return self.score_of(self.recipe.ladder.topology if expert.label in self._own_labels() else topology)
 
     def _score_alone(self, expert: Expert) -> Stage:
-        return self._score(Facts(expert=expert.label), [expert], [])
+        return self._score(replace(self.facts, expert=expert.label), [expert], [])
 
     def _scored_alone(self, expert: Expert) -> bool:
         """Returns whether an expert is scored alone.
@@ -229,7 +238,7 @@ class LadderPlanner:
             experts=tuple(expert.label for expert in experts),
             networks=tuple(expert.network for expert in experts),
             views=recipe.distillation.views if self.source.students == "cached" else 0,
-            views_seed=recipe.ladder.seed,
+            views_seed=self.seed,
             augmentation=recipe.training.augmentation,
             precision=self.precision,
             threads=self.threads(recipe.resources.student_gpus),
@@ -244,7 +253,7 @@ class LadderPlanner:
         inputs += [(role_of(score), score) for score in others]
         inputs += [(fold_role(fold), self._fold(fold, folds)) for fold in range(folds)]
         scored = facts.expert or facts.topology
-        name = f"score/{scored}" if scored else "score"
+        name = facts.named(f"score/{scored}" if scored else "score")
         resources = recipe.resources
         placement = Placement("ray_data", resources.score_workers, resources.cpus, resources.student_gpus)
         return self.add(Stage("score", name, spec, tuple(inputs), placement, facts))
@@ -255,15 +264,15 @@ class LadderPlanner:
         spec = self.training(entry, GuidanceSpec(kind="labels"), resources.student_gpus)
         steps = self.recipe.difficulty.fold_steps or spec.steps
         spec = spec.model_copy(update={"fold": fold, "folds": folds, "steps": steps})
-        name, inputs = f"fold/{fold + 1}-of-{folds}", ((DATA, self.ingest),)
+        name, inputs = self.facts.named(f"fold/{fold + 1}-of-{folds}"), ((DATA, self.ingest),)
         placement = self.placement(resources.student_workers)
-        return self.add(Stage("train", name, spec, inputs, placement, Facts(part="fold")))
+        return self.add(Stage("train", name, spec, inputs, placement, replace(self.facts, part="fold")))
 
     # -- evaluations ---------------------------------------------------------------------------------------------
 
     def evaluation_of_expert(self, expert: Expert) -> Stage:
         """Returns the evaluation of an expert, which stores its logits."""
-        return self._evaluation(expert.label, expert.network, expert.stage, stores_logits=True)
+        return self._evaluation(expert.name, expert.network, expert.stage, stores_logits=True)
 
     def evaluation_of_student(self, name: str, student: TrainSpec, stage: Stage) -> Stage:
         """Returns the evaluation of a final student, beside the experts that taught it and the teacher.
@@ -282,7 +291,7 @@ class LadderPlanner:
 
     def _evaluation(
         self,
-        label: str,
+        name: str,
         network: NetworkSpec,
         stage: Stage,
         experts: Sequence[Expert] = (),
@@ -298,7 +307,7 @@ class LadderPlanner:
         beside = ((evaluation_role(expert.label), self.evaluation_of_expert(expert)) for expert in experts)
         inputs = ((DATA, self.ingest), (NETWORK, stage), *beside)
         facts = replace(stage.facts, weights=None)
-        return self.add(Stage("evaluate", f"evaluate/{label}", spec, inputs, self.single, facts))
+        return self.add(Stage("evaluate", f"evaluate/{name}", spec, inputs, self.single, facts))
 
 
 def role_of(score: Stage) -> str:

@@ -46,8 +46,10 @@ def choose(recipe: Recipe, images: int) -> Source:
         kind, reason = "online", "every pass has a new view (distillation.views is 0)"
     readers = _tas_may_read(recipe, images)
     if kind == "auto":
-        stored = views * images * (len(recipe.ladder.networks) - 1)
-        beside = recipe.training.batch_size * (_student_steps(recipe) + (_ta_steps(recipe) if readers else 0))
+        ladders = len(recipe.ladder.all_seeds)
+        stored = views * images * (len(recipe.ladder.networks) - 1) * ladders
+        of_tas = _ta_steps(recipe) * ladders if readers else 0
+        beside = recipe.training.batch_size * (_student_steps(recipe) + of_tas)
         kind = "cached" if stored <= beside else "online"
         reason = f"expert forwards: {stored:,} to store every view, {beside:,} to run experts beside what they teach"
     return Source(kind, "cached" if kind == "cached" and readers else "online", reason)

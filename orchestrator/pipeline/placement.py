@@ -46,6 +46,7 @@ class Facts:
         method: method of the student, of the search, or of its trial.
         seed: seed of the final student.
         topology: topology of the expert's ladder.
+        ladder_seed: seed of the ladder that the stage belongs to, where it is not the run's first.
         dataset: what an ingest reads, with its folder.
         weights: file from which an expert's weights are taken.
     """
@@ -55,10 +56,17 @@ class Facts:
     method: str | None = None
     seed: int | None = None
     topology: Topology | None = None
+    ladder_seed: int | None = None
     dataset: DatasetRecipe | None = None
     weights: Path | None = None
 
     @property
     def label(self) -> str | None:
         """Short name among stages of one kind: ``<method>/seed-<seed>`` or the expert's; None for other stages."""
-        return f"{self.method}/seed-{self.seed}" if self.part == "student" else self.expert
+        if self.part == "student":
+            return f"{self.method}/seed-{self.seed}"
+        return self.expert and self.named(self.expert)
+
+    def named(self, name: str) -> str:
+        """Returns a name of the first ladder's, with the seed of the stage's own where that is another."""
+        return name if self.ladder_seed is None else f"{name}@seed-{self.ladder_seed}"

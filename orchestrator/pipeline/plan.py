@@ -26,24 +26,33 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
     _check_losses(recipe, data.classes)
     resolved_recipe, chosen = resolved(recipe, precision)
     ladder = LadderPlanner(resolved_recipe, data, chosen)
-    students = StudentPlanner(ladder)
+    first, *further = recipe.ladder.all_seeds
+    ladders = {first: ladder} | {seed: ladder.with_seed(seed) for seed in further}
+    students = StudentPlanner(ladders)
     topology = recipe.ladder.topology
-    main = ladder.experts(topology)
     dealt = any(method_of(method).dealing for method in recipe.methods)
-    score = ladder.score_of(topology) if dealt else None
+    for each in ladders.values():
+        each.experts(topology)
+        if dealt:
+            each.score_of(topology)
+    main = ladder.experts(topology)
     finals = [students.final(method_of(method), seed) for method in recipe.methods for seed in recipe.seeds]
     labels = {expert.label for expert in main}
     others = [expert for label, expert in ladder.every_expert().items() if label not in labels]
-    evaluations = {expert.label: ladder.evaluation_of_expert(expert) for expert in (*main, *others)}
+    here = {expert.stage.identity for expert in (*main, *others)}  # brought weights are the same with every seed
+    every = [expert for seed in further for expert in ladders[seed].every_expert().values()]
+    repeats = [expert for expert in every if expert.stage.identity not in here]
+    evaluations = {expert.name: ladder.evaluation_of_expert(expert) for expert in (*main, *others, *repeats)}
     return Plan(
         recipe=resolved_recipe,
         stages=tuple(ladder.stages.values()),
         ladder=tuple(main),
         others=tuple(others),
+        repeats=tuple(repeats),
         evaluations=evaluations,
         finals=tuple(finals),
         searches=students.searches,
-        score=score,
+        score=ladder.score_of(topology) if dealt else None,
         source=ladder.source,
         precision=str(precision) if precision else "as the recipe says",
     )

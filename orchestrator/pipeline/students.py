@@ -5,6 +5,8 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from orchestrator import user_code
 from orchestrator.pipeline.graph import Final, Stage
 from orchestrator.pipeline.inputs import DATA, SEARCH
@@ -19,16 +21,22 @@ from orchestrator.recipe.schema import CurriculumRecipe
 
 
 class StudentPlanner:
-    """Stages of the final students over a ladder; ``searches`` are those they need, by the method searched for."""
+    """Stages of the final students; ``searches`` are those they need, by the method searched for.
 
-    def __init__(self, ladder: LadderPlanner) -> None:
-        self.ladder, self.recipe = ladder, ladder.recipe
+    Args:
+        ladders: the ladders by seed, of which the first teaches the students of searches.
+    """
+
+    def __init__(self, ladders: Mapping[int, LadderPlanner]) -> None:
+        self.ladders, self.ladder = ladders, next(iter(ladders.values()))
+        self.recipe = self.ladder.recipe
         self.searches: dict[str, Stage] = {}
         _, self.workers = self.recipe.workers_of(len(self.recipe.ladder.networks) - 1)
 
     def final(self, method: Method, seed: int) -> Final:
         """Returns the final student of a method and a seed."""
-        student, inputs = self._student(method, seed)
+        ladder = self.ladders[self.recipe.ladder_seed(seed)]
+        student, inputs = self._student(method, seed, ladder)
         if self._is_searched(method):
             student = student.model_copy(update={"searched": True})
             inputs += ((SEARCH, self._search(method_of(method.searched_as))),)
@@ -37,25 +45,27 @@ class StudentPlanner:
         facts = Facts(part="student", method=method.name, seed=seed)
         placement = self.ladder.placement(self.workers)
         train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, placement, facts))
-        return Final(method.name, seed, train, self.ladder.evaluation_of_student(name, student, train))
+        return Final(method.name, seed, ladder.seed, train, ladder.evaluation_of_student(name, student, train))
 
     def _is_searched(self, method: Method) -> bool:
         return method.searched_as in self.recipe.searched_methods
 
-    def _student(self, method: Method, seed: int) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
-        """Returns a student's training by one method, and its inputs, with settings as before any search."""
+    def _student(
+        self, method: Method, seed: int, ladder: LadderPlanner
+    ) -> tuple[TrainSpec, tuple[tuple[str, Stage], ...]]:
+        """Returns a student's training by a method and a ladder, and its inputs, with settings as before any search."""
         recipe = self.recipe
         labels, gpus = GuidanceSpec(kind="labels"), recipe.resources.student_gpus
-        spec = self.ladder.training(recipe.ladder.networks[-1], labels, gpus)
+        spec = ladder.training(recipe.ladder.networks[-1], labels, gpus)
         spec = spec.model_copy(update={"seed": seed, "views": recipe.distillation.views})
         if method.experts == "none":
             alone = GuidanceSpec(kind=method.guidance or "labels")
-            return spec.model_copy(update={"guidance": alone}), ((DATA, self.ladder.ingest),)
+            return spec.model_copy(update={"guidance": alone}), ((DATA, ladder.ingest),)
         topology = method.topology or recipe.ladder.topology
-        teachers = method.choose(self.ladder.experts(topology))
+        teachers = method.choose(ladder.experts(topology))
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
-        source: Kind = "online" if method.reads_networks else self.ladder.source.students
-        guidance = self.ladder.guidance(teachers, source, drop)
+        source: Kind = "online" if method.reads_networks else ladder.source.students
+        guidance = ladder.guidance(teachers, source, drop)
         if method.guidance and not (method.combines_logits and len(teachers) == 1):
             guidance = guidance.model_copy(update={"kind": method.guidance})
         losses = recipe.search.space.losses
@@ -85,11 +95,11 @@ class StudentPlanner:
                 }
             )
         spec = spec.model_copy(update={"guidance": guidance})
-        inputs = dict(self.ladder.taught_by(teachers, source, topology))
+        inputs = dict(ladder.taught_by(teachers, source, topology))
         if dealing:
-            main = self.ladder.score_of(topology)
+            main = ladder.score_of(topology)
             inputs[role_of(main)] = main
-        return spec, ((DATA, self.ladder.ingest), *inputs.items())
+        return spec, ((DATA, ladder.ingest), *inputs.items())
 
     def _dealing(self, method: Method) -> Dealing | None:
         """Returns how the method deals experts to images; None without a curriculum.
@@ -105,7 +115,7 @@ class StudentPlanner:
     def _search(self, method: Method) -> Stage:
         if method.name not in self.searches:
             search = self.recipe.search
-            student, inputs = self._student(method, search.seed)
+            student, inputs = self._student(method, search.seed, self.ladder)
             student = student.model_copy(update={"steps": search.steps or student.steps})
             spec = SearchSpec(
                 student=student,

@@ -112,8 +112,8 @@ def forecast_of(planned: Plan, sizes: Sequence[Mapping[str, int]], images: int) 
     """
     names = [network.name for network in planned.recipe.ladder.networks]
     of_network = {name: size["multiply_adds"] for name, size in zip(names, sizes, strict=True)}
-    experts = (*planned.ladder, *planned.others)
-    return Forecast(of_network | {expert.label: of_network[expert.network.name] for expert in experts}, images)
+    of_expert = {expert.label: of_network[expert.network.name] for expert in planned.experts}
+    return Forecast(of_network | of_expert, images)
 
 
 def _doubt(seconds_left: float) -> float:

@@ -58,6 +58,19 @@ class Ladder(Section):
         "direct", description="a TA's guidance comes from: the teacher, the next larger network, all larger, labels"
     )
     seed: Seed = Field(0, description="seed of the experts' first weights and batches, and of every network's views")
+    seeds: tuple[Seed, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        max_length=256,
+        description="instead of seed: the whole ladder is trained and scored once with each, and the students' seeds "
+        "are taught by these ladders in turn, so that the spread over seeds counts the ladder; searches use the first",
+    )
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of the ladders, of which the first is that of searches."""
+        return self.seeds or (self.seed,)
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -73,3 +86,10 @@ class Ladder(Section):
         if networks[-1].weights:
             raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
         return networks
+
+    @field_validator("seeds")
+    @classmethod
+    def _once(cls, seeds: tuple[Seed, ...] | None) -> tuple[Seed, ...] | None:
+        if seeds and (again := twice(seeds)):
+            raise ValueError(f"{again} is in {list(seeds)} twice; leave one out")
+        return seeds

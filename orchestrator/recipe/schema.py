@@ -241,6 +241,11 @@ class Recipe(Section):
         held_out = self.difficulty.scorer == "held_out_loss"
         return self.difficulty.held_out_folds or (3 if held_out else 0)
 
+    def ladder_seed(self, seed: int) -> int:
+        """Returns the seed of the ladder that teaches students of a seed: number i has ladder i modulo their number."""
+        ladders = self.ladder.all_seeds
+        return ladders[self.seeds.index(seed) % len(ladders)]
+
     def workers_of(self, place: int) -> tuple[str, int]:
         """Returns the workers of the network at a place of the ladder, as an expert or the student, and their field."""
         networks, resources = self.ladder.networks, self.resources
@@ -315,6 +320,11 @@ class Recipe(Section):
         check_selectors(self.methods, self.curriculum.selector, self.search.space.selectors, self.searched_methods)
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
+        if (ladders := len(self.ladder.all_seeds)) > len(self.seeds):
+            raise ValueError(
+                f"ladder.seeds has {ladders} seeds, but seeds has {len(self.seeds)}, so some ladders "
+                "would teach no student; give more seeds, or fewer ladder.seeds"
+            )
         if self.tracking_uri and self.tracking == "none":
             raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; set mlflow or wandb")
         if self.distillation.source == "cached" and self.distillation.views == 0:

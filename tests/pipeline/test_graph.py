@@ -174,12 +174,13 @@ def test_a_method_s_students_are_the_same_whatever_else_the_recipe_asks_for(
     source=st.sampled_from(["cached", "online"]),
     trials=st.sampled_from([0, 3]),
     folds=st.sampled_from([0, 2]),
+    ladders=st.sampled_from(["[0]", "[3, 1]"]),
 )
 def test_stages_come_after_their_inputs_and_have_unique_names_and_identities(
-    methods: list[str], topology: str, source: str, trials: int, folds: int
+    methods: list[str], topology: str, source: str, trials: int, folds: int, ladders: str
 ) -> None:
     chosen = planned(
-        asked(methods), f"ladder.topology={topology}", f"distillation.source={source}",
+        asked(methods), f"ladder.topology={topology}", f"distillation.source={source}", f"ladder.seeds={ladders}",
         f"search.trials={trials}", f"difficulty.held_out_folds={folds}", "search.methods=[ces_kd, kd, dgkd]",
     )  # fmt: skip
     seen: set[str] = set()
@@ -187,8 +188,8 @@ def test_stages_come_after_their_inputs_and_have_unique_names_and_identities(
         assert {upstream.identity for _, upstream in item.inputs} <= seen
         seen.add(item.identity)
     assert len(seen) == len({item.name for item in chosen.stages}) == len(chosen.stages)
-    labels = [expert.label for expert in (*chosen.ladder, *chosen.others)]
-    assert len(labels) == len(set(labels)) and set(labels) == set(chosen.evaluations)
+    names = [expert.name for expert in chosen.experts]
+    assert len(names) == len(set(names)) and set(names) == set(chosen.evaluations)
 
 
 @pytest.mark.parametrize("kind", ["ingest", "train", "score", "search", "evaluate"])

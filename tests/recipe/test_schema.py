@@ -177,6 +177,11 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         (["ladder.networks=[a, b, a]"], "ladder.networks: a is in the ladder twice"),
         (["ladder.networks=[a, {name: b, weights: w.safetensors}]"], "ladder.networks: the student (last network) has"),
         (["seeds=[3, 4, 3]"], "seeds: 3 is in [3, 4, 3] twice"),
+        (["ladder.seeds=[3, 4, 3]"], "ladder.seeds: 3 is in [3, 4, 3] twice"),
+        (
+            ["ladder.seeds=[3, 4, 5]"],
+            "ladder.seeds has 3 seeds, but seeds has 2, so some ladders would teach no student",
+        ),
         (["methods=[kd, kd]"], "methods: kd is in ['kd', 'kd'] twice"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
         (

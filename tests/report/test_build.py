@@ -25,7 +25,7 @@ PROMISED: dict[str, dict[str, Any]] = {
     "run": {"id": str, "name": str, "written": float, "complete": bool, "expert_outputs": str, "precision": str,
             "live": bool, "command": (str, OPTIONAL)},
     "stages": {
-        "name": str, "kind": str, "part": (str, OPTIONAL), "id": str, "reused": bool,
+        "name": str, "kind": str, "part": (str, OPTIONAL), "ladder_seed": (int, OPTIONAL), "id": str, "reused": bool,
         "start": (float, OPTIONAL), "end": (float, OPTIONAL), "node": (str, OPTIONAL),
         "slot_seconds": (float, OPTIONAL), "state": (str, OPTIONAL), "status": str, "since": (float, OPTIONAL),
         "error": (str, OPTIONAL),
@@ -33,11 +33,12 @@ PROMISED: dict[str, dict[str, Any]] = {
     "networks": {
         "name": str, "network": str, "role": str, "parameters": (int, OPTIONAL), "multiply_adds": (int, OPTIONAL),
         "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
-        "calibration_error": (float, OPTIONAL),
+        "calibration_error": (float, OPTIONAL), "ladder_seed": (int, OPTIONAL),
     },
     "images": {name: (int, OPTIONAL) for name in ("train", "validation", "test", "wrong_labels")},
     "methods": {
-        "method": str, "seed": int, "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
+        "method": str, "seed": int, "ladder_seed": int,
+        "validation_accuracy": (float, OPTIONAL), "test_accuracy": (float, OPTIONAL),
         "steps": (int, OPTIONAL), "artifact": str, "weights_sha256": (str, OPTIONAL),
         "taught_with": (dict, OPTIONAL), "seconds": (float, OPTIONAL), "other_validation_accuracy": (float, OPTIONAL),
         "other_test_accuracy": (float, OPTIONAL), "kept_step": (int, OPTIONAL), "calibration_error": (float, OPTIONAL),
@@ -47,7 +48,7 @@ PROMISED: dict[str, dict[str, Any]] = {
     "experts_by_stratum": {"experts": list, "methods": dict},
     "wall": {"work_seconds": float, "busy_seconds": float, "overlap": float},
     "spent": {"ladder": dict, "students": dict},
-    "seeds": {"ladder": int, "students": list, "search": int, "dataset": int, "validation": int},
+    "seeds": {"ladder": int, "ladders": list, "students": list, "search": int, "dataset": int, "validation": int},
     "capacity": {"parameters": int, "multiply_adds": int},
     "comparisons": {
         "method": str, "reference": str, "pairs": int, "difference": (float, OPTIONAL), "spread": (float, OPTIONAL),

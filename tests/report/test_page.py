@@ -134,6 +134,17 @@ def test_wrong_labels_that_the_recipe_asks_for_are_counted_in_the_first_answer(m
     assert "128 of 320 training images have a wrong label, as the recipe asks (dataset.label_noise)" in said
 
 
+def test_ladders_of_several_seeds_are_named_with_the_students_that_they_teach(tmp_path: Path, made: Made) -> None:
+    assert "The ladder was trained" not in words(page(made), "methods")
+    text = page(run_of(tmp_path / "two", "ladder.seeds=[4, 9]", "seeds=[0, 1, 2]"))
+    said = words(text, "methods")
+    assert "that of seed 4 teaches the students of seed 0, 2; that of seed 9 teaches the students of seed 1." in said
+    assert "taught by 2 ladders in turn, so the spread counts the ladder too; students of one ladder are" in words(
+        text, "answers"
+    )
+    assert "plain_cnn_8@seed-9" in words(text, "capacity")
+
+
 # -- what it shows -----------------------------------------------------------------------------------------------
 
 

@@ -57,7 +57,8 @@ def build(
         "live": any(row["state"] in UNFINISHED for row in stages), "command": reproduce.command(recipe),
     }  # fmt: skip
     seeds: schema.Seeds = {
-        "ladder": planned.recipe.ladder.seed, "students": list(planned.recipe.seeds),
+        "ladder": planned.recipe.ladder.all_seeds[0], "ladders": list(planned.recipe.ladder.all_seeds),
+        "students": list(planned.recipe.seeds),
         "search": planned.recipe.search.seed, "dataset": planned.recipe.dataset.seed,
         "validation": planned.recipe.dataset.cut_seed,
     }  # fmt: skip
@@ -110,6 +111,7 @@ def stage_row(
     unfinished = None if artifact else said
     return {
         "name": stage.name, "kind": stage.kind, "part": stage.facts.part, "id": stage.identity,
+        "ladder_seed": stage.facts.ladder_seed,
         "reused": stage.identity in reused,
         "start": artifact.start if artifact else None, "end": artifact.end if artifact else None,
         "node": artifact.node if artifact else None, "slot_seconds": slot_seconds(artifact), "state": state,
@@ -129,14 +131,10 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     if data is None:
         return []
     odd = odd_images(data.results)
-    found = {
-        expert.label: artifact
-        for expert in (*planned.ladder, *planned.others)
-        if (artifact := artifacts.get(expert.stage.identity))
-    }
+    found = {expert.name: artifact for expert in planned.experts if (artifact := artifacts.get(expert.stage.identity))}
     experts = [
-        ExpertFacts(label, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
-        for label, artifact in found.items()
+        ExpertFacts(name, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
+        for name, artifact in found.items()
     ]
     brought = [artifact for artifact in found.values() if artifact.kind == "pretrained"]
     unlike = [text for artifact in brought for text in artifact.results.get("mismatches", ())]
@@ -162,29 +160,32 @@ def _networks(
     names = [network.name for network in planned.recipe.ladder.networks]
     size_of = dict(zip(names, sizes, strict=False))
 
-    def row(name: str, network: str, role: schema.Role, results: Mapping[str, float | None]) -> schema.NetworkRow:
+    def row(
+        name: str, network: str, role: schema.Role, results: Mapping[str, float | None], ladder_seed: int | None
+    ) -> schema.NetworkRow:
         size = size_of.get(network, {})
         return {
             "name": name, "network": network, "role": role, "parameters": size.get("parameters"),
             "multiply_adds": size.get("multiply_adds"), "test_accuracy": results.get("test_accuracy"),
             "validation_accuracy": results.get("validation_accuracy"),
-            "calibration_error": results.get("calibration_error"),
+            "calibration_error": results.get("calibration_error"), "ladder_seed": ladder_seed,
         }  # fmt: skip
 
-    rows = []
-    for place, expert in enumerate((*planned.ladder, *planned.others)):
-        role: schema.Role = (
-            "teacher" if place == 0 else "ta" if place < len(planned.ladder) else "ta of another topology"
-        )
-        tested = artifacts.get(planned.evaluations[expert.label].identity)
-        rows.append(row(expert.label, expert.network.name, role, tested.results if tested else {}))
+    rows, own = [], {expert.label for expert in planned.ladder}
+    for expert in planned.experts:
+        role: schema.Role = "ta" if expert.label in own else "ta of another topology"
+        if expert.label == planned.ladder[0].label:
+            role = "teacher"
+        tested = artifacts.get(planned.evaluations[expert.name].identity)
+        results = tested.results if tested else {}
+        rows.append(row(expert.name, expert.network.name, role, results, expert.ladder_seed))
     # The student on labels alone; each method's stand under "methods".
     student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
     validation = mean(row["validation_accuracy"] for row in student)
     test = mean(row["test_accuracy"] for row in student)
     calibration = mean(row["calibration_error"] for row in student)
     means = {"validation_accuracy": validation, "test_accuracy": test, "calibration_error": calibration}
-    return [*rows, row(names[-1], names[-1], "student", means)]
+    return [*rows, row(names[-1], names[-1], "student", means, None)]
 
 
 def _final(final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
@@ -194,7 +195,8 @@ def _final(final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
     other_validation = results.get("other_validation_accuracy", results.get("validation_accuracy"))
     other_test = measured.get("other_test_accuracy", measured.get("test_accuracy"))
     return {
-        "method": final.method, "seed": final.seed, "validation_accuracy": results.get("validation_accuracy"),
+        "method": final.method, "seed": final.seed, "ladder_seed": final.ladder_seed,
+        "validation_accuracy": results.get("validation_accuracy"),
         "test_accuracy": measured.get("test_accuracy"), "other_validation_accuracy": other_validation,
         "other_test_accuracy": other_test, "kept_step": results.get("kept_step"),
         "calibration_error": measured.get("calibration_error"), "fidelity": measured.get("fidelity", {}),

@@ -48,6 +48,9 @@ class StageRow(TypedDict):
     name: Annotated[str, means("its name in the plan")]
     kind: Annotated[str, means("its kind")]
     part: NotRequired[Annotated[Part | None, means("part of the network that it trains or tests; `null` for others")]]
+    ladder_seed: NotRequired[
+        Annotated[int | None, means("seed of the ladder that it belongs to, where that is not the run's first")]
+    ]
     id: Annotated[str, means("its identity, also the name of its folder below `artifacts/`")]
     reused: Annotated[bool, means("whether its artifact existed before this run")]
     start: Annotated[float | None, means("start of the work")]
@@ -72,7 +75,9 @@ class Images(TypedDict):
 class NetworkRow(TypedDict):
     """A network. The student's accuracies are means over the students taught by labels alone, `null` without them."""
 
-    name: Annotated[str, means("its name; of a TA trained for another topology with `@` and that topology")]
+    name: Annotated[
+        str, means("its name, with `@` and what it is for: another topology, or a ladder of another seed (`@seed-1`)")
+    ]
     network: NotRequired[Annotated[str, means("its registered name, or `module:callable`")]]
     role: Annotated[Role, means("its place in the ladder")]
     parameters: Annotated[int | None, means("number of parameters")]
@@ -80,6 +85,7 @@ class NetworkRow(TypedDict):
     validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
     test_accuracy: Annotated[float | None, means("on test images")]
     calibration_error: Annotated[float | None, means("expected calibration error on test images, of 15 bins")]
+    ladder_seed: NotRequired[Annotated[int | None, means("seed of its ladder; `null` for the student")]]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -120,6 +126,7 @@ class StudentRow(TypedDict):
 
     method: Annotated[str, means("its method")]
     seed: Annotated[int, means("its seed")]
+    ladder_seed: NotRequired[Annotated[int, means("seed of the ladder that taught it")]]
     validation_accuracy: Annotated[float | None, means("of the weights that were kept")]
     test_accuracy: Annotated[float | None, means("of the same weights, measured once")]
     other_validation_accuracy: Annotated[float | None, means("of its other weights")]
@@ -240,7 +247,8 @@ class Cost(TypedDict):
 class Seeds(TypedDict):
     """Seeds of the recipe."""
 
-    ladder: Annotated[int, means("of the experts")]
+    ladder: Annotated[int, means("of the experts; of several ladders, of the first, which teaches in searches")]
+    ladders: Annotated[list[int], means("of all ladders, which teach the students' seeds in turn")]
     students: Annotated[list[int], means("of the final students")]
     search: Annotated[int, means("of the search")]
     dataset: Annotated[int, means("of generated images and label noise")]

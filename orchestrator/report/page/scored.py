@@ -47,9 +47,11 @@ class Scored:
 
 
 def scored(content: Report, store: Store) -> Scored | None:
-    """Findings of the run's score stage; None without one, before it is done, or where its files can't be read."""
+    """Findings of the first ladder's score; None without one, before it is done, or where its files can't be read."""
     scores = {
-        row["name"]: row["id"] for row in content["stages"] if row["kind"] == "score" and row["start"] is not None
+        row["name"]: row["id"]
+        for row in content["stages"]
+        if row["kind"] == "score" and row["start"] is not None and row.get("ladder_seed") is None
     }
     if "score" not in scores:
         return None
