@@ -1,4 +1,4 @@
-"""TensorBoard on the curves of one run: ``python -m orchestrator.dashboard [RUN]``.
+"""TensorBoard on the curves of one run: ``python -m orchestrator.dashboard [RUN]``. ``--optuna``: its searches instead.
 
 A storage holds the curves of all its trainings, under names that end in a hash. By default only the last run is shown,
 since a table of hyper-parameters is meaningful for one recipe at a time: TensorBoard reads a folder of links to the
@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from orchestrator.artifacts.store import StorageError, Store, short
-from orchestrator.errors import PortError
+from orchestrator.errors import OptionError, PortError
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import run_command
 from orchestrator.recipe.methods import REFERENCE
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     store = Store.of_command(options.storage)
+    if options.optuna:
+        return _serve_studies(store, options)
     run = options.run
     if run is None:
         run = (store.read_text("reports", "latest") or "").strip() or None
@@ -58,6 +60,29 @@ def _serve(options: argparse.Namespace) -> int:
             time.sleep(LOOK_SECONDS)
             if run:
                 link(curves(read(store, run), logs), shown)
+
+
+def _serve_studies(store: Store, options: argparse.Namespace) -> int:
+    """Serve Optuna Dashboard on a run's searches until Ctrl-C.
+
+    Raises:
+        OptionError: when the run has no searches, or the package is not installed.
+    """
+    from orchestrator.tracking.optuna_dashboard import Studies, serve  # optuna takes a second to import
+
+    if options.all:
+        raise OptionError("--optuna shows the searches of one run; leave --all out")
+    report = read(store, options.run)
+    run = report["run"]["id"]
+    if not report["searches"]:
+        raise OptionError(f"run '{run}' has no search (search.trials), so there is nothing to show")
+    studies = Studies()
+    studies.update(report)
+    print(f"searches of run {run}: {serve(studies, HOST, options.port)}")
+    print("Ctrl-C ends it", flush=True)
+    while True:
+        time.sleep(LOOK_SECONDS)
+        studies.update(read(store, run))
 
 
 def curves(report: Report, logs: Path) -> dict[str, Path]:
@@ -130,12 +155,14 @@ def _launch(folder: Path, port: int | None) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m orchestrator.dashboard", description="Open TensorBoard on the curves of a run."
+        prog="python -m orchestrator.dashboard",
+        description="Open TensorBoard on the curves of a run, or Optuna Dashboard on its searches.",
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="a folder's name below reports/ (default: the last run)")
     parser.add_argument("--all", action="store_true", help="the curves of every run in the storage")
+    parser.add_argument("--optuna", action="store_true", help="the run's searches, in Optuna Dashboard")
     parser.add_argument("--storage", default="runs", metavar="URI", help="the run's storage (default: runs)")
-    parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the first free one from 6006 on)")
+    parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one from 6006, or 8080, on)")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     return parser
 

@@ -1,8 +1,9 @@
 """The file of a search stage's artifact, and the records of trials that a storage keeps beside its artifacts.
 
-``search.json`` has all ``trials`` and the ``best`` of them. ``trials/<identity of a trial>.json`` below the storage is
-the record of one finished trial, which later searches take over; ``trials/<identity of a search>.json`` is a list of
-the trials of that search so far.
+``search.json`` has all ``trials`` and the ``best`` of them; ``study.log`` is the same as a study of Optuna
+(``orchestrator/search/studies.py``), which artifacts of earlier versions lack. ``trials/<identity of a trial>.json``
+below the storage is the record of one finished trial, which later searches take over; ``trials/<identity of a
+search>.json`` is a list of the trials of that search so far.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from orchestrator.artifacts.store import Store
 # Part of the identities of searches and of trials: raise one when the same spec comes to make other records.
 VERSION = 3
 TRIAL_VERSION = 3
-SEARCH = "search.json"
+SEARCH, STUDY = "search.json", "study.log"
 FOLDER = "trials"
 
 METRIC: Final = "validation_accuracy"

@@ -4,7 +4,7 @@ Tune's state is not restored: proposals are a function of the stored trials, and
 checkpoint. A trial that meets a fault of its machine is asked for again at once, as another of Tune's trials, while
 its process keeps its slot for a while, so that a slot whose every call fails does not take one trial after another.
 
-The artifact's file, and the stored trials, are those of ``artifacts/trials.py``.
+The artifact's files, and the stored trials, are those of ``artifacts/trials.py``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from orchestrator.artifacts import trials as files
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trials import METRIC
 from orchestrator.pipeline.specs import SearchSpec
+from orchestrator.search import studies
 from orchestrator.search.proposals import best_of
 from orchestrator.stages import shared_trial, trial
 from orchestrator.stages.errors import StageError
@@ -57,6 +58,9 @@ def run(job: Job) -> Artifact:
         raise StageError(f"all {len(records)} trials failed; the first: {records[0]['error']}")
     with job.store.scratch() as scratch:
         files.write(scratch, records, best)
+        assert job.facts.method is not None, "a search without a method"
+        facts = {"identity": job.identity, "recipe": job.recipe}
+        studies.write(scratch / files.STUDY, job.facts.method, facts, spec.space, records)
         at_once = min(spec.round_size, spec.trials) * job.placement.trial_workers
         seconds = trials.slot_seconds + job.processor_seconds()
         return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)
