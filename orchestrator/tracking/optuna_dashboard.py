@@ -19,6 +19,7 @@ from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.content.schema import Report
 from orchestrator.search.studies import new_study, trial_of
 
+PACKAGE = "optuna-dashboard>=0.21"  # the extra ``dashboard``
 PORTS = range(8080, 8100)  # of which the first free one is taken; 8080 is the dashboard's own
 
 
@@ -74,7 +75,7 @@ def serve(studies: Studies, host: str, port: int | None) -> str:
         import optuna_dashboard
     except ModuleNotFoundError as error:
         raise OptionError(
-            "--optuna needs the package optuna-dashboard, which is not installed; pip install optuna-dashboard"
+            f"--optuna needs the package optuna-dashboard, which is not installed; pip install '{PACKAGE}'"
         ) from error
     server = _open(optuna_dashboard.wsgi(studies.storage), host, PORTS if port is None else [port])
     Thread(target=server.serve_forever, daemon=True).start()

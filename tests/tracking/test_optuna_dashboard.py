@@ -61,7 +61,7 @@ def test_without_the_package_the_command_says_how_to_install_it(
     report.write(chosen, store, artifacts, set(), SIZES)
     assert dashboard.main(["--optuna", "--storage", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert "the package optuna-dashboard, which is not installed; pip install optuna-dashboard" in said
+    assert "the package optuna-dashboard, which is not installed; pip install 'optuna-dashboard>=" in said
     assert dashboard.main(["--optuna", "--all", "--storage", str(tmp_path)]) == 2
     assert "leave --all out" in capsys.readouterr().err
 
