@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training import optim
@@ -13,14 +14,23 @@ from orchestrator.training.world import World
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss, a weight or a running statistic became NaN or infinite."""
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Returns whether all weights and running statistics are finite; waits for the device.
+
+    A loss can be finite where they are not: batch normalisation by an infinite variance returns zeros.
+    """
+    values = [value for value in network.state_dict().values() if value.is_floating_point()]
+    return not values or bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
 def divergence(
     spec: TrainSpec, step: int, saved_step: int | None, teaching: Teaching, loader: Loader, world: World,
-    device: torch.device,
+    device: torch.device, what: str = "the loss",
 ) -> TrainingDivergedError:  # fmt: skip
-    """Returns the error of a training whose loss was not finite; called on every worker.
+    """Returns the error of a training in which ``what`` was not finite; called on every worker.
 
     It names the expert whose logits are not finite, if one's are not, else the step, its learning rate and the step of
     the last checkpoint, ``saved_step``.
@@ -32,9 +42,10 @@ def divergence(
     if saved_step is not None:
         last = f"the last good checkpoint is that of step {saved_step}"
     return TrainingDivergedError(
-        f"the loss was no longer finite at step {step} of {spec.steps}, "
+        f"{what} was no longer finite at step {step} of {spec.steps}, "
         f"learning rate {optim.learning_rate(spec.optimizer, step, spec.steps):.4g}; {last}. "
-        "Lower training.optimizer.learning_rate (or this network's learning_rate), or lengthen its warmup."
+        "Lower training.optimizer.learning_rate (or this network's learning_rate), or lengthen its warmup"
+        + (", or lower distillation.kd_weight." if spec.guidance.experts else ".")
     )
 
 

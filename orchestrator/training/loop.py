@@ -33,7 +33,7 @@ from orchestrator.training.data.folds import training_images
 from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.loader import Loader
 from orchestrator.training.device import to_device
-from orchestrator.training.divergence import TrainingDivergedError, divergence
+from orchestrator.training.divergence import TrainingDivergedError, divergence, is_finite
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.keeping import Keeping, Weights
@@ -280,6 +280,8 @@ class _Loop:
         accuracy, validation_loss = evaluate(self.network, self.data, self.data.validation, self.bf16, self.world)
         if not math.isfinite(validation_loss):
             raise self._diverged(self.step - 1)
+        if not is_finite(self.network):
+            raise self._diverged(self.step - 1, "a weight or running statistic")
         progress = min(1.0, self.step / self.spec.steps)
         row: HistoryRow = {
             "step": self.step,
@@ -306,8 +308,8 @@ class _Loop:
         self.pace.validated(time.monotonic())
         self.clock.begin_stretch()
 
-    def _diverged(self, step: int) -> TrainingDivergedError:
-        return divergence(self.spec, step, self.saved_step, self.teaching, self.loader, self.world, self.device)
+    def _diverged(self, step: int, what: str = "the loss") -> TrainingDivergedError:
+        return divergence(self.spec, step, self.saved_step, self.teaching, self.loader, self.world, self.device, what)
 
     def _result(self) -> Trained:
         kept, other = self.keeping.result(self.history[-1], self.network)

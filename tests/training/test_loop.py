@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from curricula.pacing import FAMILIES
 from orchestrator.pipeline.specs import TrainSpec
@@ -18,6 +19,7 @@ from orchestrator.training.data.folds import folds_of, training_images
 from orchestrator.training.divergence import TrainingDivergedError
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.experts import OnlineExperts
+from orchestrator.training.loop import train
 from orchestrator.training.networks import new_network
 from orchestrator.training.state import TrainingState
 from tests.training.examples import (
@@ -230,6 +232,17 @@ class TestDivergence:
         assert all(math.isfinite(row[loss]) for row in keeper.rows for loss in ("training_loss", "validation_loss"))
 
 
+def test_a_network_whose_running_statistics_are_not_finite_has_diverged_though_its_loss_is() -> None:
+    spec, keeper = training(), Keeper()
+    network = new_network(spec.network, spec.seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            module.running_var.fill_(math.inf)
+    with pytest.raises(TrainingDivergedError, match=r"a weight or running statistic was no longer finite at step 3"):
+        train(spec, network, data(), teaching_of(spec), device=CPU, observer=keeper)
+    assert not keeper.rows
+
+
 @pytest.mark.parametrize("kind", ["single", "dense", "selected"])
 def test_an_expert_whose_logits_are_not_finite_is_named_and_not_the_learning_rate(kind: str) -> None:
     networks = [expert_network(name) for name in LADDER]
@@ -246,7 +259,7 @@ def test_an_expert_whose_logits_are_not_finite_is_named_and_not_the_learning_rat
 
 def test_a_taught_student_that_diverges_by_itself_has_its_learning_rate_in_the_error() -> None:
     spec = training(guidance=teaching("single"), optimizer=optimizer(learning_rate=1e12))
-    with pytest.raises(TrainingDivergedError, match="learning_rate"):
+    with pytest.raises(TrainingDivergedError, match=r"learning_rate.*distillation\.kd_weight"):
         learn(spec)
 
 
