@@ -179,7 +179,11 @@ def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
 
     ``choice`` holds values by setting (``recipe/search_space.py``). A curriculum's control stays as it is.
     """
-    guidance = student.guidance.model_copy(update=values_of(choice, "guidance"))
+    chosen = values_of(choice, "guidance")
+    if "experts" in chosen:  # a control that fewer experts teach keeps its own
+        mine = tuple(expert for expert in student.guidance.experts if expert in chosen["experts"])
+        chosen["experts"] = mine or student.guidance.experts
+    guidance = student.guidance.model_copy(update=chosen)
     own = {name: values for name, values in guidance.loss_parameters.items() if name == guidance.loss}
     guidance = guidance.model_copy(update={"loss_parameters": own})
     optimizer = student.optimizer.model_copy(update=values_of(choice, "optimizer"))
@@ -211,5 +215,6 @@ def settings_of(training: TrainSpec) -> dict[str, Value]:
     parts, found = searched_parts(training), dict[str, Value]()
     for setting in SETTINGS.values():
         if setting.place in parts and setting.when(found):
-            found[setting.name] = getattr(parts[setting.place], setting.in_effect or setting.name)
+            value = getattr(parts[setting.place], setting.in_effect or setting.name)
+            found[setting.name] = setting.written(value)
     return found

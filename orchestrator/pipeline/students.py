@@ -18,6 +18,8 @@ from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.losses import parameters_of
 from orchestrator.recipe.methods import REFERENCE, Dealing, Method, method_of
 from orchestrator.recipe.schema import CurriculumRecipe
+from orchestrator.recipe.search_space import SpaceSpec
+from orchestrator.recipe.topologies import INDEPENDENT
 
 
 class StudentPlanner:
@@ -119,7 +121,7 @@ class StudentPlanner:
             student = student.model_copy(update={"steps": search.steps or student.steps})
             spec = SearchSpec(
                 student=student,
-                space=search.space,
+                space=self._space(method),
                 trials=search.trials,
                 round_size=search.round_size,
                 sampler=search.sampler,
@@ -136,3 +138,10 @@ class StudentPlanner:
             stage = Stage("search", name, spec, inputs, placement, Facts(method=method.name))
             self.searches[method.name] = self.ladder.add(stage)
         return self.searches[method.name]
+
+    def _space(self, method: Method) -> SpaceSpec:
+        """Returns the space of a method's search; which experts teach is chosen where any of them can be left out."""
+        space, topology = self.recipe.search.space, method.topology or self.recipe.ladder.topology
+        if method.experts == "all" and topology in INDEPENDENT:
+            return space
+        return space.model_copy(update={"experts": None})

@@ -8,6 +8,9 @@ from curricula.selection import ONLINE
 from orchestrator.recipe.choices import Selector
 from orchestrator.recipe.messages import nearest
 from orchestrator.recipe.methods import EVERY_EXPERT, method_of, methods_of_experts
+from orchestrator.recipe.topologies import INDEPENDENT, Topology
+
+MOST_EXPERTS = 8  # that a search may choose among: 255 subsets
 
 
 def with_every_expert(methods: Sequence[str], experts: Sequence[str]) -> tuple[str, ...]:
@@ -57,3 +60,22 @@ def check_selectors(
                 f"{field} has {bad[0]}, which chooses experts during training by the student's own predictions, so "
                 f"that there are none to give before; leave out one of the two"
             )
+
+
+def check_choice_of_experts(topology: Topology, experts: int) -> None:
+    """Check that a search may choose which of so many experts of a topology teach.
+
+    Raises:
+        ValueError: naming the fields.
+    """
+    if topology not in INDEPENDENT:
+        raise ValueError(
+            f"search.space.experts is any but ladder.topology is {topology}, where a subset of the experts would need "
+            f"other TAs; set ladder.topology to {' or '.join(sorted(INDEPENDENT))}, or leave search.space.experts out "
+            "(python -m orchestrator.paths compares TA paths of every topology)"
+        )
+    if experts > MOST_EXPERTS:
+        raise ValueError(
+            f"search.space.experts is any and the ladder has {experts} experts, {2**experts - 1:,} subsets; give a "
+            f"ladder of at most {MOST_EXPERTS}, or leave the field out"
+        )

@@ -33,8 +33,8 @@ class Bounds(TypedDict):
     high: float
 
 
-Space = dict[str, list[str] | Bounds]
-"""A search space: alternatives or a range, by field."""
+Space = dict[str, list[str] | Bounds | str]
+"""A search space: alternatives, a range, or the rule that gives the alternatives, by field."""
 
 
 @_with_others

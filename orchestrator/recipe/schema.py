@@ -13,7 +13,7 @@ from orchestrator.paths import PASSWORD, checked_uri
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
-from orchestrator.recipe.method_checks import check_selectors, with_every_expert
+from orchestrator.recipe.method_checks import check_choice_of_experts, check_selectors, with_every_expert
 from orchestrator.recipe.methods import DEFAULT_METHODS, MethodName, method_of
 from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search import Search
@@ -268,6 +268,8 @@ class Recipe(Section):
                 f"distillation.source is {self.distillation.source}; set it to cached, or leave top_k out"
             )
         self._check_weights()
+        if self.search.space.experts:
+            check_choice_of_experts(self.ladder.topology, len(self.ladder.networks) - 1)
         files = self.dataset.name in PHOTO_SETS
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(

@@ -7,8 +7,9 @@ report read the table, so a new field is a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Interval
@@ -43,6 +44,33 @@ def _stepwise(choice: Choice) -> bool:
     return _paced(choice) and bool(choice["family"] == "fixed_exponential")
 
 
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _as_given(found: Any, experts: Sequence[str]) -> Range | tuple[str, ...]:
+    """Returns the range or the alternatives of a recipe's field, which most settings have as they are."""
+    among: Range | tuple[str, ...] = found
+    return among
+
+
+def joined(experts: Sequence[str]) -> str:
+    """Returns a subset of the experts as one value of a point: their names, smallest first, with ``+`` between."""
+    return "+".join(experts)
+
+
+def _split(value: Value) -> tuple[str, ...]:
+    return tuple(str(value).split("+"))
+
+
+def _subsets(found: str, experts: Sequence[str]) -> tuple[str, ...]:
+    """Returns all subsets of the experts but the empty one, the smallest subsets first; none of a single expert."""
+    if len(experts) < 2:
+        return ()
+    sizes = range(1, len(experts) + 1)
+    return tuple(joined(subset) for size in sizes for subset in combinations(experts, size))
+
+
 @dataclass(frozen=True)
 class Setting:
     """One value of a point of the search space.
@@ -56,6 +84,10 @@ class Setting:
         meaning: one line of words for dashboards; by default the description of the recipe's field.
         in_effect: attribute of the part that has the value in effect, where that may be unset; by default its name.
         log: whether a range is searched uniformly in the logarithm of the value, since factors matter, not differences.
+        among: the range or alternatives by the recipe's field and the experts that teach (smallest first); with no
+            alternative at all it is not asked.
+        written: the value in a point of a value in ``place``.
+        read: the value in ``place`` of a value in a point.
     """
 
     name: str
@@ -66,6 +98,9 @@ class Setting:
     meaning: str = ""
     in_effect: str = ""
     log: bool = False
+    among: Callable[[Any, Sequence[str]], Range | tuple[str, ...]] = _as_given
+    written: Callable[[Any], Value] = _unchanged
+    read: Callable[[Value], Any] = _unchanged
 
     @property
     def is_number(self) -> bool:
@@ -159,6 +194,17 @@ class SpaceSpec(Spec):
         description="the student's highest learning rate, searched for every method, labels too, and uniformly in its "
         "logarithm; by default not searched",
     )
+    experts: Annotated[
+        Literal["any"] | None,
+        Setting(
+            "experts", "guidance", absent="none", meaning="experts that teach, smallest first",
+            among=_subsets, written=joined, read=_split,
+        ),
+    ] = Field(
+        None,
+        description="any: for methods taught by all experts of the ladder's topology, direct or scratch, which of them "
+        "teach, at least one; by default all, not searched",
+    )  # fmt: skip
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -208,5 +254,5 @@ def described(field: str) -> str:
 
 def values_of(choice: Choice, place: Place) -> dict[str, Any]:
     """Returns the values of a point that belong to a part of the spec, by their names there."""
-    names = [setting.name for setting in SETTINGS.values() if setting.place == place]
-    return {name: choice[name] for name in names if name in choice}
+    settings = [setting for setting in SETTINGS.values() if setting.place == place]
+    return {setting.name: setting.read(choice[setting.name]) for setting in settings if setting.name in choice}

@@ -13,3 +13,6 @@ TEACHERS: dict[Topology, slice] = {
     "dense": slice(None),
     "scratch": slice(0),
 }
+
+# Those in which no TA is taught by another one, so that any of them can be left out and the others stay as they are.
+INDEPENDENT = frozenset(topology for topology, teachers in TEACHERS.items() if set(range(3)[teachers]) <= {0})

@@ -44,8 +44,11 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
     def point(trial: optuna.trial.BaseTrial) -> Point:
         choice: Point = {}
         for field in fields:
-            if SETTINGS[field].when(choice):
-                choice[SETTINGS[field].name] = value(trial, SETTINGS[field], getattr(space, field))
+            setting = SETTINGS[field]
+            if setting.when(choice):
+                among = setting.among(getattr(space, field), student.guidance.experts)
+                if among != ():
+                    choice[setting.name] = value(trial, setting, among)
         return choice
 
     return point

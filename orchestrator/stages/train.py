@@ -149,6 +149,7 @@ def commit(
                 "ce_weight": spec.guidance.labels_weight,
                 "loss": spec.guidance.loss,
                 "loss_parameters": spec.guidance.loss_parameters.get(spec.guidance.loss, {}),
+                "experts": list(spec.guidance.experts),
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
                 "learning_rate": spec.optimizer.learning_rate,
             },

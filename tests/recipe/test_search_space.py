@@ -17,11 +17,14 @@ from tests.search.test_proposals import student
 
 FIELDS = pytest.mark.parametrize("field", SETTINGS)
 NUMBERS = pytest.mark.parametrize("field", [field for field, setting in SETTINGS.items() if setting.is_number])
-WHOLE = SpaceSpec.from_plain({"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9], "learning_rate": [0.01, 0.4]})
-UNSET = {"losses", "ce_weight", "learning_rate"}  # fields that are not searched by default
+WHOLE = SpaceSpec.from_plain(
+    {"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9], "experts": "any", "learning_rate": [0.01, 0.4]}
+)
+UNSET = {"losses", "ce_weight", "experts", "learning_rate"}  # fields that are not searched by default
 POINT: dict[str, Any] = {
-    "loss": "dkd", "temperature": 3.0, "kd_weight": 0.25, "ce_weight": 0.5, "mode": "both", "selector": "competent",
-    "family": "fixed_exponential", "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3, "learning_rate": 0.05,
+    "loss": "dkd", "temperature": 3.0, "kd_weight": 0.25, "ce_weight": 0.5, "experts": "large", "mode": "both",
+    "selector": "competent", "family": "fixed_exponential", "a": 0.9, "b": 0.2, "increase": 2.5, "step_length": 0.3,
+    "learning_rate": 0.05,
 }  # fmt: skip
 
 
@@ -78,7 +81,10 @@ def test_a_training_is_at_the_point_that_was_applied_to_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
-        ({"mode": "static"}, ["loss", "temperature", "kd_weight", "ce_weight", "mode", "selector", "learning_rate"]),
+        (
+            {"mode": "static"},
+            ["loss", "temperature", "kd_weight", "ce_weight", "experts", "mode", "selector", "learning_rate"],
+        ),
         ({"family": "log"}, [name for name in POINT if name not in ("increase", "step_length")]),
     ],
     ids=str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import read_assignments
@@ -23,7 +24,7 @@ def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifac
     found: Strata = {"experts": experts, "methods": {}}
     for method in (method for method in METHODS.values() if method.dealing and method.experts == "all"):
         counts = [
-            taught
+            _by_label(taught, artifacts[final.train.identity], experts)
             for final in planned.finals
             if final.method == method.name
             and final.train.identity in artifacts
@@ -34,6 +35,14 @@ def experts_by_stratum(planned: Plan, store: Store, artifacts: dict[str, Artifac
             shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
             found["methods"][method.name] = [[round(float(share), 4) for share in row] for row in shares]
     return found
+
+
+def _by_label(counts: npt.NDArray[np.int64], student: Artifact, experts: list[str]) -> npt.NDArray[np.int64]:
+    """Returns a student's counts (strata, its experts) with a column for every expert of the ladder."""
+    chosen = student.results["taught_with"].get("experts", experts)
+    spread = np.zeros((len(counts), len(experts)), np.int64)
+    spread[:, [experts.index(name) for name in chosen]] = counts
+    return spread
 
 
 def wall(artifacts: dict[str, Artifact], planned: Plan) -> Wall:

@@ -107,6 +107,7 @@ class TaughtWith(TypedDict):
     loss: NotRequired[Annotated[str, means("distillation loss")]]
     loss_parameters: NotRequired[Annotated[dict[str, float], means("its parameters; empty for a loss without any")]]
     ce_weight: NotRequired[Annotated[float, means("weight of the labels' cross-entropy in the loss")]]
+    experts: NotRequired[Annotated[list[str], means("the experts that taught, smallest first")]]
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
     learning_rate: NotRequired[Annotated[float, means("the highest one; not in artifacts of old versions")]]
 
@@ -201,7 +202,8 @@ class Difficulty(TypedDict, total=False):
 
 class Strata(TypedDict):
     """Shares of images by expert, over all steps and seeds: for each curriculum method a row a stratum, easiest first,
-    with each expert's share of its images. A row adds up to 1, or is 0 where nothing was taught."""
+    with each expert's share of its images. There are fewer strata where the search left experts out. A row adds up to
+    1, or is 0 where nothing was taught."""
 
     experts: Annotated[list[str], means("the experts, smallest first")]
     methods: Annotated[dict[str, list[list[float]]], means("rows of shares by curriculum method")]

@@ -180,7 +180,7 @@ def _examples(content: Report, store: Store, found: Scored) -> list[Values] | st
     shares = strata["methods"].get(REFERENCE)
     for place, expert in enumerate(found.experts):
         share, name = None, expert
-        if shares and any(shares[place]):
+        if shares and len(shares) == len(found.experts) and any(shares[place]):
             share, name = max(zip(shares[place], strata["experts"], strict=True))
         rows.append({"share": share, "expert": name, "examples": [it for it in shown if it.stratum == place]})
     return rows

@@ -74,6 +74,12 @@ class TestCurriculum:
         assert curriculum.mode == "static"
         assert curriculum.expert_count == 3
 
+    def test_a_subset_of_the_experts_has_as_many_strata(self, score: Path) -> None:
+        curriculum, found = build_curriculum(pacing("static"), (EXPERTS[0], EXPERTS[2]), scores_of(score))
+        np.testing.assert_array_equal(found, strata(rank(loss()), 2))
+        np.testing.assert_array_equal(curriculum.selection.experts, found)
+        assert curriculum.expert_count == 2
+
     def test_the_scorer_chooses_the_difficulty(self, score: Path) -> None:
         by_loss, by_margin = (
             build_curriculum(pacing("static", scorer=scorer), EXPERTS, scores_of(score))[0]

@@ -61,7 +61,11 @@ def _drawn(trials: str, space: str) -> str:
     known: dict[str, optuna.distributions.BaseDistribution] = {}
     for field, values in asked.items():
         setting = SETTINGS[field]
-        if isinstance(values, list):
+        if isinstance(values, str):
+            tried = {config[setting.name] for config, _ in json.loads(trials) if setting.name in config}
+            if tried:
+                known[setting.name] = optuna.distributions.CategoricalDistribution(sorted(tried))
+        elif isinstance(values, list):
             known[setting.name] = optuna.distributions.CategoricalDistribution(values)
         else:
             low, high = setting.reach(values["low"], values["high"])
@@ -76,11 +80,11 @@ def _drawn(trials: str, space: str) -> str:
             study.add_trial(optuna.trial.create_trial(params=ours, distributions=distributions, value=100 * value))
         name = "validation accuracy (%)"
         made = {"history": visualization.plot_optimization_history(study, target_name=name)}
-        tried: dict[str, set[str | float]] = {}
+        values_of: dict[str, set[str | float]] = {}
         for trial in study.trials:
-            for setting, value in trial.params.items():
-                tried.setdefault(setting, set()).add(value)
-        varied = [setting for setting, values in tried.items() if len(values) > 1]
+            for parameter, value in trial.params.items():
+                values_of.setdefault(parameter, set()).add(value)
+        varied = [parameter for parameter, values in values_of.items() if len(values) > 1]
         if varied and len({trial.value for trial in study.trials}) > 1:  # or nothing can have decided anything
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             made["importances"] = visualization.plot_param_importances(
