@@ -19,7 +19,7 @@ from orchestrator.export import __main__ as export
 from orchestrator.export.selection import ExportError
 from orchestrator.interruption import INTERRUPTED
 from orchestrator.last_resort import FAILED, run_command
-from orchestrator.paths import PathError
+from orchestrator.locations import PathError
 from orchestrator.recipe.schema import RecipeError
 from orchestrator.recipe.yaml_reading import YamlError
 from orchestrator.report import __main__ as report

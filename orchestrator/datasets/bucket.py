@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyarrow import fs as pafs
 
-from orchestrator.paths import is_uri
+from orchestrator.locations import is_uri
 from orchestrator.storage.storage import Storage
 
 

@@ -32,7 +32,7 @@ from orchestrator.datasets.labels_file import find_labels_file, read_labels
 from orchestrator.datasets.listing import Listing, Manifest, counts_of, one_each, table_of
 from orchestrator.datasets.photos import BucketPhotos, FolderPhotos, Paths, Photos
 from orchestrator.datasets.spec import TEST, TRAIN, VALIDATION, DatasetError, DatasetRecipe
-from orchestrator.paths import is_uri
+from orchestrator.locations import is_uri
 
 SUBSETS = ("train", "val", "valid", "test")
 INNER = "images"

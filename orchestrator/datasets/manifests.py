@@ -22,7 +22,7 @@ from orchestrator.datasets.folders import UNSETTLED
 from orchestrator.datasets.listing import Listing, Manifest, changes, encode, read_listing, read_manifest
 from orchestrator.datasets.photos import Photos
 from orchestrator.datasets.spec import DatasetRecipe
-from orchestrator.paths import absolute, is_uri
+from orchestrator.locations import absolute, is_uri
 from orchestrator.storage.storage import Storage, StorageError
 
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from pydantic import (
 
 from orchestrator.datasets.names import IN_BUCKETS, MODULES, PHOTO_SETS, TABLES
 from orchestrator.errors import UserError
-from orchestrator.paths import PASSWORD, folder_or_uri, is_uri, local_path
+from orchestrator.locations import PASSWORD, folder_or_uri, is_uri, local_path
 
 if TYPE_CHECKING:
     from orchestrator.datasets.photos import Photos

@@ -24,7 +24,7 @@ from orchestrator.execution.run_state import RunState
 from orchestrator.execution.stage_task import start_stage
 from orchestrator.interruption import Interruption
 from orchestrator.last_resort import keep_details
-from orchestrator.paths import absolute
+from orchestrator.locations import absolute
 from orchestrator.pipeline.graph import Failure, Plan, Stage
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec

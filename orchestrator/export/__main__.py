@@ -12,7 +12,7 @@ from orchestrator.errors import OptionError
 from orchestrator.export.options import chosen_formats
 from orchestrator.export.selection import default_folder, find_expert, find_student, open_run
 from orchestrator.last_resort import FAILED, run_command
-from orchestrator.paths import PathError, local_path
+from orchestrator.locations import PathError, local_path
 
 DONE = 0
 

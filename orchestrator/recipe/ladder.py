@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from orchestrator.paths import local_path
+from orchestrator.locations import local_path
 from orchestrator.recipe.choices import NormalisationSpec
 from orchestrator.recipe.section import Section, Seed, twice
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.paths import PathError, local_path
+from orchestrator.locations import PathError, local_path
 from orchestrator.recipe import yaml_reading
 from orchestrator.recipe.messages import explain, nearest
 from orchestrator.recipe.schema import Recipe, RecipeError

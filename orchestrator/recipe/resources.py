@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from orchestrator.paths import local_path
+from orchestrator.locations import local_path
 from orchestrator.recipe.section import Section
 
 

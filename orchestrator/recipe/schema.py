@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.errors import UserError
-from orchestrator.paths import PASSWORD, checked_uri
+from orchestrator.locations import PASSWORD, checked_uri
 from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings

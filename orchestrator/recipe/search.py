@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from orchestrator.paths import folder_name
+from orchestrator.locations import folder_name
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import Method, MethodName, method_of
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec

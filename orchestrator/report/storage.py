@@ -10,7 +10,7 @@ from pyarrow import fs as pafs
 
 from orchestrator.artifacts.addresses import address
 from orchestrator.artifacts.store import Artifact, StorageError, Store
-from orchestrator.paths import PathError, folder_name
+from orchestrator.locations import PathError, folder_name
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.stage_state import StageState
 from orchestrator.recipe.messages import nearest

@@ -19,7 +19,7 @@ from pyarrow import fs as pafs
 from typing_extensions import Self
 
 from orchestrator.errors import UserError
-from orchestrator.paths import PASSWORD, PathError, folder_or_uri
+from orchestrator.locations import PASSWORD, PathError, folder_or_uri
 from orchestrator.storage.full_disk import full_disk_message, is_full_disk
 from orchestrator.storage.outages import PATIENCE, passes, persistently, reason
 

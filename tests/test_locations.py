@@ -10,7 +10,7 @@ import pytest
 from orchestrator import dashboard
 from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.export import __main__ as export
-from orchestrator.paths import PathError, checked_uri, folder_name, folder_or_uri, local_path
+from orchestrator.locations import PathError, checked_uri, folder_name, folder_or_uri, local_path
 from orchestrator.report import __main__ as report
 from orchestrator.run import main
 from tests.examples import TINY, refusal, tiny
