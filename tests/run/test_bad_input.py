@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import run
 from orchestrator.artifacts.store import Store
+from orchestrator.errors import BAD_INPUT
 from orchestrator.last_resort import FAILED, UNREAD
 from tests.examples import ONLY_LABELS, ROOT, TINY, make_artifacts, planned
 
@@ -151,12 +152,12 @@ def test_a_broken_pipe_that_is_not_the_output_is_not_passed_over(
 
 
 def test_two_recipes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main(["one", "two"]) == run.BAD_INPUT
+    assert run.main(["one", "two"]) == BAD_INPUT
     assert capsys.readouterr().err == "error: two recipes are given: one, two; give one, and overrides as field=value\n"
 
 
 def test_a_rescan_of_a_set_that_is_not_listed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main([TINY, "--rescan", "--dry-run"]) == run.BAD_INPUT
+    assert run.main([TINY, "--rescan", "--dry-run"]) == BAD_INPUT
     said = "error: --rescan lists photos again, and synthetic has none; leave the option out\n"
     assert capsys.readouterr().err == said
 

@@ -1,0 +1,1 @@
+"""Parts that the commands which carry out a recipe share: options, preparation, execution of a plan on Ray."""
