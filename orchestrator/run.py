@@ -9,18 +9,17 @@ import argparse
 import shlex
 import shutil
 import sys
-import traceback
 from collections.abc import Sequence
 
 from orchestrator import report
 from orchestrator.artifacts.addresses import address
-from orchestrator.artifacts.store import Artifact, StorageError, Store
-from orchestrator.commands.execution import Executed, States, execute, measure_precision, set_aside
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.commands.execution import Executed, States, execute, measure_precision, set_aside, written
 from orchestrator.commands.options import add_options
 from orchestrator.commands.preparation import check, look_up, request_of
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.interruption import Interruption
-from orchestrator.last_resort import FAILED, explain, run_command
+from orchestrator.last_resort import run_command
 from orchestrator.pipeline import precision_choice
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.plan import plan
@@ -82,16 +81,11 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
         display.say("nothing left to do: every stage is cached")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(report.summary(planned, done.artifacts, width), flush=True)
-    try:
-        page = report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states)
-    except Exception as error:  # whatever it is, the run has ended, its stages are stored, and the results stand above
-        if options.verbose:
-            traceback.print_exc()
-        why = error if isinstance(error, StorageError) else explain(error)
-        print(f"error: the report could not be written: {why}", file=sys.stderr)
-        return done.code or FAILED
-    print(f"report: {page}")
-    return done.code
+    return written(
+        lambda: report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states),
+        request.verbose,
+        done.code,
+    )
 
 
 def _print_plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from orchestrator.execution.cluster import ClusterWatch
 from orchestrator.execution.ray_session import RaySession
 from orchestrator.execution.run_state import RunState
 from orchestrator.interruption import Interruption
-from orchestrator.last_resort import FAILED
+from orchestrator.last_resort import FAILED, explain
 from orchestrator.pipeline import precision_choice
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.precision_choice import PrecisionChoice
@@ -141,3 +142,23 @@ def execute(
     )
     code = BAD_INPUT if bad_input else FAILED if outcome.failures else 0
     return Executed(run.artifacts, timing, snapshot(run), code)
+
+
+def written(write: Callable[[], str], verbose: bool, code: int) -> int:
+    """Write the final report and print its address; returns the command's exit code.
+
+    Args:
+        write: writes it and returns the address.
+        verbose: whether the traceback of an error is shown.
+        code: the exit code of what was done before.
+    """
+    try:
+        page = write()
+    except Exception as error:  # whatever it is, the stages are stored, and the results are printed
+        if verbose:
+            traceback.print_exc()
+        why = error if isinstance(error, StorageError) else explain(error)
+        print(f"error: the report could not be written: {why}", file=sys.stderr)
+        return code or FAILED
+    print(f"report: {page}")
+    return code

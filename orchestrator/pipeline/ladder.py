@@ -101,7 +101,7 @@ class LadderPlanner:
 
     def _expert(self, entry: LadderNetwork, larger: list[Expert], topology: Topology) -> Expert:
         network, resources = self.network(entry.name), self.recipe.resources
-        smallest = entry is self.recipe.ladder.networks[-2]
+        smallest = self.is_smallest(entry)
         if entry.weights:
             path = weights_file(entry)
             network = network.model_copy(update={"renormalised": entry.normalisation is not None})
@@ -145,6 +145,10 @@ class LadderPlanner:
                 facts = replace(stage.facts, expert=label)
                 stage = replace(stage, name=facts.named(f"train/{label}"), facts=facts)
         return Expert(label, network, self.add(stage), self.facts.named(label), self.seed)
+
+    def is_smallest(self, entry: LadderNetwork) -> bool:
+        """Returns whether a network is the smallest expert, which records when images are learned."""
+        return entry is self.recipe.ladder.networks[-2]
 
     def taught_by(self, teachers: list[Expert], kind: logit_source.Kind, topology: Topology) -> list[tuple[str, Stage]]:
         """Returns a network's inputs from the experts that teach it: themselves, or the scores with their logits."""

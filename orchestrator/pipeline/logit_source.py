@@ -44,7 +44,7 @@ def choose(recipe: Recipe, images: int) -> Source:
     kind, reason = recipe.distillation.source, "as the recipe says"
     if kind == "auto" and views == 0:
         kind, reason = "online", "every pass has a new view (distillation.views is 0)"
-    readers = _tas_may_read(recipe, images)
+    readers = tas_may_read(recipe, images)
     if kind == "auto":
         ladders = len(recipe.ladder.all_seeds)
         stored = views * images * (len(recipe.ladder.networks) - 1) * ladders
@@ -55,7 +55,7 @@ def choose(recipe: Recipe, images: int) -> Source:
     return Source(kind, "cached" if kind == "cached" and readers else "online", reason)
 
 
-def _tas_may_read(recipe: Recipe, images: int) -> bool:
+def tas_may_read(recipe: Recipe, images: int) -> bool:
     """Returns whether TAs may read cached logits too.
 
     They may if none of them takes more passes than there are views, so that each pass still has a new view. TAs that

@@ -154,6 +154,7 @@ METHODS = {method.name: method for method in _ROWS}
 DEFAULT_METHODS = ("labels", "kd", "ces_kd")
 BASELINE = "labels"  # training without experts
 REFERENCE = "ces_kd"  # the method that the others are compared with
+OF_A_PATH = "kd_smallest"  # teaches the student of a TA path: the path's last network, by single guidance
 
 GUIDANCE = ("labels", "single", "dense", "selected", *(method.guidance for method in _ROWS if method.guidance))
 

@@ -122,7 +122,8 @@ def runs(store: Store) -> list[str]:
     Raises:
         StorageError: when the storage can't be read.
     """
-    return sorted(item.base_name for item in store.list("reports") if item.type == pafs.FileType.Directory)
+    folders = [item.base_name for item in store.list("reports") if item.type == pafs.FileType.Directory]
+    return sorted(name for name in folders if store.is_file("reports", name, CONTENT))  # others compare TA paths
 
 
 def _completed(content: dict[str, Any], store: Store) -> Report:
