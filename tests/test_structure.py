@@ -74,7 +74,7 @@ def test_datasets_and_the_command_line_import_torch_and_ray_only_when_they_are_n
 
 def test_importing_the_command_line_leaves_torch_and_ray_out() -> None:
     heavy = {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"}
-    script = f"import sys, orchestrator.run; print({heavy} & set(sys.modules))"
+    script = f"import sys, orchestrator.run, orchestrator.paths.__main__; print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,
