@@ -6,7 +6,7 @@ import hashlib
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -135,8 +135,7 @@ class Survey:
     def id(self) -> str:
         """Returns the name of the report's folder; the same comparison of the same recipe and data has the same."""
         asked = [student.train.identity for path in self.paths for student in self._students(path, 1)]
-        question = self.question
-        text = canonical_json([asked, question.seeds, question.finalists, question.final_seeds, question.budget])
+        text = canonical_json({"students": asked, **asdict(self.question)})
         return f"{self.lattice.recipe.name}-paths-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
     def content(self, artifacts: Artifacts, chosen: Sequence[int] = ()) -> PathsReport:

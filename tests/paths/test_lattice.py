@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.paths.lattice import TAPath, ta_paths
-from orchestrator.recipe.topologies import TEACHERS
+from orchestrator.recipe.topologies import TEACHERS, Topology
 
 NAMES = st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=6)
 TOPOLOGIES = st.lists(st.sampled_from(sorted(TEACHERS)), unique=True, min_size=1)
 
 
 @given(NAMES, TOPOLOGIES)
-def test_every_subset_is_there_once_in_each_topology(tas: list[str], topologies: list) -> None:  # type: ignore[type-arg]
+def test_every_subset_is_there_once_in_each_topology(tas: list[str], topologies: list[Topology]) -> None:
     found = ta_paths(tas, topologies)
     assert len(found) == len(set(found)) == 2 ** len(tas) * len(topologies)
     for topology in topologies:
