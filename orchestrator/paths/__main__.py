@@ -73,7 +73,8 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
     request.store.check_writable()
     session = RaySession(options.address, options.verbose, request.display.say, request.display.warn, interruption)
     with session:
-        return comparison.carry_out(session)
+        artifacts, code = comparison.carry_out(session)
+    return comparison.show(artifacts, code)  # here, where standard output is the terminal's again
 
 
 class _Comparison:
@@ -115,13 +116,17 @@ class _Comparison:
         print(f"Then {best * (question.final_seeds - question.seeds)} more, for the further seeds of the best {best}.")
         print(f"{len(kept)} of {len(planned.stages)} stages of the first round are cached.")
 
-    def carry_out(self, session: RaySession) -> int:
-        """Do what is left of both rounds, print the result and write the report; returns the exit code."""
+    def carry_out(self, session: RaySession) -> tuple[dict[str, Artifact], int]:
+        """Do what is left of both rounds; returns all artifacts and the exit code."""
         artifacts, code = self._train(self.survey.first_students(), session, evaluated=False)
         if not code:
             self.chosen = self.survey.choose(artifacts)
             more, code = self._train(self.survey.final_students(self.chosen), session, evaluated=True)
             artifacts = {**artifacts, **more}
+        return artifacts, code
+
+    def show(self, artifacts: dict[str, Artifact], code: int) -> int:
+        """Print the result and write the report; returns the exit code."""
         content = self.survey.content(artifacts, self.chosen)
         print(summary(content), flush=True)
         return written(lambda: self._write(artifacts), self.request.verbose, code)
