@@ -45,7 +45,11 @@ class Lattice:
         seeds: int,
     ) -> None:  # fmt: skip
         resolved_recipe, self.precision = resolved(recipe, choice)
-        self.recipe = resolved_recipe.model_copy(update={"methods": (OF_A_PATH,), "search": Search(trials=0)})
+        ladder = resolved_recipe.ladder
+        first = ladder.model_copy(update={"seed": ladder.all_seeds[0], "seeds": None})  # paths are compared on one
+        self.recipe = resolved_recipe.model_copy(
+            update={"methods": (OF_A_PATH,), "search": Search(trials=0), "ladder": first}
+        )
         self.measured = str(choice) if choice else "as the recipe says"
         self.data = data
         self.source = source_of(self.recipe, data.train_images, seeds)
@@ -76,10 +80,13 @@ class Lattice:
         """Returns the plan of some paths' students: what they need, themselves, and if ``evaluated`` their tests."""
         stages = with_inputs(final.evaluate if evaluated else final.train for final in students)
         experts = [stage for stage in stages if stage.facts.part == "expert" and stage.kind != "evaluate"]
-        found = [Expert(stage.name.partition("/")[2], stage.spec.network, stage) for stage in experts]  # type: ignore[attr-defined]
+        seed = self.recipe.ladder.seed
+        named = [(stage.name.partition("/")[2], stage) for stage in experts]
+        found = [Expert(name, stage.spec.network, stage, name, seed) for name, stage in named]  # type: ignore[attr-defined]
         return Plan(
-            recipe=self.recipe, stages=stages, ladder=tuple(found[:1]), others=tuple(found[1:]), evaluations={},
-            finals=tuple(students), searches={}, score=None, source=self.source, precision=self.measured,
+            recipe=self.recipe, stages=stages, ladder=tuple(found[:1]), others=tuple(found[1:]), repeats=(),
+            evaluations={}, finals=tuple(students), searches={}, score=None, source=self.source,
+            precision=self.measured,
         )  # fmt: skip
 
 
@@ -89,7 +96,7 @@ class PlannedPath:
     def __init__(self, path: TAPath, planner: _PathPlanner) -> None:
         self.path = path
         self.same: list[TAPath] = []
-        self._ladder, self._planner = planner, StudentPlanner(planner)
+        self._ladder, self._planner = planner, StudentPlanner({planner.seed: planner})
         self._students: dict[int, Final] = {}
 
     def student(self, seed: int) -> Final:

@@ -175,7 +175,7 @@ class Recipe(Section):
     def ladder_seed(self, seed: int) -> int:
         """Returns the seed of the ladder that teaches students of a seed: number i has ladder i modulo their number."""
         ladders = self.ladder.all_seeds
-        return ladders[self.seeds.index(seed) % len(ladders)]
+        return ladders[self.seeds.index(seed) % len(ladders) if len(ladders) > 1 else 0]
 
     def workers_of(self, place: int) -> tuple[str, int]:
         """Returns the workers of the network at a place of the ladder, as an expert or the student, and their field."""
