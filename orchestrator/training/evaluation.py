@@ -74,7 +74,7 @@ class _AccuracySums:
 
 @dataclass(frozen=True)
 class Measured:
-    """One network on some images; ``fidelity`` is by expert."""
+    """One network on some images; ``fidelity`` is by expert, and empty for all but the first of several networks."""
 
     accuracy: float
     loss: float
@@ -104,24 +104,23 @@ def measure(
     device = data.labels.device
     accuracy = [_AccuracySums(device) for _ in networks]
     calibration = [CalibrationSums(device) for _ in networks]
-    fidelity = [{expert: FidelitySums(device) for expert in experts} for _ in networks]
+    fidelity = {expert: FidelitySums(device) for expert in experts}
     for network in networks:
         network.eval()
     for place, labels, each in _logits(networks, data, images, bf16):
         if store:
             store(each[0].cpu().numpy())
-        taught = {expert: to_device(np.array(stored[place]), device) for expert, stored in experts.items()}
+        for expert, stored in experts.items():
+            fidelity[expert].add(each[0], to_device(np.array(stored[place]), device))
         for number, logits in enumerate(each):
             accuracy[number].add(logits, labels)
             calibration[number].add(logits, labels)
-            for expert, its in taught.items():
-                fidelity[number][expert].add(logits, its)
     found = []
     for number in range(len(networks)):
         correct, loss = accuracy[number].result(len(images))
         if not math.isfinite(loss):
             raise NotFiniteError(not_finite(name))
-        by_expert = {expert: sums.result() for expert, sums in fidelity[number].items()}
+        by_expert = {expert: sums.result() for expert, sums in fidelity.items()} if number == 0 else {}
         found.append(Measured(correct, loss, calibration[number].error(), by_expert))
     return found
 
