@@ -45,10 +45,10 @@ class Lattice:
         seeds: int,
     ) -> None:  # fmt: skip
         resolved_recipe, self.precision = resolved(recipe, choice)
-        ladder = resolved_recipe.ladder
-        first = ladder.model_copy(update={"seed": ladder.all_seeds[0], "seeds": None})  # paths are compared on one
+        seed = resolved_recipe.ladder.all_seeds[0]  # paths are compared on the first of several ladders
+        ladder = resolved_recipe.ladder.model_copy(update={"seed": seed, "seeds": None})
         self.recipe = resolved_recipe.model_copy(
-            update={"methods": (OF_A_PATH,), "search": Search(trials=0), "ladder": first}
+            update={"methods": (OF_A_PATH,), "search": Search(trials=0), "ladder": ladder}
         )
         self.measured = str(choice) if choice else "as the recipe says"
         self.data = data

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from socketserver import ThreadingMixIn
 from threading import Thread
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
@@ -18,6 +19,9 @@ from orchestrator.errors import OptionError, PortError
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.content.schema import Report
 from orchestrator.search.studies import new_study, trial_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 PACKAGE = "optuna-dashboard>=0.21"  # the extra ``dashboard``
 PORTS = range(8080, 8100)  # of which the first free one is taken; 8080 is the dashboard's own
@@ -82,10 +86,10 @@ def serve(studies: Studies, host: str, port: int | None) -> str:
     return f"http://{host}:{server.server_port}/"
 
 
-def _open(application: object, host: str, ports: range | list[int]) -> WSGIServer:
+def _open(application: WSGIApplication, host: str, ports: range | list[int]) -> WSGIServer:
     for port in ports:
         try:
-            return make_server(host, port, application, server_class=_Server, handler_class=_Quiet)  # type: ignore[arg-type]
+            return make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
         except (OSError, OverflowError) as error:
             reason = error
     raise PortError(f"--optuna: port {port} can't be opened ({reason}); give another one with --port, or 0 for any")

@@ -70,7 +70,13 @@ def test_no_choice_reads_a_test_image(tmp_path: Path, monkeypatch: pytest.Monkey
     chosen = planned(f"methods=[{', '.join(METHODS)}]", *OVERRIDES)
     as_they_are = in_process.run(chosen, str(tmp_path / "as-they-are"), monkeypatch)
     load = datasets.load
-    monkeypatch.setattr(datasets, "load", lambda *arguments: with_other_test_images(load(*arguments)))
+
+    def with_others(*arguments: Any) -> ArrayImages:
+        loaded = load(*arguments)
+        assert isinstance(loaded, ArrayImages)
+        return with_other_test_images(loaded)
+
+    monkeypatch.setattr(datasets, "load", with_others)
     otherwise = in_process.run(chosen, str(tmp_path / "otherwise"), monkeypatch)
 
     for name in (IMAGES, LABELS):
