@@ -39,6 +39,7 @@ class Settings:
     labels: npt.ArrayLike | None = None
     seed: int = 0
     base: str = "stratified"
+    table: Sequence[int] | None = None
 
 
 Selector = Callable[[FloatArray, int, Settings], Selection]
@@ -70,6 +71,18 @@ def strata(ranks: FloatArray, expert_count: int, fractions: Sequence[float] | No
 def stratified(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
     """Expert s teaches stratum s, so the smallest teaches the easiest images. Uses ``fractions``, see ``strata``."""
     return Selection(ranks, strata(ranks, expert_count, settings.fractions))
+
+
+def tabulated(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
+    """Expert table[s] teaches stratum s, of equal strata; 0, 1, 2, ... is ``stratified``. Uses ``table``."""
+    table = settings.table
+    if table is None:
+        raise ValueError("selector 'table': table is missing. Give the expert of each stratum, the easiest first.")
+    if len(table) != expert_count or not all(expert in range(expert_count) for expert in table):
+        raise ValueError(
+            f"table: {list(table)}. Give one expert for each of {expert_count} strata, in [0, {expert_count - 1}]."
+        )
+    return Selection(ranks, np.array(table, dtype=np.int64)[strata(ranks, expert_count)])
 
 
 def competent(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
@@ -117,7 +130,9 @@ def unseen(ranks: FloatArray, expert_count: int, settings: Settings) -> Selectio
 
 
 CONTROLS: dict[str, Selector] = {"random": randomly_dealt, "reversed": reversely_dealt}
-SELECTORS: dict[str, Selector] = {"stratified": stratified, "competent": competent, "ready": unseen, **CONTROLS}
+SELECTORS: dict[str, Selector] = {
+    "stratified": stratified, "competent": competent, "ready": unseen, "table": tabulated, **CONTROLS,
+}  # fmt: skip
 ONLINE = ("ready",)  # selectors whose experts are chosen during training, by the student's own predictions
 
 
@@ -158,6 +173,7 @@ def select(
     labels: npt.ArrayLike | None = None,
     seed: int = 0,
     base: str = "stratified",
+    table: Sequence[int] | None = None,
 ) -> Selection:
     """Returns a selector's ranks (N,) and experts (N,). Arguments that the selector does not use are ignored.
 
@@ -171,6 +187,7 @@ def select(
         labels: integers (N,); with them the two controls assign pairs within each class.
         seed: for ``random``.
         base: for ``random`` and ``reversed``: the selector whose pairs are assigned.
+        table: for ``table``: the expert of each stratum, in [0, expert_count), the easiest stratum first.
 
     Raises:
         ValueError: for an unknown name, for ranks that are not distinct numbers in [0, 1), and as each selector.
@@ -182,4 +199,4 @@ def select(
     ranks = numbers("ranks", ranks)
     if len(np.unique(ranks)) != len(ranks) or not np.all((ranks >= 0) & (ranks < 1)):
         raise ValueError("ranks: not distinct numbers in [0, 1). Make them with curricula.difficulty.rank.")
-    return SELECTORS[name](ranks, expert_count, Settings(evidence, confidence, fractions, labels, seed, base))
+    return SELECTORS[name](ranks, expert_count, Settings(evidence, confidence, fractions, labels, seed, base, table))

@@ -14,6 +14,7 @@ from curricula.selection import CONTROLS, ONLINE, SELECTORS, select, strata
 from tests.curricula.examples import CLASSES, EXPERTS, IMAGES, evidence, random_ranks, seeds
 
 BASES = sorted(SELECTORS.keys() - CONTROLS.keys() - set(ONLINE))
+TABLE = (1, 2, 1)
 
 
 def pairs(selection: tuple[np.ndarray, np.ndarray], of: np.ndarray | slice = slice(None)) -> list[tuple[float, int]]:
@@ -25,7 +26,7 @@ def pairs(selection: tuple[np.ndarray, np.ndarray], of: np.ndarray | slice = sli
 class TestEverySelector:
     def test_each_image_has_a_distinct_rank_and_one_expert(self, name: str) -> None:
         ranks = random_ranks(1, IMAGES)
-        selection = select(name, ranks, EXPERTS, evidence=evidence())
+        selection = select(name, ranks, EXPERTS, evidence=evidence(), table=TABLE)
         np.testing.assert_array_equal(np.sort(selection.ranks), np.sort(ranks))
         assert selection.experts.shape == (IMAGES,)
         assert selection.experts.dtype == np.int64
@@ -33,13 +34,13 @@ class TestEverySelector:
 
     def test_is_a_function_of_its_arguments(self, name: str) -> None:
         ranks = random_ranks(1, IMAGES)
-        first, second = (select(name, ranks, EXPERTS, evidence=evidence(), seed=3) for _ in range(2))
+        first, second = (select(name, ranks, EXPERTS, evidence=evidence(), seed=3, table=TABLE) for _ in range(2))
         np.testing.assert_array_equal(first.ranks, second.ranks)
         np.testing.assert_array_equal(first.experts, second.experts)
         np.testing.assert_array_equal(ranks, random_ranks(1, IMAGES))
 
     def test_has_one_choice_where_there_is_one_expert(self, name: str) -> None:
-        selection = select(name, random_ranks(1, IMAGES), 1, evidence=evidence(experts=1))
+        selection = select(name, random_ranks(1, IMAGES), 1, evidence=evidence(experts=1), table=[0])
         assert not selection.experts.any()
 
     @pytest.mark.parametrize("ranks", [[0.0, 0.0], [0.0, 1.0], [-0.5, 0.0], [0.0, np.nan], [[0.0]]])
@@ -139,21 +140,38 @@ def test_competent_refuses_a_confidence_that_is_no_probability(confidence: Any) 
         select("competent", random_ranks(0, IMAGES), EXPERTS, evidence=evidence(), confidence=confidence)
 
 
+@given(seeds, st.integers(1, 60), st.integers(1, 5))
+def test_the_identity_as_a_table_is_stratified(seed: int, images: int, expert_count: int) -> None:
+    ranks = random_ranks(seed, images)
+    by_table = select("table", ranks, expert_count, table=range(expert_count))
+    assert pairs(by_table) == pairs(select("stratified", ranks, expert_count))
+
+
+def test_a_table_names_the_expert_of_each_stratum() -> None:
+    assert select("table", [0.0, 0.75, 0.25, 0.5], 2, table=[1, 0]).experts.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("table", [None, [], [0, 1], [0, 1, 3], [0, -1, 2], [0, 1, 0.5]])
+def test_a_table_that_does_not_name_an_expert_for_each_stratum_is_refused(table: Any) -> None:
+    with pytest.raises(ValueError, match="table"):
+        select("table", random_ranks(0, 9), 3, table=table)
+
+
 @pytest.mark.parametrize("name", CONTROLS)
 @pytest.mark.parametrize("base", BASES)
 class TestEveryControl:
     @given(seed=seeds)
     def test_deals_the_pairs_of_its_base(self, name: str, base: str, seed: int) -> None:
         ranks, known = random_ranks(seed, IMAGES), evidence(seed)
-        of_base = select(base, ranks, EXPERTS, evidence=known)
-        assert pairs(select(name, ranks, EXPERTS, evidence=known, base=base, seed=seed)) == pairs(of_base)
+        of_base = select(base, ranks, EXPERTS, evidence=known, table=TABLE)
+        assert pairs(select(name, ranks, EXPERTS, evidence=known, base=base, seed=seed, table=TABLE)) == pairs(of_base)
 
     @given(seed=seeds)
     def test_deals_within_each_class_where_labels_are_given(self, name: str, base: str, seed: int) -> None:
         known = evidence(seed)
         ranks = rank(np.random.default_rng(seed).random(IMAGES), known.labels)
-        of_base = select(base, ranks, EXPERTS, evidence=known)
-        control = select(name, ranks, EXPERTS, evidence=known, base=base, seed=seed, labels=known.labels)
+        of_base = select(base, ranks, EXPERTS, evidence=known, table=TABLE)
+        control = select(name, ranks, EXPERTS, evidence=known, base=base, seed=seed, labels=known.labels, table=TABLE)
         for label in range(CLASSES):
             assert pairs(control, known.labels == label) == pairs(of_base, known.labels == label)
 
