@@ -65,7 +65,10 @@ class NetworkSpec(CodedSpec):
 
 
 class CurriculumSpec(CodedSpec):
-    """Difficulty order, pacing and selector of one student. ``control`` re-deals the same experts to other images."""
+    """Difficulty order, pacing and selector of one student. ``control`` re-deals the same experts to other images.
+
+    Without a table its field is left out of the plain form.
+    """
 
     scorer: Scorer
     balanced: bool
@@ -75,6 +78,11 @@ class CurriculumSpec(CodedSpec):
     pacing: PacingSpec
     control: Dealing = "none"
     control_seed: int = 0
+    table: tuple[str, ...] = ()  # of the selector of that name: the expert of each stratum, the easiest first
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
+        return without(super()._without_unset(serialise), "" if self.table else "table")
 
 
 class GuidanceSpec(Spec):
@@ -216,5 +224,6 @@ def settings_of(training: TrainSpec) -> dict[str, Value]:
     for setting in SETTINGS.values():
         if setting.place in parts and setting.when(found):
             value = getattr(parts[setting.place], setting.in_effect or setting.name)
-            found[setting.name] = setting.written(value)
+            values = value if setting.by_stratum else [setting.written(value)]
+            found |= zip(setting.names(len(values)), values, strict=True)
     return found

@@ -93,6 +93,7 @@ class StudentPlanner:
                         control=dealing,
                         control_seed=seed,
                         code=user_code.sources(recipe.difficulty.scorer, *families),
+                        table=chosen.table,
                     )
                 }
             )

@@ -18,7 +18,7 @@ SCORERS = tuple(difficulty.DIFFICULTIES)
 Family = Annotated[str, AfterValidator(NameOrUserDefined(FAMILIES))]
 Scorer = Annotated[str, AfterValidator(NameOrUserDefined(SCORERS))]
 Mode = Literal["static", "reveal", "promote", "both"]
-Selector = Literal["stratified", "competent", "ready"]
+Selector = Literal["stratified", "competent", "ready", "table"]
 Precision = Literal["fp32", "bf16"]
 Augmentation = Literal["none", "crop", "crop_flip", "resized_crop_flip"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -33,6 +33,7 @@ SELECTOR_WORDS: dict[Selector, str] = {
     "stratified": "each stratum of difficulty has its own expert",
     "competent": "each image has the smallest expert that is right and sure enough",
     "ready": "each image has the smallest expert that is right and surer than the student was when it last saw it",
+    "table": "each stratum of difficulty has the expert that a table names",
 }
 
 

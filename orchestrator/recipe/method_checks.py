@@ -62,8 +62,8 @@ def check_selectors(
             )
 
 
-def check_choice_of_experts(topology: Topology, experts: int) -> None:
-    """Check that a search may choose which of so many experts of a topology teach.
+def check_choice_of_experts(topology: Topology, experts: int, selectors: Collection[str]) -> None:
+    """Check that a search may choose which of so many experts of a topology teach, beside these selectors.
 
     Raises:
         ValueError: naming the fields.
@@ -78,4 +78,9 @@ def check_choice_of_experts(topology: Topology, experts: int) -> None:
         raise ValueError(
             f"search.space.experts is any and the ladder has {experts} experts, {2**experts - 1:,} subsets; give a "
             f"ladder of at most {MOST_EXPERTS}, or leave the field out"
+        )
+    if "table" in selectors:
+        raise ValueError(
+            "search.space.experts is any and search.space.selectors has table, which chooses the experts already; "
+            "leave one of the two out"
         )

@@ -19,6 +19,7 @@ from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search import Search
 from orchestrator.recipe.section import Section, Seed, twice
 from orchestrator.recipe.sharing import SharedTraining
+from orchestrator.recipe.tables import check_tables
 
 
 class RecipeError(UserError):
@@ -117,7 +118,10 @@ class CurriculumRecipe(Section):
     selector: Selector = Field(
         "stratified",
         description="stratified: by stratum; competent: the smallest expert that is right and sure; ready: the "
-        "smallest that is right and surer than the student is",
+        "smallest that is right and surer than the student is; table: as curriculum.table says",
+    )
+    table: tuple[str, ...] = Field(
+        (), strict=False, description="selector table only: the expert of each stratum, the easiest first"
     )
     confidence: float = Field(
         0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
@@ -256,6 +260,8 @@ class Recipe(Section):
                 f"ladder.seeds has {ladders} seeds, but seeds has {len(self.seeds)}, so some ladders "
                 "would teach no student; give more seeds, or fewer ladder.seeds"
             )
+        experts = self.ladder.experts[::-1]
+        check_tables(self.curriculum.selector, self.curriculum.table, self.search.space.table or (), experts)
         if self.tracking_uri and self.tracking == "none":
             raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; set mlflow or wandb")
         if self.distillation.source == "cached" and self.distillation.views == 0:
@@ -269,7 +275,8 @@ class Recipe(Section):
             )
         self._check_weights()
         if self.search.space.experts:
-            check_choice_of_experts(self.ladder.topology, len(self.ladder.networks) - 1)
+            experts, selectors = len(self.ladder.networks) - 1, self.search.space.selectors
+            check_choice_of_experts(self.ladder.topology, experts, selectors)
         files = self.dataset.name in PHOTO_SETS
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(

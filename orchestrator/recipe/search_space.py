@@ -71,6 +71,14 @@ def _subsets(found: str, experts: Sequence[str]) -> tuple[str, ...]:
     return tuple(joined(subset) for size in sizes for subset in combinations(experts, size))
 
 
+def _tabulated(choice: Choice) -> bool:
+    return bool(choice["selector"] == "table")
+
+
+def _named_or_all(found: tuple[str, ...] | None, experts: Sequence[str]) -> tuple[str, ...]:
+    return found or tuple(experts)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One value of a point of the search space.
@@ -88,6 +96,8 @@ class Setting:
             alternative at all it is not asked.
         written: the value in a point of a value in ``place``.
         read: the value in ``place`` of a value in a point.
+        by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so
+            on. Without alternatives any expert is one.
     """
 
     name: str
@@ -101,6 +111,11 @@ class Setting:
     among: Callable[[Any, Sequence[str]], Range | tuple[str, ...]] = _as_given
     written: Callable[[Any], Value] = _unchanged
     read: Callable[[Value], Any] = _unchanged
+    by_stratum: bool = False
+
+    def names(self, strata: int) -> list[str]:
+        """Returns the names of its values in a point, for so many strata."""
+        return [f"{self.name}[{stratum}]" for stratum in range(strata)] if self.by_stratum else [self.name]
 
     @property
     def is_number(self) -> bool:
@@ -142,7 +157,8 @@ class Range(Spec):
 class SpaceSpec(Spec):
     """Search space: lists are alternatives, ranges are searched uniformly, one value fixes a field.
 
-    A field that is None is not searched: the recipe's own value counts. It is left out of the plain form.
+    A field that is None is not searched: the recipe's own value counts. It is left out of the plain form. Without a
+    table any expert may teach a stratum.
     """
 
     families: Annotated[
@@ -166,6 +182,15 @@ class SpaceSpec(Spec):
     selectors: Annotated[
         tuple[Selector, ...], Setting("selector", "curriculum", absent="none", meaning="expert selector")
     ] = Field(("stratified", "competent"), strict=False, min_length=1, description="expert selectors")
+    table: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "table", "curriculum", None, _tabulated, "none", "expert of each stratum", by_stratum=True,
+            among=_named_or_all,
+        ),
+    ] = Field(
+        None, strict=False, min_length=1, description="selector table only: experts for each stratum; by default all"
+    )  # fmt: skip
     losses: Annotated[
         tuple[LossName, ...] | None, Setting("loss", "guidance", absent="none", meaning="distillation loss")
     ] = Field(
@@ -213,7 +238,9 @@ class SpaceSpec(Spec):
     def searched(self, places: Collection[Place]) -> list[str]:
         """Returns the fields that a search chooses for a training that has these parts."""
         return [
-            field for field, setting in SETTINGS.items() if setting.place in places and getattr(self, field) is not None
+            field
+            for field, setting in SETTINGS.items()
+            if setting.place in places and (setting.by_stratum or getattr(self, field) is not None)
         ]
 
     @field_validator("*")
@@ -254,5 +281,21 @@ def described(field: str) -> str:
 
 def values_of(choice: Choice, place: Place) -> dict[str, Any]:
     """Returns the values of a point that belong to a part of the spec, by their names there."""
-    settings = [setting for setting in SETTINGS.values() if setting.place == place]
-    return {setting.name: setting.read(choice[setting.name]) for setting in settings if setting.name in choice}
+    found: dict[str, Any] = {}
+    for setting in SETTINGS.values():
+        if setting.place == place and setting.by_stratum:
+            values = tuple(choice[name] for name in setting.names(len(choice)) if name in choice)
+            found |= {setting.name: values} if values else {}
+        elif setting.place == place and setting.name in choice:
+            found[setting.name] = setting.read(choice[setting.name])
+    return found
+
+
+def in_columns(point: Choice) -> dict[str, Any]:
+    """Returns a point with one value a setting: those of all strata are listed in one text."""
+    found: dict[str, Any] = {}
+    for setting in SETTINGS.values():
+        values = [point[name] for name in setting.names(len(point)) if name in point]
+        if values:
+            found[setting.name] = ", ".join(values) if setting.by_stratum else values[0]
+    return found

@@ -8,6 +8,7 @@ from typing import cast
 from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Selector
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
+from orchestrator.recipe.search_space import in_columns
 from orchestrator.report.content.schema import Comparison, TaughtWith
 from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
@@ -153,6 +154,8 @@ def curriculum(point: Point) -> str:
     """The curriculum of a point of the search, in words; names stand between backquotes."""
     mode, selector = cast(Mode, point["mode"]), cast(Selector, point["selector"])
     said = f"mode `{mode}` ({MODE_WORDS[mode]}), selector `{selector}` ({SELECTOR_WORDS[selector]})"
+    if table := in_columns(point).get("table"):
+        said += f", from the easiest stratum to the hardest {table}"
     if mode == "static":
         return f"{said}. Pacing has no part in it"
     family, a, b = point["family"], float(point["a"]), float(point["b"])

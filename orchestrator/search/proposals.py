@@ -32,23 +32,27 @@ class Attempt:
 
 def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.BaseTrial], Point]:
     """Returns Optuna's define-by-run space: what is asked depends on what was answered; a fixed value is not asked."""
-    fields = space.searched(searched_parts(student))
+    fields, experts = space.searched(searched_parts(student)), student.guidance.experts
 
-    def value(trial: optuna.trial.BaseTrial, setting: Setting, among: Range | tuple[str, ...]) -> str | float:
+    def value(
+        trial: optuna.trial.BaseTrial, setting: Setting, name: str, among: Range | tuple[str, ...]
+    ) -> str | float:  # fmt: skip
         if isinstance(among, tuple):
-            return among[0] if len(among) == 1 else str(trial.suggest_categorical(setting.name, list(among)))
+            return among[0] if len(among) == 1 else str(trial.suggest_categorical(name, list(among)))
         if among.low == among.high:
             return among.low
-        return setting.rounded(trial.suggest_float(setting.name, among.low, among.high, log=setting.log))
+        return setting.rounded(trial.suggest_float(name, among.low, among.high, log=setting.log))
 
     def point(trial: optuna.trial.BaseTrial) -> Point:
         choice: Point = {}
         for field in fields:
             setting = SETTINGS[field]
             if setting.when(choice):
-                among = setting.among(getattr(space, field), student.guidance.experts)
+                # Each stratum's expert is a parameter of its own: one for whole tables would have E^E alternatives, of
+                # which the sampler could learn nothing from one to the next.
+                among = setting.among(getattr(space, field), experts)
                 if among != ():
-                    choice[setting.name] = value(trial, setting, among)
+                    choice |= {name: value(trial, setting, name, among) for name in setting.names(len(experts))}
         return choice
 
     return point

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.pipeline.placement import Facts
 from orchestrator.pipeline.specs import TrainSpec, settings_of
-from orchestrator.recipe.search_space import SETTINGS
+from orchestrator.recipe.search_space import SETTINGS, in_columns
 from orchestrator.training.telemetry import EXPERT
 
 Value = str | int | float
@@ -63,4 +63,4 @@ def hyperparameters(facts: Facts, spec: TrainSpec) -> dict[str, Value]:
     found: dict[str, Value] = {"kind": facts.part or "none", "method": facts.method or "none", "seed": spec.seed}
     found |= {"steps": spec.steps}
     found |= {setting.name: setting.absent for setting in SETTINGS.values() if setting.absent is not None}
-    return found | settings_of(spec)
+    return found | in_columns(settings_of(spec))

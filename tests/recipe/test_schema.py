@@ -223,6 +223,16 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
             "distillation.top_k is 2, which shortens stored logits, but distillation.source is online; set it to",
         ),
         (["distillation.top_k=0"], "distillation.top_k: found 0; give a number above 0"),
+        (
+            ["curriculum={selector: table, table: [plain_cnn_4]}"],
+            "curriculum.selector is table, but curriculum.table has 1 entries; name the expert of each of 3 strata",
+        ),
+        (
+            ["curriculum={selector: table, table: [plain_cnn_4, plain_cnn_2, plain_cnn_8]}"],
+            "curriculum.table has plain_cnn_2, which is no expert of the ladder; they are plain_cnn_4, plain_cnn_6",
+        ),
+        (["curriculum.table=[plain_cnn_8, plain_cnn_8, plain_cnn_8]"], "curriculum.table is set, but curriculum.sel"),
+        (["search.space.table=[plain_cnn_9]"], "search.space.table has plain_cnn_9, which is no expert of the ladder"),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),
         (["dataset={name: image_folder}"], "training.augmentation is crop, which is for images of one size"),

@@ -11,7 +11,7 @@ from curricula import difficulty, pacing
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, TrainSpec, apply_choice, settings_of
 from orchestrator.recipe.choices import FAMILIES, SCORERS, OptimizerSpec, PacingSpec, Spec
 from orchestrator.recipe.methods import METHODS, Method
-from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec, described
+from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec, described, in_columns
 from orchestrator.tracking.hparams import COLUMNS
 from tests.search.test_proposals import student
 
@@ -103,6 +103,13 @@ def test_a_training_takes_the_parameters_of_the_loss_that_was_chosen_alone() -> 
     several = student().model_copy(update={"guidance": guidance})
     assert apply_choice(several, {"loss": "dkd"}).guidance.loss_parameters == {"dkd": {"beta": 2.0}}
     assert apply_choice(several, {"loss": "kd"}) == apply_choice(student(), {})
+
+
+def test_a_table_has_one_value_a_stratum_in_a_point_and_one_column_in_dashboards() -> None:
+    point = POINT | {"selector": "table", "table[0]": "large", "table[1]": "small"}
+    found = settings_of(apply_choice(student(), point))
+    assert found == point
+    assert in_columns(found) == POINT | {"selector": "table", "table": "large, small"}
 
 
 def test_a_training_without_experts_has_the_settings_of_its_optimiser_alone() -> None:

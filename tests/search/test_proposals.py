@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from orchestrator.artifacts.trials import METRIC, TrialRecord
-from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec
+from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec, settings_of
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.search.proposals import Attempt, Proposals, best_of, propose
@@ -164,6 +164,48 @@ class TestPointsThatAreProposedTwice:
     def test_a_failure_is_that_of_all_of_them(self) -> None:
         proposals, _ = played(search(space=self.SPACE), at_once=4, fails=lambda attempt: True)
         assert {trial["status"] for trial in proposals.trials()} == {"failed"}
+
+
+class TestTables:
+    """A table is asked stratum by stratum, so that the sampler learns about each stratum's expert."""
+
+    SPACE = SpaceSpec.from_plain({"selectors": ["table"], "modes": ["static"]})
+    FIRST, SECOND = "table[0]", "table[1]"
+
+    def test_any_expert_may_teach_any_stratum(self) -> None:
+        proposals, _ = played(search(space=self.SPACE, trials=24))
+        found = {(trial["config"][self.FIRST], trial["config"][self.SECOND]) for trial in proposals.trials()}
+        assert found == {(one, other) for one in ("small", "large") for other in ("small", "large")}
+
+    def test_the_space_may_name_the_experts(self) -> None:
+        space = self.SPACE.model_copy(update={"table": ("large",)})
+        proposals, _ = played(search(space=space))
+        assert {trial["config"][self.FIRST] for trial in proposals.trials()} == {"large"}
+
+    def test_a_point_becomes_the_table_of_the_student_and_back(self) -> None:
+        proposals, ran = played(search(space=self.SPACE))
+        for attempt in ran:
+            training, point = proposals.training(attempt), proposals.points[attempt.number]
+            assert training.curriculum is not None
+            assert training.curriculum.table == (point[self.FIRST], point[self.SECOND])
+            assert settings_of(training).items() >= point.items()
+
+    def test_no_table_is_asked_for_other_selectors(self) -> None:
+        proposals, _ = played(search())
+        assert not any(self.FIRST in trial["config"] for trial in proposals.trials())
+
+    def test_the_sampler_learns_from_the_tables_of_an_earlier_search(self) -> None:
+        earlier = played(search(space=self.SPACE))[0].trials()
+        cold, warm = (
+            played(search(space=self.SPACE, seed=8), earlier=list(known))[0].trials() for known in ([], earlier)
+        )
+        assert [trial["config"] for trial in warm] != [trial["config"] for trial in cold]
+
+    def test_a_search_without_tables_has_the_plain_form_of_before(self) -> None:
+        plain = search().model_dump(mode="json")
+        assert "table" not in plain["space"] and "table" not in plain["student"]["curriculum"]
+        assert SearchSpec.from_plain(plain) == search()
+        assert search(space=self.SPACE.model_copy(update={"table": ("small",)})).model_dump()["space"]["table"]
 
 
 class TestWarmStart:

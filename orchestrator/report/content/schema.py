@@ -94,6 +94,9 @@ class Curriculum(TypedDict):
 
     mode: Annotated[Mode, means("its mode")]
     selector: Annotated[Selector, means("its expert selector")]
+    table: NotRequired[
+        Annotated[list[str], means("of the selector `table`: the expert of each stratum, the easiest first")]
+    ]
     pacing: Annotated[Point, means("its pacing function: settings by name, such as `family`, `a` and `b`")]
 
 

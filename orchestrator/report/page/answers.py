@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.methods import REFERENCE, method_of
+from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report.content.schema import Curriculum, Report, Search, Trial
 from orchestrator.report.content.significance import is_clear, main_comparison
 from orchestrator.report.content.statistics import at_first_rung, baseline_leads, budget, ranking
@@ -88,7 +89,9 @@ def answers(content: Report, store: Store, found: Scored | None) -> Values:
 
 def point_of(curriculum: Curriculum) -> Point:
     """Returns a curriculum as a point of the search space."""
-    return {"mode": curriculum["mode"], "selector": curriculum["selector"], **curriculum["pacing"]}
+    table = curriculum.get("table", [])
+    by_stratum = dict(zip(SETTINGS["table"].names(len(table)), table, strict=True))
+    return {"mode": curriculum["mode"], "selector": curriculum["selector"], **by_stratum, **curriculum["pacing"]}
 
 
 def final_curriculum(content: Report) -> tuple[Point, str] | None:

@@ -45,7 +45,8 @@ def build_curriculum(
     evidence = None
     if spec.selector in ("competent", *selection.ONLINE):  # the others need no logits, which take long to fetch
         evidence = Evidence(labels=labels, logits=[scores.clean(expert) for expert in experts])
-    base = {"evidence": evidence, "confidence": spec.confidence}
+    table = [experts.index(name) for name in spec.table] or None
+    base = {"evidence": evidence, "confidence": spec.confidence, "table": table}
     if spec.control == "none":
         chosen = selection.select(spec.selector, ranks, len(experts), **base)  # type: ignore[arg-type]
     else:

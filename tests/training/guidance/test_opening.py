@@ -118,6 +118,11 @@ class TestCurriculum:
         curriculum, _ = build_curriculum(pacing("reveal", selector="ready"), EXPERTS[-1:], scores_of(score))
         assert curriculum.readiness is None and not curriculum.selection.experts.any()
 
+    def test_a_table_names_the_expert_of_each_stratum(self, score: Path) -> None:
+        table = (EXPERTS[2], EXPERTS[0], EXPERTS[2])
+        curriculum, found = build_curriculum(pacing("static", selector="table", table=table), EXPERTS, scores_of(score))
+        np.testing.assert_array_equal(curriculum.selection.experts, np.array([2, 0, 2])[found])
+
     @pytest.mark.parametrize("control", ["random", "reversed"])
     @pytest.mark.parametrize("selector", ["stratified", "competent"])
     @pytest.mark.parametrize("balanced", [False, True])

@@ -15,6 +15,7 @@ from orchestrator.report.content.statistics import at_first_rung
 from orchestrator.report.page.figures.style import HIGH, LINES, LOW, QUIET, SCALE, TEXT, Figure, axis, figure, on_scale
 
 FEWEST = 4  # trials, below which these figures show nothing
+BY_STRATUM = {field for field, setting in SETTINGS.items() if setting.by_stratum}  # also the settings' names
 KEPT = ("annotations", "shapes", "hovermode")  # of the layout of Optuna's parallel coordinates
 
 
@@ -59,10 +60,16 @@ def _drawn(trials: str, space: str) -> str:
 
     asked: Space = json.loads(space)
     known: dict[str, optuna.distributions.BaseDistribution] = {}
+    configs = [config for config, _ in json.loads(trials)]
+    for key in {key for config in configs for key in config if key.partition("[")[0] in BY_STRATUM}:
+        tried_there = sorted({config[key] for config in configs if key in config})
+        known[key] = optuna.distributions.CategoricalDistribution(tried_there)
     for field, values in asked.items():
         setting = SETTINGS[field]
+        if setting.by_stratum:
+            continue
         if isinstance(values, str):
-            tried = {config[setting.name] for config, _ in json.loads(trials) if setting.name in config}
+            tried = {config[setting.name] for config in configs if setting.name in config}
             if tried:
                 known[setting.name] = optuna.distributions.CategoricalDistribution(sorted(tried))
         elif isinstance(values, list):
