@@ -163,7 +163,7 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
         placement = Placement("ray_train", count, resources.cpus, resources.gpus)
         _check(f"{field_name}={count}", "resources.gpus", placement, capacity)
     of_students = [recipe.workers_of(len(recipe.ladder.networks) - 1)]
-    if recipe.folds:
+    if recipe.trained_folds:
         of_students.append(("resources.student_workers", resources.student_workers))
     for field_name, count in dict.fromkeys(of_students):
         placement = replace(capacity.slot, workers=count)

@@ -108,6 +108,7 @@ class Plan:
     score: Stage | None
     source: Source
     precision: str  # the measurement that chose it, or that the recipe did
+    strata: Stage | None = None  # of the test images
 
     @property
     def experts(self) -> tuple[Expert, ...]:

@@ -15,7 +15,7 @@ from orchestrator.pipeline import logit_source
 from orchestrator.pipeline.brought_weights import sha256_of_weights, weights_file
 from orchestrator.pipeline.graph import Expert, Stage
 from orchestrator.pipeline.inputs import DATA, NETWORK, evaluation_role, expert_role, fold_role, score_role
-from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec
+from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec, StrataSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Precision
@@ -307,11 +307,26 @@ class LadderPlanner:
             threads=self.threads(self.single.gpus),
             experts=tuple(expert.label for expert in experts),
             stores_logits=stores_logits,
+            records_right=self.recipe.hypothesis.matrix and stage.facts.part == "student",
         )
         beside = ((evaluation_role(expert.label), self.evaluation_of_expert(expert)) for expert in experts)
         inputs = ((DATA, self.ingest), (NETWORK, stage), *beside)
         facts = replace(stage.facts, weights=None)
         return self.add(Stage("evaluate", f"evaluate/{name}", spec, inputs, self.single, facts))
+
+    def strata(self) -> Stage:
+        """Returns the strata of the test images, one for each expert. No stage takes them as an input."""
+        recipe, folds = self.recipe, self.recipe.trained_folds
+        spec = StrataSpec(
+            network=self.network(recipe.ladder.networks[-2].name),
+            folds=folds,
+            strata=len(recipe.ladder.experts),
+            balanced=recipe.difficulty.balanced,
+            precision=self.precision,
+            threads=self.threads(self.single.gpus),
+        )
+        networks = ((fold_role(fold), self._fold(fold, folds)) for fold in range(folds))
+        return self.add(Stage("strata", "strata", spec, ((DATA, self.ingest), *networks), self.single))
 
 
 def role_of(score: Stage) -> str:

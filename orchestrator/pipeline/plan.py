@@ -37,6 +37,7 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
             each.score_of(topology)
     main = ladder.experts(topology)
     finals = [students.final(method_of(method), seed) for method in recipe.methods for seed in recipe.seeds]
+    strata = ladder.strata() if recipe.hypothesis.matrix else None
     labels = {expert.label for expert in main}
     others = [expert for label, expert in ladder.every_expert().items() if label not in labels]
     here = {expert.stage.identity for expert in (*main, *others)}  # brought weights are the same with every seed
@@ -55,6 +56,7 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
         score=ladder.score_of(topology) if dealt else None,
         source=ladder.source,
         precision=str(precision) if precision else "as the recipe says",
+        strata=strata,
     )
 
 

@@ -5,7 +5,7 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator import user_code
 from orchestrator.pipeline.graph import Final, Stage
@@ -14,10 +14,10 @@ from orchestrator.pipeline.ladder import LadderPlanner, role_of
 from orchestrator.pipeline.logit_source import Kind
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, SearchSpec, TrainSpec
+from orchestrator.recipe.curriculum import CurriculumRecipe
 from orchestrator.recipe.early_stopping import SCHEDULERS
 from orchestrator.recipe.losses import parameters_of
 from orchestrator.recipe.methods import REFERENCE, Dealing, Method, method_of
-from orchestrator.recipe.schema import CurriculumRecipe
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.recipe.topologies import INDEPENDENT
 
@@ -77,10 +77,7 @@ class StudentPlanner:
         dealing = self._dealing(method)
         if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})
-            searched = self._is_searched(method)
-            # The search chooses these; what the recipe says for where nothing is searched must not count.
-            chosen = CurriculumRecipe() if searched else recipe.curriculum
-            families = recipe.search.space.families if searched else (chosen.pacing.family,)
+            chosen, families = self._curriculum(method, guidance.experts)
             spec = spec.model_copy(
                 update={
                     "curriculum": CurriculumSpec(
@@ -104,6 +101,18 @@ class StudentPlanner:
             inputs[role_of(main)] = main
         return spec, ((DATA, ladder.ingest), *inputs.items())
 
+    def _curriculum(self, method: Method, experts: Sequence[str]) -> tuple[CurriculumRecipe, Sequence[str]]:
+        """Returns a method's curriculum and the families that its pacing may have; ``experts`` are smallest first."""
+        recipe = self.recipe
+        if method.stratum is not None:
+            table = tuple(method.expert if place == method.stratum else experts[-1] for place in range(len(experts)))
+            cell = CurriculumRecipe(mode="static", selector="table", table=table)
+            return cell, (cell.pacing.family,)
+        if self._is_searched(method):
+            # The search chooses it; what the recipe says for where nothing is searched must not count.
+            return CurriculumRecipe(), recipe.search.space.families
+        return recipe.curriculum, (recipe.curriculum.pacing.family,)
+
     def _dealing(self, method: Method) -> Dealing | None:
         """Returns how the method deals experts to images; None without a curriculum.
 
@@ -122,7 +131,7 @@ class StudentPlanner:
             student = student.model_copy(update={"steps": search.steps or student.steps})
             spec = SearchSpec(
                 student=student,
-                space=self._space(method),
+                space=self._space(method, student),
                 trials=search.trials,
                 round_size=search.round_size,
                 sampler=search.sampler,
@@ -140,9 +149,11 @@ class StudentPlanner:
             self.searches[method.name] = self.ladder.add(stage)
         return self.searches[method.name]
 
-    def _space(self, method: Method) -> SpaceSpec:
+    def _space(self, method: Method, student: TrainSpec) -> SpaceSpec:
         """Returns the space of a method's search; which experts teach is chosen where any of them can be left out."""
         space, topology = self.recipe.search.space, method.topology or self.recipe.ladder.topology
+        if student.curriculum:
+            space = space.with_table(student.guidance.experts)
         if method.experts == "all" and topology in INDEPENDENT:
             return space
         return space.model_copy(update={"experts": None})

@@ -2,7 +2,8 @@
 
 A new method is a row of ``METHODS``: the planner, the choice of a logit source, the report, the dashboards and the
 documentation read the table and name no method themselves. Besides, there is a method for each expert of a ladder,
-``kd:<expert>``: the student is taught by that one alone. ``method_of`` returns a method of either sort.
+``kd:<expert>``: the student is taught by that one alone; and one for each cell of strata by experts,
+``cell:<stratum>:<expert>``, which measures a hypothesis (``hypothesis.py``). ``method_of`` returns any of them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Method:
             experts run beside the student whatever ``distillation.source`` says.
         control_of: for a control, the method whose settings it uses.
         source: its publication.
-        expert: with experts ``one``, the expert's name.
+        expert: with experts ``one``, the expert's name; of a cell, the one that teaches its stratum.
+        stratum: of a cell, the stratum of the training images that ``expert`` teaches, 0 the easiest; the teacher
+            teaches all others.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Method:
     control_of: str | None = None
     source: str = ""
     expert: str = ""
+    stratum: int | None = None
 
     def choose(self, ladder: list[Expert]) -> list[Expert]:
         """Returns the experts of a ladder, given teacher first, that teach the student."""
@@ -160,15 +164,23 @@ GUIDANCE = ("labels", "single", "dense", "selected", *(method.guidance for metho
 
 ONE_EXPERT = "kd:"  # before the name of the expert that teaches alone
 EVERY_EXPERT = "kd:*"  # in a recipe, short for all of these
+TEACHER_ALONE = "kd"  # the method that cells are compared with
+_CELL = re.compile(r"cell:([1-9][0-9]*):(.+)")
 _MARKERS = ("triangle-left", "hourglass", "star-diamond", "diamond-tall", "star-square", "pentagon")
 
 
 def method_of(name: str) -> Method:
-    """Returns the method of a name: a row of the table, or for ``kd:<expert>`` that of the one expert.
+    """Returns the method of a name: a row of the table, that of one expert, or that of a cell.
 
     Raises:
         KeyError: for any other name.
     """
+    if cell := _CELL.fullmatch(name):
+        number, expert = cell.groups()
+        return Method(
+            name, "all", f"{expert} on stratum {number}, the teacher on the others", _look_of(name), dealing="none",
+            control_of=TEACHER_ALONE, expert=expert, stratum=int(number) - 1,
+        )  # fmt: skip
     if name in METHODS or not name.startswith(ONE_EXPERT):
         return METHODS[name]
     expert = name.removeprefix(ONE_EXPERT)
@@ -180,6 +192,11 @@ def methods_of_experts(experts: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{ONE_EXPERT}{expert}" for expert in experts)
 
 
+def cell_method(stratum: int, expert: str) -> str:
+    """Returns the name of the method of a cell: an expert that teaches one stratum, counted from 0."""
+    return f"cell:{stratum + 1}:{expert}"
+
+
 def _look_of(expert: str) -> Look:
     """Returns the look of the method of one expert, a function of its name: the same in every report."""
     digest = hashlib.sha256(expert.encode()).digest()
@@ -189,7 +206,7 @@ def _look_of(expert: str) -> Look:
 
 _names = NameOrForm(
     tuple(METHODS),
-    re.compile(f"{re.escape(ONE_EXPERT)}.+"),
+    re.compile(f"{re.escape(ONE_EXPERT)}.+|{_CELL.pattern}"),
     f"{ONE_EXPERT}<expert>",
     f"{ONE_EXPERT}<expert> with an expert of the ladder, or {EVERY_EXPERT} for each of them",
 )

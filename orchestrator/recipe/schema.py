@@ -10,7 +10,9 @@ from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.errors import UserError
 from orchestrator.locations import PASSWORD, checked_uri
-from orchestrator.recipe.choices import Augmentation, Mode, OptimizerSpec, PacingSpec, Scorer, Selector
+from orchestrator.recipe.choices import Augmentation, OptimizerSpec, Scorer
+from orchestrator.recipe.curriculum import CurriculumRecipe
+from orchestrator.recipe.hypothesis import STRATA_FOLDS, HypothesisRecipe
 from orchestrator.recipe.ladder import Ladder
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
 from orchestrator.recipe.method_checks import check_choice_of_experts, check_selectors, with_every_expert
@@ -111,24 +113,6 @@ class Difficulty(Section):
     )
 
 
-class CurriculumRecipe(Section):
-    """The curriculum of ces_kd where nothing is searched (search.trials: 0)."""
-
-    mode: Mode = Field("promote", description="what the pacing opens: nothing (all are open), images, experts, both")
-    selector: Selector = Field(
-        "stratified",
-        description="stratified: by stratum; competent: the smallest expert that is right and sure; ready: the "
-        "smallest that is right and surer than the student is; table: as curriculum.table says",
-    )
-    table: tuple[str, ...] = Field(
-        (), strict=False, description="selector table only: the expert of each stratum, the easiest first"
-    )
-    confidence: float = Field(
-        0.5, gt=0, le=1, description="selector competent: probability of the label that is sure enough"
-    )
-    pacing: PacingSpec = Field(PacingSpec(), description="the pacing function")
-
-
 class Recipe(Section):
     """A whole run."""
 
@@ -140,9 +124,11 @@ class Recipe(Section):
     difficulty: Difficulty = Field(Difficulty(), description="difficulty of each training image")
     curriculum: CurriculumRecipe = Field(CurriculumRecipe(), description="the curriculum where nothing is searched")
     search: Search = Field(Search(), description="the pacing search")
+    hypothesis: HypothesisRecipe = Field(HypothesisRecipe(), description="measurement of CES-KD's hypothesis")
     methods: tuple[MethodName, ...] = Field(
         DEFAULT_METHODS,
         strict=False,
+        validate_default=True,
         min_length=1,
         description="methods that teach the final students; kd:<expert> is one expert of the ladder, kd:* each of them",
     )
@@ -176,6 +162,11 @@ class Recipe(Section):
         held_out = self.difficulty.scorer == "held_out_loss"
         return self.difficulty.held_out_folds or (3 if held_out else 0)
 
+    @property
+    def trained_folds(self) -> int:
+        """Folds whose networks are trained: for the held-out loss, or for the strata of the test images alone."""
+        return self.folds or (STRATA_FOLDS if self.hypothesis.matrix else 0)
+
     def ladder_seed(self, seed: int) -> int:
         """Returns the seed of the ladder that teaches students of a seed: number i has ladder i modulo their number."""
         ladders = self.ladder.all_seeds
@@ -202,7 +193,7 @@ class Recipe(Section):
             of_this = student_gpus if place == last else gpus
             if not network.weights:
                 found.append(SharedTraining(network.name, batch, self.workers_of(place), of_this))
-            if place == last - 1 and self.folds:
+            if place == last - 1 and self.trained_folds:
                 workers = "resources.student_workers", resources.student_workers
                 found.append(SharedTraining(f"{network.name} (a fold)", batch, workers, student_gpus))
         return found
@@ -210,7 +201,10 @@ class Recipe(Section):
     @field_validator("methods")
     @classmethod
     def _of_the_ladder(cls, methods: tuple[MethodName, ...], known: ValidationInfo) -> tuple[MethodName, ...]:
-        return with_every_expert(methods, known.data["ladder"].experts) if "ladder" in known.data else methods
+        if not {"ladder", "hypothesis"} <= known.data.keys():
+            return methods
+        experts = known.data["ladder"].experts
+        return known.data["hypothesis"].with_students(with_every_expert(methods, experts), experts)
 
     @field_validator("search")
     @classmethod

@@ -75,10 +75,6 @@ def _tabulated(choice: Choice) -> bool:
     return bool(choice["selector"] == "table")
 
 
-def _named_or_all(found: tuple[str, ...] | None, experts: Sequence[str]) -> tuple[str, ...]:
-    return found or tuple(experts)
-
-
 @dataclass(frozen=True)
 class Setting:
     """One value of a point of the search space.
@@ -96,8 +92,7 @@ class Setting:
             alternative at all it is not asked.
         written: the value in a point of a value in ``place``.
         read: the value in ``place`` of a value in a point.
-        by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so
-            on. Without alternatives any expert is one.
+        by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so on.
     """
 
     name: str
@@ -157,8 +152,8 @@ class Range(Spec):
 class SpaceSpec(Spec):
     """Search space: lists are alternatives, ranges are searched uniformly, one value fixes a field.
 
-    A field that is None is not searched: the recipe's own value counts. It is left out of the plain form. Without a
-    table any expert may teach a stratum.
+    A field that is None is not searched: the recipe's own value counts. It is left out of the plain form. A table that
+    is None has any expert for each stratum (``with_table``).
     """
 
     families: Annotated[
@@ -184,13 +179,10 @@ class SpaceSpec(Spec):
     ] = Field(("stratified", "competent"), strict=False, min_length=1, description="expert selectors")
     table: Annotated[
         tuple[str, ...] | None,
-        Setting(
-            "table", "curriculum", None, _tabulated, "none", "expert of each stratum", by_stratum=True,
-            among=_named_or_all,
-        ),
+        Setting("table", "curriculum", None, _tabulated, "none", "expert of each stratum", by_stratum=True),
     ] = Field(
         None, strict=False, min_length=1, description="selector table only: experts for each stratum; by default all"
-    )  # fmt: skip
+    )
     losses: Annotated[
         tuple[LossName, ...] | None, Setting("loss", "guidance", absent="none", meaning="distillation loss")
     ] = Field(
@@ -235,12 +227,15 @@ class SpaceSpec(Spec):
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {field: value for field, value in serialise(self).items() if value is not None}
 
+    def with_table(self, experts: tuple[str, ...]) -> SpaceSpec:
+        """Returns the space with these experts as alternatives of a table that is to be searched, if it names none."""
+        unnamed = "table" in self.selectors and self.table is None
+        return self.model_copy(update={"table": experts}) if unnamed else self
+
     def searched(self, places: Collection[Place]) -> list[str]:
         """Returns the fields that a search chooses for a training that has these parts."""
         return [
-            field
-            for field, setting in SETTINGS.items()
-            if setting.place in places and (setting.by_stratum or getattr(self, field) is not None)
+            field for field, setting in SETTINGS.items() if setting.place in places and getattr(self, field) is not None
         ]
 
     @field_validator("*")

@@ -66,7 +66,7 @@ def trial_of(record: TrialRecord, method: str, space: SpaceSpec) -> FrozenTrial:
     trial = optuna.trial.create_trial(
         state=STATES[record["status"]],
         params=config,
-        distributions={name: _distributions(space)[name] for name in config},
+        distributions={name: _distributions(space)[name.partition("[")[0]] for name in config},
         value=record[METRIC],
         intermediate_values={int(step): accuracy for step, accuracy in curve},
         user_attrs={"method": method, "trial": record["id"], **attributes},
@@ -77,7 +77,7 @@ def trial_of(record: TrialRecord, method: str, space: SpaceSpec) -> FrozenTrial:
 
 
 def _distributions(space: SpaceSpec) -> dict[str, BaseDistribution]:
-    """Returns the distribution of each setting of the space, by its name."""
+    """Returns the distribution of each setting of the space, by its name; of each stratum's where it has several."""
     found: dict[str, BaseDistribution] = {}
     for field, setting in SETTINGS.items():
         among = getattr(space, field)

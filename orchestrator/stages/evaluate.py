@@ -10,11 +10,14 @@ import time
 from contextlib import closing
 from typing import TypedDict
 
+import numpy as np
+import numpy.typing as npt
 from typing_extensions import NotRequired
 
 from orchestrator.artifacts.evaluated import LogitsWriter, read_test_logits
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
+from orchestrator.artifacts.tested import RightWriter
 from orchestrator.artifacts.trained import OTHER_WEIGHTS, WEIGHTS
 from orchestrator.pipeline.inputs import evaluation_role
 from orchestrator.pipeline.kinds import EvaluateSpec
@@ -65,16 +68,25 @@ def run(job: Job) -> Artifact:
     weights = [WEIGHTS, *([OTHER_WEIGHTS] if trained.has(OTHER_WEIGHTS) else [])]
     experts = {label: read_test_logits(FolderFiles(folders[evaluation_role(label)])) for label in spec.experts}
     with job.store.scratch() as scratch:
-        writer = LogitsWriter(scratch, len(data.test), data.classes) if spec.stores_logits else None
+        writers: list[LogitsWriter | RightWriter] = []
+        if spec.stores_logits:
+            writers.append(LogitsWriter(scratch, len(data.test), data.classes))
+        if spec.records_right:
+            writers.append(RightWriter(scratch, data.labels.cpu().numpy()[data.test]))
+
+        def store(logits: npt.NDArray[np.float32]) -> None:
+            for writer in writers:
+                writer.put(logits)
+
         try:
             networks = [load_network(spec.network, trained.path(file)).to(device) for file in weights]
             with closing(data):
                 validation_accuracy, _ = evaluate_finite(name, networks[0], data, data.validation, bf16)
-                store = writer.put if writer else None
-                kept, *others = measure(name, networks, data, data.test, bf16, experts, store)
+                stored = store if writers else None
+                kept, *others = measure(name, networks, data, data.test, bf16, experts, stored)
         except (NotFiniteError, WeightsError) as error:
             raise StageError(str(error)) from error
-        if writer:
+        for writer in writers:
             writer.finish()
         results: EvaluateResults = {
             "test_accuracy": kept.accuracy,

@@ -169,7 +169,7 @@ class TestPointsThatAreProposedTwice:
 class TestTables:
     """A table is asked stratum by stratum, so that the sampler learns about each stratum's expert."""
 
-    SPACE = SpaceSpec.from_plain({"selectors": ["table"], "modes": ["static"]})
+    SPACE = SpaceSpec.from_plain({"selectors": ["table"], "modes": ["static"]}).with_table(("small", "large"))
     FIRST, SECOND = "table[0]", "table[1]"
 
     def test_any_expert_may_teach_any_stratum(self) -> None:
