@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
     else:
         display.say("nothing left to do: every stage is cached")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(report.summary(planned, done.artifacts, width), flush=True)
+    print(report.summary(planned, done.artifacts, width, store), flush=True)
     return written(
         lambda: report.write(planned, store, done.artifacts, set(kept), sizes, done.timing, done.states),
         request.verbose,

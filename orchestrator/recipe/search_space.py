@@ -92,7 +92,8 @@ class Setting:
             alternative at all it is not asked.
         written: the value in a point of a value in ``place``.
         read: the value in ``place`` of a value in a point.
-        by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so on.
+        by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so
+            on.
     """
 
     name: str

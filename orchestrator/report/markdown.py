@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from orchestrator.recipe.methods import method_of
+from orchestrator.recipe.methods import BASELINE, method_of
+from orchestrator.report import verdicts
 from orchestrator.report.content.fidelity import fidelity_rows
 from orchestrator.report.content.schema import Report, Search, StudentRow, Trial
 from orchestrator.report.content.significance import main_comparison
@@ -50,13 +51,16 @@ def markdown(content: Report) -> str:
     students, keep = content["methods"], content["recipe"]["training"]["keep"]
     known = content["difficulty"].get("severity_correlation", {})
     return fill(
-        "orchestrator.report", "report.md.jinja", **content,
+        "orchestrator.report", "report.md.jinja", **content, baseline=BASELINE,
         methods_table=methods_table(students, content["searches"], keep=keep),
         other=OTHER_WEIGHTS[keep],
         main=main_comparison(content["comparisons"]),
         fidelity=fidelity_rows(students),
         calibrated=[row for row in method_rows(students) if row["calibration_error"] is not None],
         ranked={method: _ranked(search["trials"]) for method, search in content["searches"].items()},
+        verdicts=verdicts.of_hypothesis(measured) if (measured := content["hypothesis"]) else [],
+        gain_rows=verdicts.gain_rows(measured) if measured else [],
+        cell_rows=verdicts.cell_rows(measured) if measured else [],
         many=[row for row in method_rows(students) if len(row["test"]) > MOST_VALUES],
         correlations=sorted(known.items(), key=lambda item: -(item[1] or 0)),
         time_spent={name: seconds for name, seconds in content["spent"].items() if seconds},

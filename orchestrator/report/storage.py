@@ -128,7 +128,7 @@ def runs(store: Store) -> list[str]:
 
 def _completed(content: dict[str, Any], store: Store) -> Report:
     """A report of an earlier version of the program, with the fields that were added since."""
-    content = {"warnings": [], "coinciding": {}, "schedule": None, **content}
+    content = {"warnings": [], "coinciding": {}, "schedule": None, "hypothesis": None, **content}
     recipe = content["recipe"]
     added = {"live": False, "command": reproduce.command(recipe), "precision": recipe["training"]["precision"]}
     content["run"] = {**added, **content["run"]}

@@ -9,6 +9,7 @@ from orchestrator.artifacts.trials import Point
 from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Selector
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
 from orchestrator.recipe.search_space import in_columns
+from orchestrator.report.content.hypothesis_schema import Gain
 from orchestrator.report.content.schema import Comparison, TaughtWith
 from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
@@ -34,7 +35,7 @@ def points(difference: float | None) -> str:
     return "-" if difference is None else f"{100 * difference:+.2f}".replace("-", "\u2212")
 
 
-def interval(comparison: Comparison) -> str:
+def interval(comparison: Comparison | Gain) -> str:
     """The interval of a difference, in points."""
     return "-" if comparison["low"] is None else f"{points(comparison['low'])} to {points(comparison['high'])}"
 

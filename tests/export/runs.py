@@ -15,7 +15,7 @@ from orchestrator.execution.preflight import check_networks
 from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.plan import plan
 from orchestrator.recipe.schema import Recipe
-from orchestrator.stages import evaluate, ingest, train
+from orchestrator.stages import evaluate, ingest, strata, train
 from orchestrator.stages.ingest_photos import take_part
 from orchestrator.stages.job import Job
 
@@ -71,7 +71,8 @@ def finish(wanted: Recipe, store: Store) -> Plan:
             {role: made[upstream.identity] for role, upstream in stage.inputs}, store.uri, wanted.dataset.root,
             wanted.resources, stage.placement, stage.facts,
         )  # fmt: skip
-        made[stage.identity] = {"ingest": ingested, "train": trained, "evaluate": evaluated}[stage.kind](job, stage)
+        run = {"ingest": ingested, "train": trained, "evaluate": evaluated, "strata": cut_into_strata}[stage.kind]
+        made[stage.identity] = run(job, stage)
     report.write(planned, store, made, reused=set(), sizes=check_networks(wanted, data))
     return planned
 
@@ -82,6 +83,10 @@ def trained(job: Job, _: Stage) -> Artifact:
 
 def evaluated(job: Job, _: Stage) -> Artifact:
     return evaluate.run(job)
+
+
+def cut_into_strata(job: Job, _: Stage) -> Artifact:
+    return strata.run(job)
 
 
 def ingested(job: Job, stage: Stage) -> Artifact:

@@ -100,6 +100,7 @@ def test_report_json_holds_what_is_promised(whole: Made) -> None:
         "schedule",
         "sensitivity",
         "warnings",
+        "hypothesis",
     }
     assert content.keys() == {*PROMISED, *more}
 

@@ -16,9 +16,10 @@ from orchestrator.artifacts import trials
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
-from orchestrator.recipe.methods import BASELINE, REFERENCE
+from orchestrator.recipe.methods import BASELINE, REFERENCE, method_of
 from orchestrator.recipe.plain_form import RecipeFields
-from orchestrator.report.content import reproduce, schema, significance, statistics
+from orchestrator.report import verdicts
+from orchestrator.report.content import reproduce, schema, significance, statistics, tested_strata
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
 from orchestrator.report.content.odd_images import odd_images
 from orchestrator.report.content.statistics import ExpertFacts, mean
@@ -48,7 +49,8 @@ def build(
     """
     stages = [stage_row(stage, artifacts.get(stage.identity), reused, states or {}) for stage in planned.stages]
     recipe = cast(RecipeFields, planned.recipe.model_dump(mode="json"))
-    students = [_final(final, artifacts) for final in planned.finals]
+    every = [_final(final, artifacts) for final in planned.finals]
+    students = without_cells(every)
     searches = {method: _search(planned, artifacts, method, store) for method in planned.searches}
     run: schema.RunFacts = {
         "id": planned.run_id, "name": planned.recipe.name, "written": time.time(),
@@ -76,6 +78,7 @@ def build(
         "difficulty": _difficulty(planned, artifacts),
         "coinciding": planned.coinciding,
         "experts_by_stratum": experts_by_stratum(planned, store, artifacts),
+        "hypothesis": tested_strata.hypothesis(planned, store, artifacts, every, searches),
         "wall": wall(artifacts, planned),
         "spent": spent(artifacts, planned),
         "versions": versions(artifacts),
@@ -84,6 +87,11 @@ def build(
         "schedule": None,
         **derived(stages, students, searches),
     }
+
+
+def without_cells(students: Sequence[schema.StudentRow]) -> list[schema.StudentRow]:
+    """Returns the students of methods that are compared; those of cells measure the hypothesis alone."""
+    return [row for row in students if method_of(row["method"]).stratum is None]
 
 
 def derived(
@@ -227,9 +235,12 @@ def _difficulty(planned: Plan, artifacts: dict[str, Artifact]) -> schema.Difficu
     return cast(schema.Difficulty, found)
 
 
-def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = None) -> str:
-    """The table that ends a run, no wider than ``width`` characters."""
-    students = [_final(final, artifacts) for final in planned.finals]
+def summary(
+    planned: Plan, artifacts: dict[str, Artifact], width: int | None = None, store: Store | None = None
+) -> str:  # fmt: skip
+    """The table that ends a run, no wider than ``width`` characters; with ``store``, the hypothesis' verdict too."""
+    every = [_final(final, artifacts) for final in planned.finals]
+    students = without_cells(every)
     searches = {method: _search(planned, artifacts, method) for method in planned.searches}
     experts = ", ".join(
         f"{row['name']} {hundredths(row['test_accuracy'])}"
@@ -246,8 +257,15 @@ def summary(planned: Plan, artifacts: dict[str, Artifact], width: int | None = N
     main = significance.main_comparison(statistics.comparisons(students))
     if main:
         found = f"{'primary comparison: ' if main['primary'] else ''}{outcome(main)}"
-        said = [f"{text}." for text in (found, reach(main)) if text]
-        lines += [textwrap.fill(text, width or LINE, break_long_words=False).translate(PLAIN) for text in said]
+        lines += [_filled(f"{text}.", width) for text in (found, reach(main)) if text]
     if statistics.baseline_leads(students):
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
+    measured = tested_strata.hypothesis(planned, store, artifacts, every, searches) if store else None
+    if measured:
+        lines += [_filled(text, width) for text in verdicts.of_hypothesis(measured)]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(planned, artifacts))])
+
+
+def _filled(text: str, width: int | None) -> str:
+    """Returns a sentence in lines of a terminal, without its marks."""
+    return textwrap.fill(text.replace("**", ""), width or LINE, break_long_words=False).translate(PLAIN)

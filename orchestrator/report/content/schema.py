@@ -6,9 +6,9 @@ and docs/report.schema.json are made from this module (``reference.py``).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from orchestrator.artifacts.trained import WEIGHTS
@@ -19,13 +19,10 @@ from orchestrator.pipeline.stage_state import State
 from orchestrator.recipe.choices import Mode, Selector
 from orchestrator.recipe.methods import REFERENCE
 from orchestrator.recipe.plain_form import RecipeFields
+from orchestrator.report.content.hypothesis_schema import HYPOTHESIS_PARTS, Hypothesis
+from orchestrator.report.content.meanings import means
 
 Role = Literal["teacher", "ta", "ta of another topology", "student"]
-
-
-def means(text: str) -> Any:
-    """The meaning of a field."""
-    return Field(description=text)
 
 
 class RunFacts(TypedDict):
@@ -302,6 +299,9 @@ class Report(Derived):
     ]
     difficulty: Annotated[Difficulty, means("findings of the score stage")]
     experts_by_stratum: Annotated[Strata, means("which expert taught which images")]
+    hypothesis: Annotated[
+        Hypothesis | None, means("whether easy images gain more from a small expert; `null` where it was not asked for")
+    ]
     wall: Annotated[Wall, means("time of all stages")]
     spent: Annotated[Spent, means("time of all trainings by activity")]
     schedule: Annotated[Makespan | None, means("of the last run that had something to do; `null` before any")]
@@ -318,6 +318,6 @@ PARTS: dict[str, type] = {
     "fidelity": Fidelity, "taught_with": TaughtWith, "taught_with's curriculum": Curriculum, "a search": Search,
     "a trial": Trial, "a comparison": Comparison, "sensitivity": Sensitivity, "difficulty": Difficulty,
     "experts_by_stratum": Strata, "wall": Wall, "spent": Spent, "schedule": Makespan, "cost": Cost, "seeds": Seeds,
-    "a network's size": Size,
+    "a network's size": Size, **HYPOTHESIS_PARTS,
 }  # fmt: skip
 """By the heading of the part's table in docs/report.md."""

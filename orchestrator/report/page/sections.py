@@ -11,8 +11,9 @@ from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import read_history
 from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.stage_state import STATES
-from orchestrator.recipe.methods import METHODS, REFERENCE, method_of
+from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE, TEACHER_ALONE, method_of
 from orchestrator.recipe.search_space import SETTINGS
+from orchestrator.report import verdicts
 from orchestrator.report.content import reproduce
 from orchestrator.report.content.fidelity import fidelity_rows
 from orchestrator.report.content.schema import Report, StudentRow, Trial
@@ -24,6 +25,7 @@ from orchestrator.report.page.answers import Values, answers, final_curriculum, 
 from orchestrator.report.page.examples import examples
 from orchestrator.report.page.figures import experts as expert_figures
 from orchestrator.report.page.figures import methods as method_figures
+from orchestrator.report.page.figures.gains import gains
 from orchestrator.report.page.figures.pacing import pacing_curves
 from orchestrator.report.page.figures.style import colours_of
 from orchestrator.report.page.figures.timeline import timeline as timeline_figure
@@ -53,6 +55,22 @@ def status(content: Report, store: Store, found: Scored | None) -> Values | None
 def warnings(content: Report, store: Store, found: Scored | None) -> Values | None:
     """Defects of the experts."""
     return {} if content["warnings"] else None
+
+
+def hypothesis(content: Report, store: Store, found: Scored | None) -> Values | None:
+    """The verdict on the hypothesis, and its matrices."""
+    measured = content["hypothesis"]
+    if measured is None:
+        return None
+    by_expert, by_cell, experts = measured["by_expert"], measured["by_cell"], measured["experts"]
+    return {
+        "verdicts": verdicts.of_hypothesis(measured),
+        "by_expert": gains(by_expert["gains"], experts, BASELINE) if by_expert else None,
+        "by_cell": gains(by_cell["gains"], experts, TEACHER_ALONE) if by_cell else None,
+        "gain_rows": verdicts.gain_rows(measured),
+        "strata": [stratum_name(place, len(experts)) for place in range(len(experts))],
+        "level": f"{LEVEL:.0%}",
+    }
 
 
 def methods(content: Report, store: Store, found: Scored | None) -> Values:
@@ -239,7 +257,8 @@ def again(content: Report, store: Store, found: Scored | None) -> Values:
 
 
 SECTIONS: dict[str, Section] = {
-    "State": status, "Warnings": warnings, "Answers": answers, "Methods": methods, "Fidelity": fidelity,
+    "State": status, "Warnings": warnings, "Answers": answers, "Hypothesis": hypothesis, "Methods": methods,
+    "Fidelity": fidelity,
     "Schedule": schedule, "Search": search, "Experts": experts, "Capacity": capacity, "Timeline": timeline,
     "Cost": cost, "Again": again,
 }  # fmt: skip
