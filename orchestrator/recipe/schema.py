@@ -269,8 +269,7 @@ class Recipe(Section):
             )
         self._check_weights()
         if self.search.space.experts:
-            experts, selectors = len(self.ladder.networks) - 1, self.search.space.selectors
-            check_choice_of_experts(self.ladder.topology, experts, selectors)
+            check_choice_of_experts(self.ladder.topology, len(self.ladder.networks) - 1, self.search.space.selectors)
         files = self.dataset.name in PHOTO_SETS
         if files and self.training.augmentation in ("crop", "crop_flip"):
             raise ValueError(
