@@ -128,12 +128,12 @@ _ROWS = (
         guidance="mean", combines_logits=True, source="Hinton et al. 2015",
     ),
     Method(
-        "kd_weighted", "all", "all experts at once, each image more by those whose loss on it is low",
+        "kd_weighted", "all", "all experts, each by its loss on the image's label",
         Look("#44aa99", "hexagram", "dashdot"),
         guidance="weighted", combines_logits=True, source="Zhang et al., ICASSP 2022",
     ),
     Method(
-        "kd_image_weight", "teacher", "the teacher, more on images that the student is worse at",
+        "kd_image_weight", "teacher", "the teacher, more where the student is worse",
         Look("#332288", "triangle-right", "dash"), guidance="image_weight", source="Zhou et al., ICLR 2021",
     ),
     Method(
@@ -149,7 +149,7 @@ _ROWS = (
         Look("#a08a00", "cross", "dot"), dealing="reversed", control_of="ces_kd",
     ),
     Method(
-        "ces_teacher", "teacher", "control: the same images at the same steps, all taught by the teacher",
+        "ces_teacher", "teacher", "control: the same images, all taught by the teacher",
         Look("#882255", "bowtie", "dashdot"), dealing="none", control_of="ces_kd",
     ),
 )  # fmt: skip
