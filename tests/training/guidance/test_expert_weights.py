@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from orchestrator.recipe.losses import LOSSES
 from orchestrator.training.guidance import losses
 from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.kinds import new_teaching
@@ -31,8 +32,8 @@ def labels() -> Tensor:
     return whole.labels[torch.from_numpy(whole.train[NUMBERS])]
 
 
-def opened(kind: str, source: str = "online", experts: tuple[str, ...] = tuple(LADDER)) -> Teaching:
-    spec = teaching(kind, source, experts)
+def opened(kind: str, source: str = "online", experts: tuple[str, ...] = tuple(LADDER), loss: str = "kd") -> Teaching:
+    spec = teaching(kind, source, experts, loss=loss)
     return new_teaching(spec, experts_of(spec))
 
 
@@ -157,3 +158,31 @@ def test_the_weight_is_of_the_distillation_term_alone_and_passes_no_gradient(sou
     torch.testing.assert_close(loss, wanted, rtol=5e-3, atol=5e-3)
     (found,), (expected,) = (torch.autograd.grad(each.sum(), student) for each in (loss, wanted))
     torch.testing.assert_close(found, expected, rtol=5e-3, atol=5e-3)
+
+
+# -- with every distillation loss ----------------------------------------------------------------------------------
+
+EVERY_LOSS = pytest.mark.parametrize("loss", LOSSES)
+
+
+@EVERY_LOSS
+def test_the_mean_of_experts_is_the_one_expert_of_any_loss(loss: str) -> None:
+    it, student = opened("mean", loss=loss), student_logits()
+    wanted = guided(student, it.loss(student, every_logits().mean(dim=0), labels(), it.context))
+    torch.testing.assert_close(loss_of(it, student), wanted, rtol=1e-4, atol=1e-4)
+
+
+@EVERY_LOSS
+def test_weights_of_experts_multiply_the_terms_of_any_loss(loss: str) -> None:
+    it, student, every = opened("weighted", loss=loss), student_logits(), every_logits()
+    terms = torch.stack([it.loss(student, its, labels(), it.context) for its in every])
+    wanted = guided(student, (expert_weights(every, labels()) * terms).sum(dim=0))
+    torch.testing.assert_close(loss_of(it, student), wanted, rtol=1e-4, atol=1e-4)
+
+
+@EVERY_LOSS
+def test_weights_of_images_multiply_the_term_of_any_loss(loss: str) -> None:
+    it, student, expert = opened("image_weight", experts=("large",), loss=loss), student_logits(), every_logits()[-1]
+    term = it.loss(student, expert, labels(), it.context)
+    wanted = guided(student, image_weights(student, expert, labels()) * term)
+    torch.testing.assert_close(loss_of(it, student), wanted, rtol=1e-4, atol=1e-4)
