@@ -117,3 +117,8 @@ def test_the_report_shows_what_the_chosen_experts_taught_under_their_names(tmp_p
 def test_the_importance_of_the_choice_is_shown() -> None:
     trials = played(search(space=ANY))[0].trials()
     assert "experts" in importances(trials, json.loads(ANY.model_dump_json()))
+
+
+def test_a_table_that_chooses_the_experts_too_is_refused() -> None:
+    said = refusal("search.space.experts=any", "search.space.selectors=[stratified, table]")
+    assert "search.space.selectors has table, which chooses the experts already" in said
