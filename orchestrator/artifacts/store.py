@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -187,10 +187,22 @@ class Store(Storage):
         self.begin(artifact.identity)
         for name in files:
             self.move_in(scratch / name, *place, name)
+        self._write_record(artifact)
+        return artifact
+
+    def extend(self, artifact: Artifact, scratch: Path) -> Artifact:
+        """Adds the files of ``scratch`` that a committed artifact has not, then replaces its record, with all files."""
+        new = {path.name: path for path in sorted(scratch.iterdir()) if path.name not in artifact.files}
+        extended = replace(artifact, files={**artifact.files, **{name: _record_of(new[name]) for name in new}})
+        for name, path in new.items():
+            self.move_in(path, "artifacts", artifact.identity, name)
+        self._write_record(extended)
+        return extended
+
+    def _write_record(self, artifact: Artifact) -> None:
         record = json.loads(json.dumps(asdict(artifact)))
         record["record_sha256"] = _record_checksum(record)
-        self.write_text(json.dumps(record, indent=1, sort_keys=True), *place, RECORD)
-        return artifact
+        self.write_text(json.dumps(record, indent=1, sort_keys=True), "artifacts", artifact.identity, RECORD)
 
     def fetch(self, artifact: Artifact, cache: Cache | None = None) -> Path:
         """Returns a local folder for ``FolderFiles``: the artifact's own on a mounted file system.

@@ -43,12 +43,13 @@ class Facts:
     Attributes:
         part: the role of the network that the stage trains or tests; None where it works on several, or on none.
         expert: label of that network, if it is an expert, or of the one that is scored alone.
-        method: method of the student, of the search, or of its trial.
+        method: method of the student, of the search or of its trial; of a score of experts that only its students have.
         seed: seed of the final student.
         topology: topology of the expert's ladder.
         ladder_seed: seed of the ladder that the stage belongs to, where it is not the run's first.
         dataset: what an ingest reads, with its folder.
         weights: file from which an expert's weights are taken.
+        snapshots: steps after which a training keeps the weights too, for the stages that take them.
     """
 
     part: Part | None = None
@@ -59,6 +60,7 @@ class Facts:
     ladder_seed: int | None = None
     dataset: DatasetRecipe | None = None
     weights: Path | None = None
+    snapshots: tuple[int, ...] = ()
 
     @property
     def label(self) -> str | None:

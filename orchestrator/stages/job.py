@@ -163,6 +163,17 @@ class Job:
         )
         return self.store.commit(artifact, scratch, placed)
 
+    def extend(self, earlier: Artifact, scratch: Path, start: float, slot_seconds: float | None = None) -> Artifact:
+        """Add the files of ``scratch`` to this stage's artifact of an earlier run.
+
+        Its results stay, but for the cost, to which that of this work is added. Arguments are those of ``commit``.
+        """
+        took = time.time() - self.began if slot_seconds is None else slot_seconds
+        cost = earlier.results.get("cost", {})
+        cost = cost | {"slot_seconds": round(cost.get("slot_seconds", 0.0) + took, 3)}
+        results = earlier.results | {"cost": cost}
+        return self.store.extend(dataclasses.replace(earlier, start=start, end=time.time(), results=results), scratch)
+
 
 def _this_node() -> dict[str, str]:
     found = {"node": socket.gethostname()}

@@ -93,8 +93,9 @@ def train_here(job: Job, spec: TrainSpec, observer: StageObserver, world: World,
             network = new_network(spec.network, spec.seed)
             micro_batch = job.resources.micro_batch
             return train(
-                spec, network, data, teaching, device=device, observer=observer, world=world, micro_batch=micro_batch
-            )
+                spec, network, data, teaching, device=device, observer=observer, world=world, micro_batch=micro_batch,
+                snapshots=job.facts.snapshots,
+            )  # fmt: skip
     except (TrainingDivergedError, ValueError) as error:
         raise StageError(f"{error}") from error
     finally:
@@ -132,9 +133,17 @@ def results_of(trained: Trained) -> TrainResults:
 def commit(
     job: Job, spec: TrainSpec, trained: Trained, world: World, start: float, slot_seconds: float | None = None
 ) -> Artifact:
-    """Commit a training's artifact. Arguments are those of ``Job.commit``."""
+    """Commit a training's artifact. Arguments are those of ``Job.commit``.
+
+    An artifact that is there already lacked a snapshot (``pipeline/snapshots.py``), and is given those alone.
+    """
     with job.store.scratch() as scratch:
         about = dataset.read_about(FolderFiles(job.folders()["data"]))
+        for step, weights in trained.snapshots.items():
+            write_safetensors(scratch / files.snapshot_file(step), weights, about.class_names)
+        earlier = job.store.find(job.identity) if trained.snapshots else None
+        if earlier is not None:
+            return job.extend(earlier, scratch, start, slot_seconds)
         write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
         if trained.other:
             write_safetensors(scratch / OTHER_WEIGHTS, trained.other.tensors, about.class_names)
@@ -152,6 +161,7 @@ def commit(
                 "experts": list(spec.guidance.experts),
                 "curriculum": spec.curriculum.model_dump(mode="json") if spec.curriculum else None,
                 "learning_rate": spec.optimizer.learning_rate,
+                **({"early": spec.guidance.early} if spec.guidance.early else {}),
             },
         }
         return job.commit(scratch, start, results, slot_seconds, world.size)

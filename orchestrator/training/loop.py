@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from orchestrator.training.keeping import Keeping, Weights
 from orchestrator.training.observer import Observer, ReportedRow
 from orchestrator.training.pace import Pace
 from orchestrator.training.running_metrics import RunningMetrics
+from orchestrator.training.snapshots import Snapshots
 from orchestrator.training.state import TrainingState
 from orchestrator.training.stepping import Stepper
 from orchestrator.training.telemetry import telemetry
@@ -55,7 +56,8 @@ class Trained:
 
     ``weights`` are those that were kept, and ``other`` those that were not, where there are both (``keeping.py``);
     ``history`` has a row per validation; ``spent`` splits ``seconds`` by activity (``clock.py``);
-    ``assignment_counts`` are images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded.
+    ``assignment_counts`` are images by (stratum of difficulty, expert); ``learned_step`` is (N,) where it was recorded;
+    ``snapshots`` are weights by step, where any were asked for.
     """
 
     weights: dict[str, Tensor]
@@ -69,11 +71,12 @@ class Trained:
     assignment_counts: npt.NDArray[np.int64]
     learned_step: npt.NDArray[np.int64] | None
     other: Weights | None = None
+    snapshots: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
 
 
 def train(
     spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, *, device: torch.device,
-    observer: Observer, world: World | None = None, micro_batch: int | None = None,
+    observer: Observer, world: World | None = None, micro_batch: int | None = None, snapshots: Collection[int] = (),
 ) -> Trained:  # fmt: skip
     """Train ``network`` (already initialised from the seed) as ``spec`` says.
 
@@ -86,18 +89,19 @@ def train(
         observer: receives the progress.
         world: this worker's place among others; None for one alone.
         micro_batch: most images in one forward pass; None for a worker's whole part of a batch.
+        snapshots: steps after which the weights are kept too; they change nothing else.
 
     Raises:
         TrainingDivergedError: with the step, its learning rate and the last checkpoint's step; or with the expert
             whose logits are not finite.
     """
-    return _Loop(spec, network, data, teaching, device, observer, world or World(), micro_batch).run()
+    return _Loop(spec, network, data, teaching, device, observer, world or World(), micro_batch, snapshots).run()
 
 
 class _Loop:
     def __init__(
         self, spec: TrainSpec, network: nn.Module, data: TrainingData, teaching: Teaching, device: torch.device,
-        observer: Observer, world: World, micro_batch: int | None,
+        observer: Observer, world: World, micro_batch: int | None, snapshots: Collection[int],
     ) -> None:  # fmt: skip
         self.spec, self.data, self.device = spec, data, device
         self.observer, self.world = observer, world
@@ -119,6 +123,7 @@ class _Loop:
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.norm = GroupedNormalisation(network, groups, world)
         self.network = self.norm.network
+        self.snapshots = Snapshots(snapshots, self.norm, world)
         if spec.compile:
             compile_network(self.network)
         torch.manual_seed(spec.seed)  # for parameters that the teaching makes
@@ -139,7 +144,7 @@ class _Loop:
         own = self._resume()
         self.stepper = Stepper(
             spec, data, self.images, device, world, self.loader, self.norm, self.teaching, self.optimizer, self.sums,
-            self.right if self.learned is not None else None, micro_batch,
+            self.right if self.learned is not None else None, micro_batch, self.snapshots,
         )  # fmt: skip
         if own is not None:  # now: the stepper's wrappers give every worker the first one's buffers
             restore_own_values(own, self._own_buffers(), self.sums, world)
@@ -159,6 +164,7 @@ class _Loop:
             teaching=dict(self.teaching.state_dict()),
             optimizer=optim.state_tensors(self.optimizer),
             best=self.keeping.best,
+            snapshots=self.snapshots.state(),
             arrays=arrays,
             progress={"history": self.history, "best": self.keeping.best_row, "clock": self.clock.state(), **stretch},
         )
@@ -171,6 +177,7 @@ class _Loop:
             return None
         try:
             state = TrainingState.from_bytes(content)
+            self.snapshots.restore(state.snapshots, state.step)
         except ValueError as error:
             warnings.warn(f"{error}; training starts anew", stacklevel=2)
             return None
@@ -325,4 +332,5 @@ class _Loop:
             assignment_counts=self.assignment_counts,
             learned_step=self.learned.learned_step() if self.learned is not None else None,
             other=other,
+            snapshots=self.snapshots.taken,
         )

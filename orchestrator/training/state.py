@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-GROUPS = ("network", "teaching", "optimizer", "best", "arrays")  # fields that hold tensors
+GROUPS = ("network", "teaching", "optimizer", "best", "snapshots", "arrays")  # fields that hold tensors
 
 
 @dataclass
@@ -23,6 +23,7 @@ class TrainingState:
     network: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     best: dict[str, Tensor] = field(default_factory=dict)
+    snapshots: dict[str, Tensor] = field(default_factory=dict)  # ``snapshots.py``
     teaching: dict[str, Tensor] = field(default_factory=dict)  # parameters and buffers of the teaching
     arrays: dict[str, Tensor] = field(default_factory=dict)  # learned steps, which expert taught what
     progress: dict[str, Any] = field(default_factory=dict)  # history, best accuracy: plain values

@@ -28,6 +28,7 @@ from orchestrator.training.guidance.experts import Shown
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.precision import autocast
 from orchestrator.training.running_metrics import RunningMetrics
+from orchestrator.training.snapshots import Snapshots
 from orchestrator.training.world import World
 
 MOST_WORKERS = 1 << 20  # of one training, so that each has streams of its own
@@ -39,6 +40,7 @@ class Stepper:
     Args:
         images: the data set's numbers of the training images, (N,).
         micro_batch: most images in one forward pass; None: the whole part.
+        snapshots: told of each step that is done.
 
     Attributes:
         right: whether the latest prediction of each training image was right, int32 (N,); None where it isn't asked.
@@ -47,11 +49,11 @@ class Stepper:
     def __init__(
         self, spec: TrainSpec, data: TrainingData, images: npt.NDArray[np.int64], device: torch.device, world: World,
         loader: Loader, norm: GroupedNormalisation, teaching: Teaching, optimizer: torch.optim.Optimizer,
-        sums: RunningMetrics, right: torch.Tensor | None, micro_batch: int | None,
+        sums: RunningMetrics, right: torch.Tensor | None, micro_batch: int | None, snapshots: Snapshots,
     ) -> None:  # fmt: skip
         self.spec, self.data, self.images, self.device, self.world = spec, data, images, device, world
         self.loader, self.norm, self.teaching, self.optimizer = loader, norm, teaching, optimizer
-        self.sums, self.right, self.micro_batch = sums, right, micro_batch
+        self.sums, self.right, self.micro_batch, self.snapshots = sums, right, micro_batch, snapshots
         self.bf16 = spec.precision == "bf16"
         accumulates = micro_batch is not None
         self.model, self.loss = (world.wrap(module, accumulates) for module in (norm.network, teaching))
@@ -65,6 +67,7 @@ class Stepper:
             targets = self.teaching.targets(group.shown, group.sizes, first, steps)
         for batch, shown, target in zip(group.batches, group.shown.parts(group.sizes), targets, strict=True):
             self._take_step(batch, shown, target)
+            self.snapshots.after(batch.step + 1)
 
     def _take_step(self, batch: Batch, shown: Shown, target: Any) -> None:
         self._seed_dropout(batch.step)

@@ -228,11 +228,12 @@ def learn(
     taught_by: Teaching | None = None,
     world: World | None = None,
     micro_batch: int | None = None,
+    snapshots: Sequence[int] = (),
 ) -> Trained:
     """Train as ``spec`` says, with a new network and teaching, as a new process would."""
     return train(
         spec, new_network(spec.network, spec.seed), on or data(spec.augmentation), taught_by or teaching_of(spec),
-        device=CPU, observer=observer or Keeper(), world=world, micro_batch=micro_batch,
+        device=CPU, observer=observer or Keeper(), world=world, micro_batch=micro_batch, snapshots=snapshots,
     )  # fmt: skip
 
 
@@ -240,7 +241,7 @@ def without_times(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
-def assert_same_weights(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+def assert_same_weights(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> None:
     """Bit for bit."""
     assert found.keys() == wanted.keys()
     different = [name for name in wanted if not torch.equal(found[name], wanted[name])]
@@ -250,6 +251,9 @@ def assert_same_weights(found: dict[str, torch.Tensor], wanted: dict[str, torch.
 def assert_same_training(found: Trained, wanted: Trained) -> None:
     """Everything but times, bit for bit."""
     assert_same_weights(found.weights, wanted.weights)
+    assert found.snapshots.keys() == wanted.snapshots.keys()
+    for step, weights in wanted.snapshots.items():
+        assert_same_weights(found.snapshots[step], weights)
     assert without_times(found.history) == without_times(wanted.history)
     assert (found.kept_step, found.validation_accuracy, found.validation_loss) == (
         wanted.kept_step, wanted.validation_accuracy, wanted.validation_loss

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.training.state import TrainingState
 
-GROUPS = ("network", "teaching", "optimizer", "best", "arrays")
+GROUPS = ("network", "teaching", "optimizer", "best", "snapshots", "arrays")
 
 
 def state() -> TrainingState:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.training.loop import Trained
 from orchestrator.training.world import World
 from tests.training.examples import CPU, Keeper, assert_same_training, without_times
-from tests.training.workers import CASES, learn_case, read
+from tests.training.workers import CASES, SNAPSHOTS, learn_case, read
 
 
 @given(items=st.lists(st.integers(0, 1000)), size=st.integers(1, 9))
@@ -73,6 +73,15 @@ def test_one_worker_goes_on_where_two_were_killed_between_validations(pair: Path
         assert row == pytest.approx(wanted, rel=1e-4)
     np.testing.assert_array_equal(found.assignment_counts, alone.assignment_counts)
     np.testing.assert_array_equal(found.learned_step, alone.learned_step)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_have_the_snapshots_of_one(pair: Path, case: str) -> None:
+    (found, _), alone = two(pair, case), learn_case(case)
+    assert sorted(found.snapshots) == list(SNAPSHOTS)
+    for step, weights in alone.snapshots.items():
+        for name, value in weights.items():
+            torch.testing.assert_close(found.snapshots[step][name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -37,6 +37,7 @@ from tests.training.networks import NO_BATCH_NORM, SMOOTH
 
 KILLED_AT = 8  # amid a pass
 KILLED_BETWEEN = 7  # amid a pass too, and between two validations
+SNAPSHOTS = (2, 6, 8, 13)  # between validations and at one, before and after the kill
 
 CASES: dict[str, TrainSpec] = {
     "labels": training(NO_BATCH_NORM, record_learned_step=True),
@@ -105,7 +106,7 @@ TEACHINGS: dict[str, Callable[[TrainSpec], Teaching]] = {"feature hints": hints_
 def learn_case(case: str, observer: Keeper | None = None, world: World | None = None) -> Trained:
     """Train a case, with the teaching of its spec unless it has one with parameters of its own."""
     spec = CASES[case]
-    return learn(spec, observer, taught_by=TEACHINGS.get(case, teaching_of)(spec), world=world)
+    return learn(spec, observer, taught_by=TEACHINGS.get(case, teaching_of)(spec), world=world, snapshots=SNAPSHOTS)
 
 
 class MainKeeper(Keeper):
@@ -165,9 +166,13 @@ def work_on_cases(world: World, results: Path) -> None:
 
 def write(folder: Path, case: str, rank: int, trained: Trained) -> None:
     plain = {
-        key: value for key, value in asdict(trained).items() if key != "weights" and not isinstance(value, np.ndarray)
+        key: value
+        for key, value in asdict(trained).items()
+        if key not in ("weights", "snapshots") and not isinstance(value, np.ndarray)
     }
     tensors = {f"weights/{name}": value for name, value in trained.weights.items()}
+    for step, weights in trained.snapshots.items():
+        tensors |= {f"snapshots/{step}/{name}": value for name, value in weights.items()}
     tensors["taught"] = torch.from_numpy(trained.assignment_counts)
     if trained.learned_step is not None:
         tensors["learned_step"] = torch.from_numpy(trained.learned_step)
@@ -179,11 +184,16 @@ def read(folder: Path, case: str, rank: int) -> Trained:
     """Returns the results that ``write`` wrote."""
     tensors = safetensors.torch.load_file(folder / f"{case}-{rank}.safetensors")
     learned = tensors.pop("learned_step", None)
+    snapshots: dict[int, dict[str, torch.Tensor]] = {}
+    for key in [key for key in tensors if key.startswith("snapshots/")]:
+        _, step, name = key.split("/", 2)
+        snapshots.setdefault(int(step), {})[name] = tensors.pop(key)
     return Trained(
         **json.loads((folder / f"{case}-{rank}.json").read_text())
         | {
             "assignment_counts": tensors.pop("taught").numpy(),
             "learned_step": None if learned is None else learned.numpy(),
+            "snapshots": snapshots,
         },
         weights={name.removeprefix("weights/"): value for name, value in tensors.items()},
     )
