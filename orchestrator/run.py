@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
     recipe, store, data, display = request.recipe, request.store, request.data, request.display
     choice = precision_choice.stored(store, recipe)
     planned = plan(recipe, data, choice)
-    kept, damaged = look_up(planned, store)
+    kept, damaged = look_up(planned, store, display)
     missing = {stage.identity for stage in planned.stages} - set(kept)
     if options.dry_run:
         _print_plan(planned, store, kept, damaged, precision_choice.is_open(recipe, choice))
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
                 session.open()
                 choice = measure_precision(request, planned, interruption)
                 planned = plan(recipe, data, choice)
-                kept, damaged = look_up(planned, store)
+                kept, damaged = look_up(planned, store, display)
             set_aside(request, damaged)
 
             def publish(artifacts: dict[str, Artifact], states: States | None) -> None:

@@ -15,6 +15,7 @@ from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.errors import OptionError
 from orchestrator.execution.capacity import Growth, largest_cluster
 from orchestrator.pipeline.graph import Plan
+from orchestrator.pipeline.snapshots import lacking
 from orchestrator.progress import display_for
 from orchestrator.progress.display import Display
 from orchestrator.recipe import loading as recipes
@@ -62,8 +63,11 @@ def request_of(options: argparse.Namespace, command: str) -> Request:
     return Request(recipe, store, data, display, largest, command, options.verbose)
 
 
-def look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str, list[str]]]:
-    """Returns the intact artifacts by identity, and the damaged files of the others."""
+def look_up(planned: Plan, store: Store, display: Display) -> tuple[dict[str, Artifact], dict[str, list[str]]]:
+    """Returns the intact artifacts by identity, and the damaged files of the others.
+
+    Trainings that lack a snapshot are in neither: they are run once more.
+    """
     kept: dict[str, Artifact] = {}
     damaged: dict[str, list[str]] = {}
     for stage in planned.stages:
@@ -77,6 +81,9 @@ def look_up(planned: Plan, store: Store) -> tuple[dict[str, Artifact], dict[str,
             damaged[stage.identity] = files
         else:
             kept[stage.identity] = artifact
+    for identity, steps in lacking(planned.stages, kept).items():
+        which = f"snapshot{'s' if len(steps) > 1 else ''} of step {', '.join(map(str, steps))}"
+        display.say(f"{kept.pop(identity).name} has no {which}: it is trained once more, and what depends on it stays")
     return kept, damaged
 
 
@@ -104,7 +111,7 @@ def check(request: Request, planned: Plan, kept: dict[str, Artifact]) -> tuple[l
     told = check_weights(recipe, data, normalisation_of(recipe, ingested, store), display.say)
     for text in told:
         display.warn(f"warning: {text}")
-    names = [network.name for network in recipe.ladder.networks]
+    names = [network.label for network in recipe.ladder.networks]
     shown = ", ".join(f"{name} {size['parameters']:,} parameters" for name, size in zip(names, sizes, strict=True))
     display.say(f"ladder: {shown}")
     if any(method_of(final.method).has_experts for final in planned.finals):

@@ -24,7 +24,7 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
     """Check the ladder's networks: each exists, returns one logit a class, and is smaller than the last.
 
     Returns:
-        Parameters and multiply-adds of each network of the ladder.
+        Parameters and multiply-adds of each entry of the ladder; of a snapshot those of its network.
 
     Raises:
         RecipeError: naming the network, with the numbers.
@@ -33,13 +33,13 @@ def check_networks(recipe: Recipe, data: DatasetInfo) -> list[dict[str, int]]:
 
     channels, height, _ = data.image_shape
     try:
-        sizes = registry.check_ladder(
-            [network.name for network in recipe.ladder.networks],
-            num_classes=data.classes, in_channels=channels, image_size=height,
-        )  # fmt: skip
+        names = [network.name for network in recipe.ladder.trained]
+        sizes = registry.check_ladder(names, num_classes=data.classes, in_channels=channels, image_size=height)
     except ValueError as error:
         raise RecipeError(f"ladder.networks: {str(error).removeprefix('ladder: ')}") from error
-    return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in sizes]
+    of_network = dict(zip(names, sizes, strict=True))
+    every = [of_network[network.name] for network in recipe.ladder.networks]
+    return [{"parameters": size.parameters, "multiply_adds": size.multiply_adds} for size in every]
 
 
 def check_weights(

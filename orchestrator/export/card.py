@@ -37,7 +37,7 @@ def model_card(exported: Exported) -> str:
         many_names=MANY_NAMES, students=students, mean=mean, deviation=deviation,
         choices=_chosen_by_validation(exported), searched=artifact.spec.get("searched"),
         processor=processor(), results=artifact.results,
-        spec=None if artifact.kind == "pretrained" else TrainSpec.from_plain(artifact.spec),
+        spec=TrainSpec.from_plain(artifact.spec) if artifact.kind == "train" else None,
         taught=artifact.results.get("taught_with"), weights_sha256=artifact.files[WEIGHTS]["sha256"],
         int8=_int8(exported),
     )  # fmt: skip

@@ -142,7 +142,7 @@ def find_expert(run: Run, name: str) -> Chosen:
     rows = {row["name"]: row for row in run.report["networks"] if row["role"] != "student"}
     if name not in rows:
         raise ExportError(f"expert '{name}' is not in run '{run.id}'{nearest(name, list(rows))}; {_are(rows)}")
-    stages = {row: _stage(run, f"train/{row}", f"pretrained/{row}") for row in rows}
+    stages = {row: _stage(run, f"train/{row}", f"pretrained/{row}", f"snapshot/{row}") for row in rows}
     if stages[name]["end"] is None and run.store.find(stages[name]["id"]) is None:
         teacher = name == run.report["networks"][0]["name"]
         what = f"the teacher '{name}', which exported networks are compared with," if teacher else f"expert '{name}'"

@@ -58,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, command: str, interruption: Interruption) -> int:
     question, request = _question(options), request_of(options, command)
     tas = len(request.recipe.ladder.networks) - 2
+    snapshots = [network.label for network in request.recipe.ladder.networks if network.at]
+    if snapshots:
+        raise RecipeError(
+            f"ladder.networks has {', '.join(snapshots)}, which cost no training of their own; leave snapshots out, "
+            "since paths are of networks that are trained"
+        )
     if not 1 <= tas <= MOST_TAS:
         raise RecipeError(
             f"ladder.networks: found {tas} TAs between teacher and student; give 1 to {MOST_TAS}, since every subset "
@@ -101,7 +107,7 @@ class _Comparison:
         """Print the paths in the order in which they are trained, with what each adds, and the sums."""
         survey, question = self.survey, self.question
         planned = survey.lattice.plan(survey.first_students(), evaluated=False)
-        kept, _ = look_up(planned, self.request.store)
+        kept, _ = look_up(planned, self.request.store, self.request.display)
         if len(kept) < len(planned.stages):
             check(self.request, planned, kept)
         content, trained, rows = survey.content({}), frozenset[str](), []
@@ -134,7 +140,7 @@ class _Comparison:
     def _train(self, students: list[Final], session: RaySession, evaluated: bool) -> tuple[dict[str, Artifact], int]:
         """Returns all artifacts that students need, with their own, and the exit code."""
         request, planned = self.request, self.survey.lattice.plan(students, evaluated)
-        kept, damaged = look_up(planned, request.store)
+        kept, damaged = look_up(planned, request.store, request.display)
         if len(kept) == len(planned.stages):
             return kept, 0
         if session.cluster is None:

@@ -100,7 +100,7 @@ class Plan:
     recipe: Recipe
     stages: tuple[Stage, ...]
     ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first; of the first seed, as the next
-    others: tuple[Expert, ...]  # TAs of other topologies, for takd and dgkd
+    others: tuple[Expert, ...]  # TAs of other topologies, for takd and dgkd; the teacher's snapshots, for kd_early
     repeats: tuple[Expert, ...]  # experts of the ladders of further seeds, where they are others
     evaluations: dict[str, Stage]  # expert's name -> its evaluation
     finals: tuple[Final, ...]

@@ -80,6 +80,15 @@ class PretrainedSpec(Spec):
         return without(serialise(self), "normalisation" if self.normalisation is None else "")
 
 
+class SnapshotSpec(Spec):
+    """A network as it was after a step of its training, and how its validation accuracy is measured."""
+
+    network: NetworkSpec
+    step: int
+    precision: Precision
+    threads: int
+
+
 class ScoreSpec(CodedSpec):
     """Experts' logits of every training image: the clean view, and ``views`` fixed views for cached guidance.
 
@@ -160,6 +169,10 @@ _ROWS = (
     ),
     Kind(
         "pretrained", "orchestrator.stages.pretrained:run", trained.PRETRAINED_VERSION, Look("pretrained", "#9467bd"),
+        _validation,
+    ),
+    Kind(
+        "snapshot", "orchestrator.stages.snapshot:run", trained.SNAPSHOT_VERSION, Look("snapshot", "#e69f00"),
         _validation,
     ),
     Kind(

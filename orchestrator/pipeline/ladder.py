@@ -17,11 +17,13 @@ from orchestrator.pipeline.graph import Expert, Stage
 from orchestrator.pipeline.inputs import DATA, NETWORK, evaluation_role, expert_role, fold_role, score_role
 from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec, StrataSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
+from orchestrator.pipeline.snapshots import records_learned_step, snapshot_of
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
 from orchestrator.recipe.choices import Precision
 from orchestrator.recipe.ladder import LadderNetwork
 from orchestrator.recipe.losses import parameters_of
 from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.snapshots import early_methods, early_shares, steps_of
 from orchestrator.recipe.topologies import TEACHERS, Topology
 
 
@@ -90,18 +92,38 @@ class LadderPlanner:
         """Returns the experts of a topology, teacher first."""
         if topology not in self.ladders:
             experts: list[Expert] = []
+            trained: list[Expert] = []
             for entry in self.recipe.ladder.networks[:-1]:
-                experts.append(self._expert(entry, experts, topology))
+                if entry.at:
+                    experts.append(self._after(entry.at, trained[-1]))
+                else:
+                    trained.append(self._expert(entry, trained, topology))
+                    experts.append(trained[-1])
             self.ladders[topology] = experts
         return self.ladders[topology]
 
     def every_expert(self) -> dict[str, Expert]:
-        """Returns the experts of all topologies that were asked for, by label."""
-        return {expert.label: expert for ladder in self.ladders.values() for expert in ladder}
+        """Returns the experts of all topologies that were asked for, and early ones, by label."""
+        ladders = (*self.ladders.values(), self.early_experts())
+        return {expert.label: expert for ladder in ladders for expert in ladder}
+
+    def early_experts(self) -> list[Expert]:
+        """Returns the teacher after each of the shares of its training that a method of the recipe has."""
+        return [self.early_expert(share) for share in early_shares(self.recipe)]
+
+    def early_expert(self, share: float) -> Expert:
+        """Returns the teacher after a share of its training."""
+        teacher = self.experts(self.recipe.ladder.topology)[0]
+        return teacher if share == 1 else self._after(share, teacher)
+
+    def _after(self, share: float, expert: Expert) -> Expert:
+        """Returns a trained expert after a share of its training."""
+        found = snapshot_of(expert, share, self.ingest, self.single, self.precision)
+        return replace(found, stage=self.add(found.stage))
 
     def _expert(self, entry: LadderNetwork, larger: list[Expert], topology: Topology) -> Expert:
         network, resources = self.network(entry.name), self.recipe.resources
-        smallest = self.is_smallest(entry)
+        facts = replace(self.facts, part="expert", expert=entry.name, topology=topology)
         if entry.weights:
             path = weights_file(entry)
             network = network.model_copy(update={"renormalised": entry.normalisation is not None})
@@ -117,13 +139,13 @@ class LadderPlanner:
                 ),
                 ((DATA, self.ingest),),
                 self.single,
-                replace(self.facts, part="expert", expert=entry.name, topology=topology, weights=path.absolute()),
+                replace(facts, weights=path.absolute()),
             )
         else:
             teachers = larger[TEACHERS[topology]]
             _, workers = self.recipe.workers_of(self.recipe.ladder.networks.index(entry))
             training = self.training(entry, self.guidance(teachers, self.source.tas), resources.gpus)
-            training = training.model_copy(update={"record_learned_step": smallest})
+            training = training.model_copy(update={"record_learned_step": self.is_smallest(entry)})
             if training.guidance.source == "cached":
                 training = training.model_copy(update={"views": self.recipe.distillation.views})
             stage = Stage(
@@ -132,7 +154,7 @@ class LadderPlanner:
                 training,
                 ((DATA, self.ingest), *self.taught_by(teachers, self.source.tas, topology)),
                 Placement("ray_train", workers, resources.cpus, resources.gpus),
-                replace(self.facts, part="expert", expert=entry.name, topology=topology),
+                replace(facts, snapshots=steps_of(self.recipe, entry)),
             )
         label = self.labels.get(stage.identity)
         if label is None:
@@ -147,8 +169,8 @@ class LadderPlanner:
         return Expert(label, network, self.add(stage), self.facts.named(label), self.seed)
 
     def is_smallest(self, entry: LadderNetwork) -> bool:
-        """Returns whether a network is the smallest expert, which records when images are learned."""
-        return entry is self.recipe.ladder.networks[-2]
+        """Returns whether a network is the smallest expert's, which records when images are learned."""
+        return records_learned_step(self.recipe, entry)
 
     def taught_by(self, teachers: list[Expert], kind: logit_source.Kind, topology: Topology) -> list[tuple[str, Stage]]:
         """Returns a network's inputs from the experts that teach it: themselves, or the scores with their logits."""
@@ -217,6 +239,9 @@ class LadderPlanner:
         """Returns the score with an expert's logits, for a student or a TA of a topology's ladder."""
         if self._scored_alone(expert):
             return self._score_alone(expert)
+        early = [it for it in self.early_experts() if it.label not in self._own_labels()]
+        if expert.label in {it.label for it in early}:
+            return self._score(replace(self.facts, method=early_methods(self.recipe)[0]), early, [])
         return self.score_of(self.recipe.ladder.topology if expert.label in self._own_labels() else topology)
 
     def _score_alone(self, expert: Expert) -> Stage:
@@ -226,9 +251,10 @@ class LadderPlanner:
         """Returns whether an expert is scored alone.
 
         It is where TAs read scores, so that a TA waits for its teachers alone, and is not trained again when a
-        difficulty changes. The smallest expert teaches no TA.
+        difficulty changes. Snapshots and the smallest network teach no TA.
         """
-        return self.source.tas == "cached" and expert.network.name != self.recipe.ladder.networks[-2].name
+        teaches = expert.stage.kind != "snapshot" and expert.network.name != self.recipe.ladder.networks[-2].name
+        return self.source.tas == "cached" and teaches
 
     def _own_labels(self) -> set[str]:
         return {expert.label for expert in self.experts(self.recipe.ladder.topology)}
@@ -256,7 +282,7 @@ class LadderPlanner:
         others = [self._score_alone(expert) for expert in ladder if self._scored_alone(expert)]
         inputs += [(role_of(score), score) for score in others]
         inputs += [(fold_role(fold), self._fold(fold, folds)) for fold in range(folds)]
-        scored = facts.expert or facts.topology
+        scored = facts.expert or facts.method or facts.topology
         name = facts.named(f"score/{scored}" if scored else "score")
         resources = recipe.resources
         placement = Placement("ray_data", resources.score_workers, resources.cpus, resources.student_gpus)
@@ -264,7 +290,8 @@ class LadderPlanner:
 
     def _fold(self, fold: int, folds: int) -> Stage:
         """Returns the training of the smallest expert's network on labels without one fold, for the held-out loss."""
-        entry, resources = self.recipe.ladder.networks[-2], self.recipe.resources
+        ladder, resources = self.recipe.ladder, self.recipe.resources
+        entry = ladder.training_of(ladder.networks[-2])
         spec = self.training(entry, GuidanceSpec(kind="labels"), resources.student_gpus)
         steps = self.recipe.difficulty.fold_steps or spec.steps
         spec = spec.model_copy(update={"fold": fold, "folds": folds, "steps": steps})
@@ -287,7 +314,8 @@ class LadderPlanner:
             stage: the stage of that training.
         """
         known = self.every_expert()
-        teachers = [known[label] for label in student.guidance.experts]
+        early = student.guidance.early is not None
+        teachers = self.early_experts() if early else [known[label] for label in student.guidance.experts]
         if teachers:
             teacher = self.experts(self.recipe.ladder.topology)[0]
             teachers = list({expert.label: expert for expert in (*teachers, teacher)}.values())
@@ -311,7 +339,7 @@ class LadderPlanner:
         )
         beside = ((evaluation_role(expert.label), self.evaluation_of_expert(expert)) for expert in experts)
         inputs = ((DATA, self.ingest), (NETWORK, stage), *beside)
-        facts = replace(stage.facts, weights=None)
+        facts = replace(stage.facts, weights=None, snapshots=())
         return self.add(Stage("evaluate", f"evaluate/{name}", spec, inputs, self.single, facts))
 
     def strata(self) -> Stage:
@@ -331,4 +359,4 @@ class LadderPlanner:
 
 def role_of(score: Stage) -> str:
     """Returns a score's role as an input."""
-    return score_role(score.facts.expert or score.facts.topology)
+    return score_role(score.facts.expert or score.facts.method or score.facts.topology)

@@ -9,9 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.recipe.ladder import LadderNetwork
+from orchestrator.recipe.ladder import LadderNetwork, label_at
 from orchestrator.recipe.methods import method_of
 from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.snapshots import early_shares
 from orchestrator.recipe.topologies import TEACHERS
 
 Kind = Literal["online", "cached"]
@@ -46,8 +47,9 @@ def choose(recipe: Recipe, images: int) -> Source:
         kind, reason = "online", "every pass has a new view (distillation.views is 0)"
     readers = tas_may_read(recipe, images)
     if kind == "auto":
-        ladders = len(recipe.ladder.all_seeds)
-        stored = views * images * (len(recipe.ladder.networks) - 1) * ladders
+        ladders, experts = len(recipe.ladder.all_seeds), {*recipe.ladder.experts}
+        experts |= {label_at(recipe.ladder.networks[0].name, share) for share in early_shares(recipe)}
+        stored = views * images * len(experts) * ladders
         of_tas = _ta_steps(recipe) * ladders if readers else 0
         beside = recipe.training.batch_size * (_student_steps(recipe) + of_tas)
         kind = "cached" if stored <= beside else "online"
@@ -62,7 +64,7 @@ def tas_may_read(recipe: Recipe, images: int) -> bool:
     train for longer have their experts online, with a new view in every pass.
     """
     batches = math.ceil(images / min(recipe.training.batch_size, images))
-    passes = [math.ceil(_steps(recipe, entry) / batches) for entry in recipe.ladder.networks[1:-1] if not entry.weights]
+    passes = [math.ceil(_steps(recipe, entry) / batches) for entry in recipe.ladder.trained[1:-1] if not entry.weights]
     return max(passes, default=0) <= recipe.distillation.views
 
 
@@ -83,7 +85,7 @@ def _experts_of_an_image(recipe: Recipe, name: str) -> int:
 
 def _ta_steps(recipe: Recipe) -> int:
     """Returns the steps of the TAs of every topology of the recipe, times the experts that teach each."""
-    networks, own, total = recipe.ladder.networks[:-1], recipe.ladder.topology, 0
+    networks, own, total = recipe.ladder.trained[:-1], recipe.ladder.topology, 0
     for topology in {own, *(method_of(method).topology or own for method in recipe.methods)}:
         for number, entry in enumerate(networks):
             # The largest TA is one network for all topologies, and the recipe's own counts it.

@@ -6,7 +6,7 @@ Nothing here names a worker, a device, a path or a log level.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -21,6 +21,7 @@ from orchestrator.recipe.choices import (
     Spec,
 )
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
+from orchestrator.recipe.ladder import label_at
 from orchestrator.recipe.losses import DEFAULT_LOSS, LossName, LossParameters
 from orchestrator.recipe.methods import Dealing, GuidanceKind
 from orchestrator.recipe.search_space import SETTINGS, Choice, Place, SpaceSpec, Value, values_of
@@ -89,7 +90,9 @@ class GuidanceSpec(Spec):
     """The distillation target of a network, and the loss. ``experts`` are names, smallest first; empty for ``labels``.
 
     ``ce_weight`` is None for 1 - ``kd_weight``. ``loss_parameters`` are those of the loss, or of all losses that a
-    search chooses from, as far as they have any. These and the loss are left out of the plain form at their defaults.
+    search chooses from, as far as they have any. ``early`` is the share of its own training after which the one expert,
+    a teacher, is taken; until a search has chosen it, it is 1 and ``experts`` names the teacher itself. These and the
+    loss are left out of the plain form at their defaults.
     """
 
     kind: GuidanceKind
@@ -101,6 +104,7 @@ class GuidanceSpec(Spec):
     loss: LossName = DEFAULT_LOSS
     loss_parameters: LossParameters = Field(default_factory=dict)
     ce_weight: float | None = None
+    early: float | None = None
 
     @property
     def labels_weight(self) -> float:
@@ -111,6 +115,7 @@ class GuidanceSpec(Spec):
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
         plain = without(serialise(self), "loss" if self.loss == DEFAULT_LOSS else "")
         plain = without(plain, "" if self.loss_parameters else "loss_parameters")
+        plain = without(plain, "early" if self.early is None else "")
         return without(plain, "ce_weight" if self.ce_weight is None else "")
 
     @model_validator(mode="after")
@@ -168,6 +173,13 @@ class SearchSpec(Spec):
     warm_start: tuple[str, ...]
     seed: int
 
+    @model_serializer(mode="wrap")
+    def _without_unasked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialise(self)
+        if self.student.guidance.early is None:
+            plain["space"] = without(plain["space"], "early")
+        return plain
+
     @property
     def rung_steps(self) -> tuple[int, ...]:
         """Steps of the trainings of each rung, the shortest first; the last is the whole student's."""
@@ -194,6 +206,10 @@ def apply_choice(student: TrainSpec, choice: Choice) -> TrainSpec:
     guidance = student.guidance.model_copy(update=chosen)
     own = {name: values for name, values in guidance.loss_parameters.items() if name == guidance.loss}
     guidance = guidance.model_copy(update={"loss_parameters": own})
+    early: dict[str, float] = values_of(choice, "early")
+    if early:
+        (teacher,) = guidance.experts
+        guidance = guidance.model_copy(update={**early, "experts": (label_at(teacher, early["early"]),)})
     optimizer = student.optimizer.model_copy(update=values_of(choice, "optimizer"))
     curriculum = student.curriculum
     if curriculum is not None:
@@ -213,6 +229,8 @@ def searched_parts(training: TrainSpec) -> dict[Place, Spec]:
     parts: dict[Place, Spec] = {"optimizer": training.optimizer}
     if training.guidance.experts:
         parts["guidance"] = training.guidance
+    if training.guidance.early is not None:
+        parts["early"] = training.guidance
     if training.curriculum is not None:
         parts |= {"curriculum": training.curriculum, "curriculum.pacing": training.curriculum.pacing}
     return parts

@@ -65,9 +65,17 @@ class StudentPlanner:
             return spec.model_copy(update={"guidance": alone}), ((DATA, ladder.ingest),)
         topology = method.topology or recipe.ladder.topology
         teachers = method.choose(ladder.experts(topology))
+        early = None
+        if method.experts == "early":
+            # The search chooses the share among those of the recipe; until then it is the teacher as it is in the end.
+            early = 1.0 if self._is_searched(method) else recipe.distillation.early_at
+            teachers = [ladder.early_expert(early)]
         drop = recipe.distillation.stochastic_drop if method.drops_experts else 0.0
         source: Kind = "online" if method.reads_networks else ladder.source.students
         guidance = ladder.guidance(teachers, source, drop)
+        if early:
+            guidance = guidance.model_copy(update={"early": early})
+            teachers = ladder.early_experts()
         if method.guidance and not (method.combines_logits and len(teachers) == 1):
             guidance = guidance.model_copy(update={"kind": method.guidance})
         losses = recipe.search.space.losses

@@ -1,7 +1,12 @@
-"""Section ``ladder`` of a recipe: its networks. Imports neither torch nor ray."""
+"""Section ``ladder`` of a recipe: its networks. Imports neither torch nor ray.
+
+An expert may be a snapshot: a network of the ladder as it was after a share of its own training (route constrained
+optimisation, Jin et al., ICCV 2019). It costs no training of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -9,6 +14,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from orchestrator.locations import local_path
 from orchestrator.recipe.choices import NormalisationSpec
 from orchestrator.recipe.section import Section, Seed, twice
+
+
+def label_at(label: str, share: float) -> str:
+    """Returns the label of a network as it was after a share of its training; its own at 1."""
+    return label if share == 1 else f"{label}@{share}"
+
+
+def snapshot_step(share: float, steps: int) -> int:
+    """Returns the step of a training after which a share of it is done."""
+    return round(share * steps)
 
 
 class LadderNetwork(Section):
@@ -32,11 +47,32 @@ class LadderNetwork(Section):
     workers: int | None = Field(
         None, gt=0, description="its workers, instead of resources.workers; of the student, of student_workers"
     )
+    at: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="a snapshot, not a training: the network of this name above it after this share of its steps",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def label(self) -> str:
+        """Its name in plans and reports, of a snapshot with ``@`` and its share."""
+        return label_at(self.name, self.at or 1)
+
+    @model_validator(mode="after")
+    def _snapshot_without_training(self) -> LadderNetwork:
+        others = [name for name in type(self).model_fields if name not in ("name", "at") and getattr(self, name)]
+        if self.at and others:
+            raise ValueError(
+                f"{self.name} has at and {' and '.join(others)}; a snapshot is taken from the training of the network "
+                f"of this name above it, so leave {' and '.join(others)} out or set it there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _normalised_with_weights(self) -> LadderNetwork:
@@ -75,16 +111,19 @@ class Ladder(Section):
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the experts, teacher first."""
-        return tuple(network.name for network in self.networks[:-1])
+        return tuple(network.label for network in self.networks[:-1])
 
     @field_validator("networks")
     @classmethod
     def _different(cls, networks: tuple[LadderNetwork, ...]) -> tuple[LadderNetwork, ...]:
-        again = twice([network.name for network in networks])
+        again = twice([network.label for network in networks])
         if again:
             raise ValueError(f"{again} is in the ladder twice; every network must be a different one")
         if networks[-1].weights:
             raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
+        if networks[-1].at:
+            raise ValueError("the student (last network) has at set, but the run trains it; leave it out")
+        _check_snapshots(networks)
         return networks
 
     @field_validator("seeds")
@@ -93,3 +132,37 @@ class Ladder(Section):
         if seeds and (again := twice(seeds)):
             raise ValueError(f"{again} is in {list(seeds)} twice; leave one out")
         return seeds
+
+    @property
+    def trained(self) -> tuple[LadderNetwork, ...]:
+        """The networks that are no snapshots."""
+        return tuple(network for network in self.networks if not network.at)
+
+    def training_of(self, network: LadderNetwork) -> LadderNetwork:
+        """Returns the network whose training makes a network of the ladder: itself, or that of a snapshot."""
+        return next(other for other in self.trained if other.name == network.name) if network.at else network
+
+
+def _check_snapshots(networks: Sequence[LadderNetwork]) -> None:
+    """Raise ValueError unless each snapshot stands below its network, by falling share."""
+    trained: dict[str, LadderNetwork] = {}
+    for above, network in zip((networks[0], *networks), networks, strict=False):
+        if not network.at:
+            trained[network.name] = network
+            continue
+        training = trained.get(network.name)
+        if training is None:
+            raise ValueError(
+                f"{network.name} at {network.at} is a snapshot, but no {network.name} without at stands above it; add "
+                "the network from whose training it is taken"
+            )
+        if training.weights:
+            raise ValueError(
+                f"{network.name} at {network.at} is a snapshot, but the weights of {network.name} are imported, so "
+                "there is no training to take it from; leave out at or weights"
+            )
+        if above.name != network.name or network.at > (above.at or 1):
+            raise ValueError(
+                f"{network.name} at {network.at} stands below {above.label}; snapshots stand directly below their "
+                "network, by falling at"
+            )

@@ -47,7 +47,8 @@ class Method:
 
     Attributes:
         name: its name in recipes, tables and stages.
-        experts: the experts of the ladder that teach the student; ``one`` is the one named by ``expert``.
+        experts: the experts of the ladder that teach the student; ``early`` is the teacher after a share of its
+            training, ``one`` the expert named by ``expert``.
         taught_by: description of these experts, for tables.
         look: its appearance in figures.
         topology: topology of the TAs among the experts; None for the recipe's own.
@@ -67,7 +68,7 @@ class Method:
     """
 
     name: str
-    experts: Literal["none", "teacher", "smallest", "all", "one"]
+    experts: Literal["none", "teacher", "early", "smallest", "all", "one"]
     taught_by: str
     look: Look
     topology: Topology | None = None
@@ -82,10 +83,11 @@ class Method:
     stratum: int | None = None
 
     def choose(self, ladder: list[Expert]) -> list[Expert]:
-        """Returns the experts of a ladder, given teacher first, that teach the student."""
+        """Returns the experts of a ladder, given teacher first, that teach the student, as they are in the end."""
         if self.experts == "one":
             return [expert for expert in ladder if expert.label == self.expert]
-        places = {"none": slice(0), "teacher": slice(1), "smallest": slice(-1, None), "all": slice(None)}
+        teacher, smallest = slice(1), slice(-1, None)
+        places = {"none": slice(0), "teacher": teacher, "early": teacher, "smallest": smallest, "all": slice(None)}
         return ladder[places[self.experts]]
 
     @property
@@ -102,6 +104,7 @@ class Method:
     def places(self) -> tuple[Place, ...]:
         """The parts of its students' training that hold settings of the search space."""
         guidance: tuple[Place, ...] = ("guidance",) if self.has_experts else ()
+        guidance += ("early",) if self.experts == "early" else ()
         curriculum: tuple[Place, ...] = ("curriculum", "curriculum.pacing") if self.dealing else ()
         return (*guidance, *curriculum, "optimizer")
 
@@ -110,6 +113,10 @@ class Method:
 _ROWS = (
     Method("labels", "none", "labels alone", Look("#8c8c8c", "circle", "dot")),
     Method("kd", "teacher", "the teacher", Look("#0072b2", "square", "solid"), source="Hinton et al. 2015"),
+    Method(
+        "kd_early", "early", "the teacher as it was after a share of its training", Look("#8c564b", "octagon", "dash"),
+        source="Cho and Hariharan, ICCV 2019",
+    ),
     Method("kd_smallest", "smallest", "the smallest TA", Look("#56b4e9", "diamond", "dash")),
     Method(
         "takd", "smallest", "the smallest TA of a sequential chain", Look("#009e73", "triangle-up", "solid"),

@@ -33,7 +33,7 @@ class Bounds(TypedDict):
     high: float
 
 
-Space = dict[str, list[str] | Bounds | str]
+Space = dict[str, list[str] | list[float] | Bounds | str]
 """A search space: alternatives, a range, or the rule that gives the alternatives, by field."""
 
 

@@ -10,6 +10,7 @@ from orchestrator.datasets.names import PHOTO_SETS
 from orchestrator.datasets.spec import DatasetRecipe
 from orchestrator.errors import UserError
 from orchestrator.locations import PASSWORD, checked_uri
+from orchestrator.recipe import snapshots
 from orchestrator.recipe.choices import Augmentation, OptimizerSpec, Scorer
 from orchestrator.recipe.curriculum import CurriculumRecipe
 from orchestrator.recipe.hypothesis import STRATA_FOLDS, HypothesisRecipe
@@ -80,6 +81,9 @@ class Distillation(LossSections):
     )
     stochastic_drop: float = Field(
         0.5, ge=0, lt=1, description="dgkd_stochastic only: probability that an expert is dropped"
+    )
+    early_at: float = Field(
+        0.5, gt=0, lt=1, description="kd_early only: share of the teacher's training after which it is taken"
     )
     views: int = Field(8, ge=0, description="views of each image that students see in turn; 0: a new one in every pass")
     source: Literal["auto", "online", "cached"] = Field(
@@ -187,11 +191,11 @@ class Recipe(Section):
         last = len(networks) - 1
         found = []
         for place, network in enumerate(networks):
-            batch = "training.batch_size", self.training.batch_size
-            if network.batch_size:
-                batch = f"ladder.networks[{place}].batch_size", network.batch_size
+            batch, own = ("training.batch_size", self.training.batch_size), self.ladder.training_of(network)
+            if own.batch_size:
+                batch = f"ladder.networks[{networks.index(own)}].batch_size", own.batch_size
             of_this = student_gpus if place == last else gpus
-            if not network.weights:
+            if not network.weights and not network.at:
                 found.append(SharedTraining(network.name, batch, self.workers_of(place), of_this))
             if place == last - 1 and self.trained_folds:
                 workers = "resources.student_workers", resources.student_workers
@@ -247,6 +251,7 @@ class Recipe(Section):
         for training in self._shared_trainings():
             training.check(self.training.norm_batch, self.resources.micro_batch)
         check_selectors(self.methods, self.curriculum.selector, self.search.space.selectors, self.searched_methods)
+        snapshots.check(self)
         if self.difficulty.held_out_folds == 1:
             raise ValueError("difficulty.held_out_folds is 1; a held-out loss needs at least 2 folds")
         if (ladders := len(self.ladder.all_seeds)) > len(self.seeds):

@@ -24,11 +24,12 @@ from pydantic import (
 
 from orchestrator.recipe.choices import FAMILIES, Family, Mode, Selector, Spec
 from orchestrator.recipe.losses import LossName
+from orchestrator.recipe.section import twice
 
 Value = str | float
 Choice = Mapping[str, Any]  # a point of the space, or the part of it that is chosen so far: values by setting
 # Part of a training's spec that holds a setting. Settings are asked in this order, for pacing depends on the mode.
-Place = Literal["guidance", "curriculum", "curriculum.pacing", "optimizer"]
+Place = Literal["guidance", "early", "curriculum", "curriculum.pacing", "optimizer"]
 
 
 def _always(choice: Choice) -> bool:
@@ -223,6 +224,12 @@ class SpaceSpec(Spec):
         description="any: for methods taught by all experts of the ladder's topology, direct or scratch, which of them "
         "teach, at least one; by default all, not searched",
     )  # fmt: skip
+    early: Annotated[tuple[float, ...], Setting("early", "early", Interval(gt=0, le=1))] = Field(
+        (0.25, 0.5, 0.75, 1.0),
+        strict=False,
+        min_length=1,
+        description="kd_early only: shares of the teacher's training after which it may be taken; 1: its end",
+    )
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -245,8 +252,16 @@ class SpaceSpec(Spec):
         # Else a trial would be the first to meet a value that its spec refuses.
         bounds = SETTINGS[str(field.field_name)].bounds
         if bounds is not None and found is not None:
-            _check(found, bounds)
+            for values in (found,) if isinstance(found, Range) else [Range(low=each, high=each) for each in found]:
+                _check(values, bounds)
         return found
+
+    @field_validator("early")
+    @classmethod
+    def _once(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if again := twice(shares):
+            raise ValueError(f"{again} is in {list(shares)} twice; leave one out")
+        return shares
 
 
 def _check(found: Range, bounds: Interval) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import optuna
 
@@ -35,10 +36,10 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
     fields, experts = space.searched(searched_parts(student)), student.guidance.experts
 
     def value(
-        trial: optuna.trial.BaseTrial, setting: Setting, name: str, among: Range | tuple[str, ...]
+        trial: optuna.trial.BaseTrial, setting: Setting, name: str, among: Range | tuple[str | float, ...]
     ) -> str | float:  # fmt: skip
         if isinstance(among, tuple):
-            return among[0] if len(among) == 1 else str(trial.suggest_categorical(name, list(among)))
+            return among[0] if len(among) == 1 else cast(str | float, trial.suggest_categorical(name, list(among)))
         if among.low == among.high:
             return among.low
         return setting.rounded(trial.suggest_float(name, among.low, among.high, log=setting.log))

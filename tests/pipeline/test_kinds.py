@@ -25,7 +25,8 @@ def test_the_functions_of_a_kind_are_there(kind: Kind) -> None:
 
 
 def test_every_stage_of_a_plan_is_of_a_kind_of_the_table() -> None:
-    assert {item.kind for item in planned("hypothesis=true").stages} == KINDS.keys() - {"pretrained"}
+    stages = (*planned("hypothesis=true").stages, *planned("methods=[kd_early]").stages)
+    assert {item.kind for item in stages} == KINDS.keys() - {"pretrained"}
 
 
 def test_trainings_by_ray_train_are_of_kinds_that_have_a_function_for_it() -> None:

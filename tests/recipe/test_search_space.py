@@ -16,10 +16,10 @@ from orchestrator.tracking.hparams import COLUMNS
 from tests.search.test_proposals import student
 
 FIELDS = pytest.mark.parametrize("field", SETTINGS)
-NUMBERS = pytest.mark.parametrize("field", [field for field, setting in SETTINGS.items() if setting.is_number])
 WHOLE = SpaceSpec.from_plain(
     {"losses": ["kd", "dkd"], "ce_weight": [0.1, 0.9], "experts": "any", "learning_rate": [0.01, 0.4]}
 )
+RANGES = pytest.mark.parametrize("field", [field for field, default in WHOLE if isinstance(default, Range)])
 UNSET = {"losses", "ce_weight", "experts", "learning_rate"}  # fields that are not searched by default
 POINT: dict[str, Any] = {
     "loss": "dkd", "temperature": 3.0, "kd_weight": 0.25, "ce_weight": 0.5, "experts": "large", "mode": "both",
@@ -43,7 +43,7 @@ def test_a_field_s_default_is_within_its_own_bounds(field: str) -> None:
     assert SpaceSpec.from_plain({field: plain[field]} if field in plain else {}) == SpaceSpec()
 
 
-@NUMBERS
+@RANGES
 def test_a_range_that_reaches_beyond_its_bounds_is_refused(field: str) -> None:
     bounds = SETTINGS[field].bounds
     assert bounds is not None
@@ -59,6 +59,15 @@ def test_a_range_that_reaches_beyond_its_bounds_is_refused(field: str) -> None:
         SpaceSpec.from_plain({field: [default.low, bounds.le]})
         with pytest.raises(ValueError, match="every value must be"):
             SpaceSpec.from_plain({field: [default.low, math.nextafter(bounds.le, math.inf)]})
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [([0.5, 1.5], "every value must be above 0 and at most 1"), ([0], "above 0"), ([0.5, 0.5], "0.5 .* twice")],
+)
+def test_shares_of_a_training_are_distinct_and_within_it(shares: list[float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        SpaceSpec.from_plain({"early": shares})
 
 
 @FIELDS
@@ -121,6 +130,7 @@ def test_a_training_without_experts_has_the_settings_of_its_optimiser_alone() ->
 def test_a_setting_is_a_field_of_the_part_of_the_spec_that_it_names(field: str) -> None:
     parts: dict[str, type[Spec]] = {
         "guidance": GuidanceSpec,
+        "early": GuidanceSpec,
         "curriculum": CurriculumSpec,
         "curriculum.pacing": PacingSpec,
         "optimizer": OptimizerSpec,
@@ -141,7 +151,7 @@ def test_every_method_has_its_learning_rate_searched_where_the_space_says_so(met
     assert ("temperature" in searched) == method.has_experts and ("modes" in searched) == bool(method.dealing)
 
 
-@NUMBERS
+@RANGES
 def test_what_is_proposed_has_four_digits_and_lies_within_the_reach_of_its_range(field: str) -> None:
     setting = SETTINGS[field]
     low, high = 0.123446, 0.654371  # to four digits 0.1234 and 0.6544, beyond both ends

@@ -141,8 +141,8 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     odd = odd_images(data.results)
     found = {expert.name: artifact for expert in planned.experts if (artifact := artifacts.get(expert.stage.identity))}
     experts = [
-        ExpertFacts(name, artifact.results.get("validation_accuracy"), artifact.kind == "pretrained")
-        for name, artifact in found.items()
+        ExpertFacts(name, item.results.get("validation_accuracy"), item.kind == "pretrained", item.kind == "snapshot")
+        for name, item in found.items()
     ]
     brought = [artifact for artifact in found.values() if artifact.kind == "pretrained"]
     unlike = [text for artifact in brought for text in artifact.results.get("mismatches", ())]
@@ -184,6 +184,8 @@ def _networks(
         role: schema.Role = "ta" if expert.label in own else "ta of another topology"
         if expert.label == planned.ladder[0].label:
             role = "teacher"
+        if expert.stage.kind == "snapshot":
+            role = "snapshot"
         tested = artifacts.get(planned.evaluations[expert.name].identity)
         results = tested.results if tested else {}
         rows.append(row(expert.name, expert.network.name, role, results, expert.ladder_seed))

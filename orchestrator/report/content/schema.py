@@ -22,7 +22,7 @@ from orchestrator.recipe.plain_form import RecipeFields
 from orchestrator.report.content.hypothesis_schema import HYPOTHESIS_PARTS, Hypothesis
 from orchestrator.report.content.meanings import means
 
-Role = Literal["teacher", "ta", "ta of another topology", "student"]
+Role = Literal["teacher", "ta", "ta of another topology", "snapshot", "student"]
 
 
 class RunFacts(TypedDict):
@@ -73,7 +73,11 @@ class NetworkRow(TypedDict):
     """A network. The student's accuracies are means over the students taught by labels alone, `null` without them."""
 
     name: Annotated[
-        str, means("its name, with `@` and what it is for: another topology, or a ladder of another seed (`@seed-1`)")
+        str,
+        means(
+            "its name, with `@` and what it is for: another topology, or a ladder of another seed (`@seed-1`); of a "
+            "snapshot, with its share (`@0.5`)"
+        ),
     ]
     network: NotRequired[Annotated[str, means("its registered name, or `module:callable`")]]
     role: Annotated[Role, means("its place in the ladder")]
@@ -110,6 +114,7 @@ class TaughtWith(TypedDict):
     experts: NotRequired[Annotated[list[str], means("the experts that taught, smallest first")]]
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
     learning_rate: NotRequired[Annotated[float, means("the highest one; not in artifacts of old versions")]]
+    early: NotRequired[Annotated[float, means("share of its training after which the teacher was taken")]]
 
 
 class Fidelity(TypedDict):

@@ -40,11 +40,12 @@ class MethodRow(TypedDict):
 
 
 class ExpertFacts(NamedTuple):
-    """An expert's name, its validation accuracy, and whether its weights were brought."""
+    """An expert's name, its validation accuracy, whether its weights were brought, and whether it is a snapshot."""
 
     name: str
     validation_accuracy: float | None
     brought: bool
+    snapshot: bool = False
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -194,9 +195,10 @@ def expert_warnings(experts: Sequence[ExpertFacts], student: float | None, image
             )
             said.append(f"{shown}, which is no better than guessing ({hundredths(1 / classes)} %): {look}")
         elif student is not None and accuracy < student:
+            do = "take it later in its training" if expert.snapshot else "train it longer"
             said.append(
                 f"{shown}, fewer than the student on labels ({hundredths(student)} %): it has little to teach; "
-                "train it longer or leave it out of the ladder"
+                f"{do} or leave it out of the ladder"
             )
     return said
 

@@ -114,7 +114,7 @@ def capacity(networks: Sequence[NetworkRow], students: Sequence[StudentRow], exp
     for row in networks:
         if row["role"] == "student" or row["parameters"] is None or row["test_accuracy"] is None:
             continue
-        colour = colours.get(row.get("network", row["name"]), QUIET)
+        colour = colours.get(row["name"]) or colours.get(row.get("network", ""), QUIET)
         another = row["role"] == "ta of another topology"
         data.append(
             scatter(
