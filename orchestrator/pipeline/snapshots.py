@@ -44,14 +44,15 @@ def snapshot_of(expert: Expert, share: float, ingest: Stage, placement: Placemen
 
 
 def records_learned_step(recipe: Recipe, entry: LadderNetwork) -> bool:
-    """Returns whether a training of the ladder records the learned step, that of the smallest expert.
+    """Returns whether a training of the ladder records the learned step: that of the smallest expert's network.
 
-    Where that is a snapshot, the training that it is taken from does only if the difficulty may need it: without, it is
-    the same training as that of a ladder with further networks.
+    A teacher whose snapshots are the only other experts does only if the difficulty may need it: without, it is the
+    same training as that of a ladder with TAs.
     """
-    smallest, scorer = recipe.ladder.networks[-2], DIFFICULTIES.get(recipe.difficulty.scorer)
+    scorer = DIFFICULTIES.get(recipe.difficulty.scorer)
     needed = scorer is None or "learned_step" in scorer.needs
-    return entry is smallest or (entry.name == smallest.name and needed)
+    has_snapshots = entry is recipe.ladder.networks[0] and entry is not recipe.ladder.networks[-2]
+    return entry is recipe.ladder.trained[-2] and (needed or not has_snapshots)
 
 
 def lacking(stages: Iterable[Stage], kept: Mapping[str, Artifact]) -> dict[str, list[int]]:

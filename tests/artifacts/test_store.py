@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import tempfile
@@ -36,6 +37,32 @@ def test_the_files_lie_in_the_folder_that_the_identity_names(store: Store, tmp_p
     commit(store)
     for name, content in FILES.items():
         assert (folder(tmp_path) / name).read_bytes() == content
+
+
+def test_a_committed_artifact_may_be_given_files_that_it_lacked(store: Store, tmp_path: Path) -> None:
+    made = commit(store)
+    known = next(iter(FILES))
+    with store.scratch() as scratch:
+        (scratch / "later").write_bytes(b"later")
+        (scratch / known).write_bytes(b"other")
+        extended = store.extend(dataclasses.replace(made, results={"more": 1}), scratch)
+    assert store.find("train-0") == extended and store.damaged_files(extended) == []
+    assert extended.files.keys() == made.files.keys() | {"later"} and extended.results == {"more": 1}
+    assert (folder(tmp_path) / known).read_bytes() == FILES[known]  # what others were made from stays
+    assert (folder(tmp_path) / "later").read_bytes() == b"later"
+
+
+def test_an_interrupted_extension_leaves_the_artifact_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = commit(store)
+
+    def write_text(*_: str) -> None:
+        raise OSError("the power fails here")
+
+    monkeypatch.setattr(store, "write_text", write_text)
+    with store.scratch() as scratch, pytest.raises(OSError, match="power"):
+        (scratch / "later").write_bytes(b"later")
+        store.extend(made, scratch)
+    assert store.find("train-0") == made and store.damaged_files(made) == []
 
 
 def test_an_artifact_may_have_no_files(store: Store) -> None:
