@@ -69,4 +69,4 @@ def lacking(stages: Iterable[Stage], kept: Mapping[str, Artifact]) -> dict[str, 
         training = dict(stage.inputs)[NETWORK].identity
         if training in kept and snapshot_file(stage.spec.step) not in kept[training].files:
             found.setdefault(training, []).append(stage.spec.step)
-    return found
+    return {identity: sorted(steps) for identity, steps in found.items()}

@@ -172,7 +172,7 @@ def test_a_cached_training_without_a_snapshot_that_is_needed_is_run_once_more(tm
     chosen, store = planned(PAST, "methods=[kd]"), Store(str(tmp_path))
     made = make_artifacts(chosen, store, without=["snapshot/plain_cnn_8@0.2", "snapshot/plain_cnn_8@0.5"])
     teacher = stage(chosen, "train/plain_cnn_8").identity
-    assert lacking(chosen.stages, made) == {teacher: [15, 6]}
+    assert lacking(chosen.stages, made) == {teacher: [6, 15]}
     files = made[teacher].files | {snapshot_file(6): {"sha256": "", "bytes": 1}}
     assert lacking(chosen.stages, made | {teacher: dataclasses.replace(made[teacher], files=files)}) == {teacher: [15]}
 
