@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
+from orchestrator.report.content.schema import Report
 from orchestrator.report.content.statistics import ExpertFacts, expert_warnings
 from orchestrator.report.page.figures.methods import capacity
 from orchestrator.report.page.figures.trials import space_of
@@ -52,7 +54,7 @@ def test_the_page_says_when_the_teacher_was_taken(tmp_path: Path) -> None:
 
 
 def test_the_share_is_a_setting_of_the_searches_that_choose_it(tmp_path: Path) -> None:
-    content, _ = written(*made_of(tmp_path), sizes=SIZES)
+    content = cast(Report, written(*made_of(tmp_path), sizes=SIZES)[0])
     assert "early" in space_of(content, "kd_early") and "families" not in space_of(content, "kd_early")
     assert "early" not in space_of(content, "ces_kd") and "families" in space_of(content, "ces_kd")
     assert set(space_of(content, "kd")) == {"temperature", "kd_weight"}
