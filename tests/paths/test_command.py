@@ -35,6 +35,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--seeds", "4", "--final-seeds", "3"], "--final-seeds 3 is below --seeds 4"),
         (["--budget", "3"], "--budget 3: the cheapest path and the finalists' further seeds take 12 trainings"),
         (["ladder.networks=[plain_cnn_4, plain_cnn_2]"], "found 0 TAs between teacher and student; give 1 to 10"),
+        (
+            ["ladder.networks=[plain_cnn_4, {name: plain_cnn_4, at: 0.5}, plain_cnn_2]"],
+            "ladder.networks has plain_cnn_4@0.5, which cost no training of their own; leave snapshots out",
+        ),
     ],
 )
 def test_what_can_t_be_used_is_refused_in_one_message(

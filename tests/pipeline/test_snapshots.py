@@ -165,6 +165,23 @@ def test_stored_views_of_the_snapshots_count_where_the_source_is_chosen() -> Non
     assert f"{4 * 3 * images:,} to store" in stored[0] and f"{4 * 4 * images:,} to store" in stored[1]
 
 
+def test_each_ladder_has_snapshots_of_its_own_teacher() -> None:
+    chosen = planned(*SEARCHED, PAST, "seeds=[0, 1]", "ladder.seeds=[3, 4]")
+    names = ["snapshot/plain_cnn_8@0.5", "snapshot/plain_cnn_8@0.2"]
+    found = [item.name for item in chosen.stages if item.kind == "snapshot"]
+    assert found == [*names, *(f"{name}@seed-4" for name in names)]
+    teacher = stage(chosen, "train/plain_cnn_8@seed-4")
+    assert teacher.facts.snapshots == (6, 15)
+    assert dict(stage(chosen, "snapshot/plain_cnn_8@0.5@seed-4").inputs)["network"] == teacher
+    alone = planned(*SEARCHED, PAST, "seeds=[1]", "ladder.seed=4")
+    assert identities(alone)["snapshot/plain_cnn_8@0.5"] == identities(chosen)["snapshot/plain_cnn_8@0.5@seed-4"]
+
+
+def test_a_student_is_compared_with_every_snapshot_that_may_teach_it() -> None:
+    beside = [role for role in roles(planned(*SEARCHED), "evaluate/kd_early/seed-0") if role.startswith("evaluation")]
+    assert beside == [f"evaluation:{label}" for label in ("plain_cnn_8@0.2", "plain_cnn_8@0.5", "plain_cnn_8")]
+
+
 # -- cached trainings ----------------------------------------------------------------------------------------------
 
 
