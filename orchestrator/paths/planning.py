@@ -16,6 +16,7 @@ from orchestrator.paths.lattice import TAPath, ta_paths
 from orchestrator.pipeline.graph import Expert, Final, Plan, Stage
 from orchestrator.pipeline.ladder import LadderPlanner
 from orchestrator.pipeline.logit_source import Kind, Source, tas_may_read
+from orchestrator.pipeline.plan import check_losses
 from orchestrator.pipeline.precision_choice import PrecisionChoice, resolved
 from orchestrator.pipeline.students import StudentPlanner
 from orchestrator.recipe.ladder import LadderNetwork
@@ -34,6 +35,9 @@ class Lattice:
         topologies: those that are compared.
         seeds: how many students each path has at least.
 
+    Raises:
+        RecipeError: for a recipe that does not fit the data.
+
     Attributes:
         asked: every path.
         different: those with different students, in the same order.
@@ -44,6 +48,7 @@ class Lattice:
         self, recipe: Recipe, data: DatasetInfo, choice: PrecisionChoice | None, topologies: Sequence[Topology],
         seeds: int,
     ) -> None:  # fmt: skip
+        check_losses(recipe, data.classes)
         resolved_recipe, self.precision = resolved(recipe, choice)
         seed = resolved_recipe.ladder.all_seeds[0]  # paths are compared on the first of several ladders
         ladder = resolved_recipe.ladder.model_copy(update={"seed": seed, "seeds": None})

@@ -23,7 +23,7 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
     Raises:
         RecipeError: for a recipe that does not fit the data.
     """
-    _check_losses(recipe, data.classes)
+    check_losses(recipe, data.classes)
     resolved_recipe, chosen = resolved(recipe, precision)
     ladder = LadderPlanner(resolved_recipe, data, chosen)
     first, *further = recipe.ladder.all_seeds
@@ -60,7 +60,12 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
     )
 
 
-def _check_losses(recipe: Recipe, classes: int) -> None:
+def check_losses(recipe: Recipe, classes: int) -> None:
+    """Check that the recipe's losses are defined for so many classes.
+
+    Raises:
+        RecipeError: naming the field.
+    """
     try:
         check_classes("distillation.loss", [recipe.distillation.loss], classes)
         check_classes("search.space.losses", recipe.search.space.losses or (), classes)

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.artifacts.trials import METRIC, TrialRecord, TrialStatus
-from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
+from orchestrator.recipe.search_space import SETTINGS, Range, SpaceSpec
 
 STATES: dict[TrialStatus, TrialState] = {
     "finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL,
@@ -28,7 +28,10 @@ STATES: dict[TrialStatus, TrialState] = {
 ATTRIBUTES = ("identity", "validation_loss", "steps", "seconds", "error")  # of a record that are the trial's too
 
 
-def write(path: Path, method: str, facts: Mapping[str, str], space: SpaceSpec, trials: Sequence[TrialRecord]) -> None:
+def write(
+    path: Path, method: str, facts: Mapping[str, str], space: SpaceSpec, trials: Sequence[TrialRecord],
+    experts: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write a search as a study into a file of its own.
 
     Args:
@@ -37,9 +40,10 @@ def write(path: Path, method: str, facts: Mapping[str, str], space: SpaceSpec, t
         facts: more of the study's attributes, by name.
         space: the search space.
         trials: records of all its trials.
+        experts: those that may teach, smallest first.
     """
     study = new_study(JournalStorage(JournalFileBackend(str(path))), method, {"method": method, **facts})
-    study.add_trials([trial_of(record, method, space) for record in trials])
+    study.add_trials([trial_of(record, method, space, experts) for record in trials])
 
 
 def new_study(storage: BaseStorage, name: str, attributes: Mapping[str, str]) -> optuna.Study:
@@ -53,7 +57,7 @@ def new_study(storage: BaseStorage, name: str, attributes: Mapping[str, str]) ->
     return study
 
 
-def trial_of(record: TrialRecord, method: str, space: SpaceSpec) -> FrozenTrial:
+def trial_of(record: TrialRecord, method: str, space: SpaceSpec, experts: Sequence[str] = ()) -> FrozenTrial:
     """Returns a record as a trial: its settings, fixed ones too, and what it had at each validation.
 
     A training that was stopped early is a pruned trial. Where points were compared by trainings of several lengths
@@ -66,7 +70,7 @@ def trial_of(record: TrialRecord, method: str, space: SpaceSpec) -> FrozenTrial:
     trial = optuna.trial.create_trial(
         state=STATES[record["status"]],
         params=config,
-        distributions={name: _distributions(space)[name.partition("[")[0]] for name in config},
+        distributions={name: _distributions(space, experts)[name.partition("[")[0]] for name in config},
         value=record[METRIC],
         intermediate_values={int(step): accuracy for step, accuracy in curve},
         user_attrs={"method": method, "trial": record["id"], **attributes},
@@ -76,13 +80,14 @@ def trial_of(record: TrialRecord, method: str, space: SpaceSpec) -> FrozenTrial:
     return trial
 
 
-def _distributions(space: SpaceSpec) -> dict[str, BaseDistribution]:
+def _distributions(space: SpaceSpec, experts: Sequence[str]) -> dict[str, BaseDistribution]:
     """Returns the distribution of each setting of the space, by its name; of each stratum's where it has several."""
     found: dict[str, BaseDistribution] = {}
     for field, setting in SETTINGS.items():
-        among = getattr(space, field)
-        if isinstance(among, tuple):
-            found[setting.name] = CategoricalDistribution(among)
-        elif among is not None:
+        asked = getattr(space, field)
+        among = () if asked is None else setting.among(asked, experts)
+        if isinstance(among, Range):
             found[setting.name] = FloatDistribution(*setting.reach(among.low, among.high), log=setting.log)
+        elif among:
+            found[setting.name] = CategoricalDistribution(among)
     return found

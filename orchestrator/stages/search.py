@@ -60,7 +60,8 @@ def run(job: Job) -> Artifact:
         files.write(scratch, records, best)
         assert job.facts.method is not None, "a search without a method"
         facts = {"identity": job.identity, "recipe": job.recipe}
-        studies.write(scratch / files.STUDY, job.facts.method, facts, spec.space, records)
+        experts = spec.student.guidance.experts
+        studies.write(scratch / files.STUDY, job.facts.method, facts, spec.space, records, experts)
         at_once = min(spec.round_size, spec.trials) * job.placement.trial_workers
         seconds = trials.slot_seconds + job.processor_seconds()
         return job.commit(scratch, start, {"trials": records, "best": best}, seconds, at_once)

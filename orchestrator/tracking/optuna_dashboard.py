@@ -37,11 +37,13 @@ class Studies:
     def update(self, report: Report) -> None:
         """Take over what the report has; a study whose earlier trials have changed is made anew."""
         space = SpaceSpec.from_plain(report["recipe"]["search"]["space"])
+        experts = report["experts_by_stratum"]["experts"]
         for method, search in report["searches"].items():
-            self._update(method, {"method": method, "run": report["run"]["id"]}, space, search["trials"])
+            self._update(method, {"method": method, "run": report["run"]["id"]}, space, search["trials"], experts)
 
     def _update(
-        self, method: str, attributes: Mapping[str, str], space: SpaceSpec, trials: list[TrialRecord]
+        self, method: str, attributes: Mapping[str, str], space: SpaceSpec, trials: list[TrialRecord],
+        experts: list[str],
     ) -> None:  # fmt: skip
         before = self.shown.get(method)
         if before is not None and trials[: len(before)] != before:
@@ -51,7 +53,7 @@ class Studies:
             study = new_study(self.storage, method, attributes)
         else:
             study = optuna.load_study(study_name=method, storage=self.storage)
-        study.add_trials([trial_of(record, method, space) for record in trials[len(before or []) :]])
+        study.add_trials([trial_of(record, method, space, experts) for record in trials[len(before or []) :]])
         self.shown[method] = list(trials)
 
 

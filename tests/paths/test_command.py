@@ -54,7 +54,7 @@ def test_a_dry_run_prints_the_paths_and_the_trainings_with_and_without_sharing(
     assert main([*SMALL, "--dry-run", "--storage", str(tmp_path / "runs")]) == 0
     said = capsys.readouterr().out
     assert "plain_cnn_6 > plain_cnn_4 | sequential" in said
-    assert "All paths take 12 with every stage shared, and 32 if each path trains everything itself." in said
+    assert "All paths take 12 at 2 seeds with every stage shared, and 32 if each path trains everything" in said
     assert "Then 9 more, for the further seeds of the best 3." in said
     assert "0 of 17 stages of the first round are cached." in said
     assert not (tmp_path / "runs" / "reports").exists()

@@ -123,6 +123,11 @@ def test_no_path_needs_a_difficulty(source: str) -> None:
     assert all(stage.name != "score" for stage in stages)
 
 
+def test_of_several_ladder_seeds_the_first_is_compared() -> None:
+    one, several = lattice("ladder.seed=5"), lattice("ladder.seeds=[5, 6]")
+    assert [stage.identity for stage in students(one)] == [stage.identity for stage in students(several)]
+
+
 def test_seeds_are_those_of_the_recipe_and_then_the_smallest_others() -> None:
     of = lattice("seeds=[7, 1]")
     assert [of.seeds(count) for count in (1, 2, 5)] == [[7], [7, 1], [7, 1, 0, 2, 3]]

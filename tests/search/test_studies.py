@@ -14,7 +14,7 @@ from orchestrator.artifacts.trials import METRIC, TrialRecord
 from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.search import studies
 from tests.examples import ROOT
-from tests.search.test_proposals import played, search
+from tests.search.test_proposals import played, search, student
 
 PAGE = (ROOT / "docs" / "tensorboard.md").read_text()
 TWO_LINES = PAGE.partition("```python\n")[2].partition("```")[0]
@@ -23,7 +23,7 @@ FACTS = {"identity": "search-0", "recipe": "tiny"}
 
 def study_of(folder: Path, space: SpaceSpec, trials: list[TrialRecord]) -> optuna.Study:
     path = folder / "study.log"
-    studies.write(path, "ces_kd", FACTS, space, trials)
+    studies.write(path, "ces_kd", FACTS, space, trials, student().guidance.experts)
     names: dict[str, Any] = {}
     exec(TWO_LINES.replace("study.log", str(path)), names)
     study: optuna.Study = names["study"]
@@ -31,7 +31,9 @@ def study_of(folder: Path, space: SpaceSpec, trials: list[TrialRecord]) -> optun
 
 
 @pytest.mark.parametrize("changes", [{}, {"scheduler": "halving", "rungs": (0.1, 0.5)}], ids=str)
-@pytest.mark.parametrize("space", [{}, {"learning_rate": [0.001, 1.0], "temperature": 4.0}], ids=str)
+@pytest.mark.parametrize(
+    "space", [{}, {"learning_rate": [0.001, 1.0], "temperature": 4.0}, {"experts": "any"}], ids=str
+)
 def test_every_trial_of_a_search_is_there_with_its_settings_value_and_attributes(
     changes: dict[str, Any], space: dict[str, Any], tmp_path: Path
 ) -> None:

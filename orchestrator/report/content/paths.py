@@ -86,8 +86,9 @@ def coverage(content: PathsReport) -> list[str]:
         f"{listed(names)}: {counted(content['paths'], 'path')}, {content['different']} of them with different students "
         "(where TAs do not teach each other, the last one alone counts).",
         f"Seen: {content['seen']} of the {content['different']}, with {counted(content['seeds'], 'seed')} each.",
-        f"Trainings: {content['trainings']} here. All paths take {content['trainings_of_all']} with every stage "
-        f"shared, and {content['trainings_without_sharing']} if each path trains everything itself.",
+        f"Trainings: {content['trainings']} here, the finalists' further seeds included. All paths take "
+        f"{content['trainings_of_all']} at {counted(content['seeds'], 'seed')} with every stage shared, and "
+        f"{content['trainings_without_sharing']} if each path trains everything itself.",
     ]
     if content["budget"] is not None:
         said.append(f"The budget is {counted(content['budget'], 'training')}; {content['rule']}.")
