@@ -133,7 +133,12 @@ def _completed(content: dict[str, Any], store: Store) -> Report:
     added = {"live": False, "command": reproduce.command(recipe), "precision": recipe["training"]["precision"]}
     content["run"] = {**added, **content["run"]}
     unmeasured = dict.fromkeys(("other_validation_accuracy", "other_test_accuracy", "kept_step", "calibration_error"))
-    content["methods"] = [{**unmeasured, "fidelity": {}, **row} for row in content["methods"]]
+    seeds = content["seeds"]
+    seeds.setdefault("ladders", [seeds["ladder"]])
+    seeds.setdefault("validation", seeds["dataset"])
+    content.setdefault("images", dict.fromkeys(("train", "validation", "test", "wrong_labels")))
+    of_student = {"ladder_seed": seeds["ladder"], **unmeasured, "fidelity": {}}
+    content["methods"] = [{**of_student, **row} for row in content["methods"]]
     content["networks"] = [{"calibration_error": None, **row} for row in content["networks"]]
     for row in content["stages"]:
         if "slot_seconds" not in row:

@@ -232,3 +232,16 @@ def test_report_md_shows_fidelity_and_calibration_as_means_over_seeds(tmp_path: 
 def test_the_column_of_the_other_weights_is_named_by_what_is_kept(tmp_path: Path) -> None:
     assert "| last % |" in written(*run_of(tmp_path / "a", "methods=[labels]"))[1]
     assert "| best % |" in written(*run_of(tmp_path / "b", "methods=[labels]", "training.keep=last"))[1]
+
+
+def test_report_md_counts_wrong_labels_and_names_the_students_of_each_ladder(tmp_path: Path) -> None:
+    chosen = planned("ladder.seeds=[4, 9]", "seeds=[0, 1, 2]")
+    store = Store(str(tmp_path))
+    artifacts = make_artifacts(chosen, store)
+    ingested = artifacts[chosen.stages[0].identity]
+    counts = ingested.results["counts"] | {"wrong_labels": 128}
+    artifacts[ingested.identity] = dataclasses.replace(ingested, results=ingested.results | {"counts": counts})
+    lines = written(chosen, store, artifacts)[1].splitlines()
+    assert "128 of 320 training images have a wrong label, as the recipe asks (`dataset.label_noise`)." in lines
+    said = "that of seed 4 teaches the students of seed 0, 2; that of seed 9 teaches the students of seed 1."
+    assert f"The ladder was trained 2 times: {said}" in lines

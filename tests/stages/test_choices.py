@@ -16,7 +16,7 @@ from orchestrator import datasets
 from orchestrator.artifacts.dataset import IMAGES, LABELS
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import HISTORY
-from orchestrator.datasets import TEST, ArrayImages
+from orchestrator.datasets import TEST, ArrayImages, FileImages
 from orchestrator.recipe.methods import METHODS
 from tests.examples import planned
 from tests.stages import in_process
@@ -43,8 +43,9 @@ def same_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def with_other_test_images(loaded: ArrayImages) -> ArrayImages:
+def with_other_test_images(loaded: ArrayImages | FileImages) -> ArrayImages:
     """The set with noise in place of its test images, and their labels dealt anew."""
+    assert isinstance(loaded, ArrayImages)
     generator = np.random.default_rng(0)
     test = np.flatnonzero(loaded.subset == TEST)
     images, labels = loaded.images.copy(), loaded.labels.copy()

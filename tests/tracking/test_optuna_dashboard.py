@@ -40,6 +40,16 @@ def test_every_search_of_a_run_is_a_study_named_by_its_method(tmp_path: Path) ->
     assert study.user_attrs == {"method": "kd", "run": content["run"]["id"]}
 
 
+def test_a_search_over_the_experts_of_a_ladder_is_shown_too(tmp_path: Path) -> None:
+    content = content_of(tmp_path, "methods=[ces_kd]", "search.space.experts=any", "ladder.seeds=[0, 1]")
+    shown = content["searches"]["ces_kd"]["trials"][0]
+    shown["config"] |= {"experts": "plain_cnn_4+plain_cnn_8"}
+    studies = Studies()
+    studies.update(content)
+    first = optuna.load_study(study_name="ces_kd", storage=studies.storage).trials[0]
+    assert first.params["experts"] == "plain_cnn_4+plain_cnn_8"
+
+
 def test_trials_that_end_are_added_and_a_study_whose_earlier_ones_have_changed_is_made_anew(tmp_path: Path) -> None:
     studies, content = Studies(), content_of(tmp_path, "methods=[kd]")
     search = content["searches"]["kd"]
