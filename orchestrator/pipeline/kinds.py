@@ -188,7 +188,7 @@ _ROWS = (
         lambda results: f"test {results['test_accuracy']:.1%}",
     ),
     Kind(
-        "strata", "orchestrator.stages.strata:run", tested.STRATA_VERSION, Look("strata", "#e69f00"),
+        "strata", "orchestrator.stages.strata:run", tested.STRATA_VERSION, Look("strata", "#a08a00"),
         lambda results: f"{results['images']:,} test images, {results['strata']} strata",
     ),
 )  # fmt: skip

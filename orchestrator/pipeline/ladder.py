@@ -5,7 +5,6 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -14,8 +13,8 @@ from orchestrator.datasets.registry import DatasetInfo
 from orchestrator.pipeline import logit_source
 from orchestrator.pipeline.brought_weights import sha256_of_weights, weights_file
 from orchestrator.pipeline.graph import Expert, Stage
-from orchestrator.pipeline.inputs import DATA, NETWORK, evaluation_role, expert_role, fold_role, score_role
-from orchestrator.pipeline.kinds import EvaluateSpec, IngestSpec, PretrainedSpec, ScoreSpec, StrataSpec
+from orchestrator.pipeline.inputs import DATA, expert_role, fold_role, score_role
+from orchestrator.pipeline.kinds import IngestSpec, PretrainedSpec, ScoreSpec
 from orchestrator.pipeline.placement import Facts, Launch, Placement
 from orchestrator.pipeline.snapshots import records_learned_step, snapshot_of
 from orchestrator.pipeline.specs import GuidanceSpec, NetworkSpec, TrainSpec
@@ -28,7 +27,7 @@ from orchestrator.recipe.topologies import TEACHERS, Topology
 
 
 class LadderPlanner:
-    """Stages of the data, and of the experts of one seed, their scores and evaluations. Equal stages are one stage.
+    """Stages of the data, and of the experts of one seed and their scores. Equal stages are one stage.
 
     A ladder of a further seed is planned by another planner, made by ``with_seed``. Seeds are in the names of its
     stages and experts, but not in labels and roles, so that its stages are those of a recipe with that seed alone.
@@ -281,14 +280,14 @@ class LadderPlanner:
         inputs = [(DATA, self.ingest), *((expert_role(expert.label), expert.stage) for expert in experts)]
         others = [self._score_alone(expert) for expert in ladder if self._scored_alone(expert)]
         inputs += [(role_of(score), score) for score in others]
-        inputs += [(fold_role(fold), self._fold(fold, folds)) for fold in range(folds)]
+        inputs += [(fold_role(fold), self.fold(fold, folds)) for fold in range(folds)]
         scored = facts.expert or facts.method or facts.topology
         name = facts.named(f"score/{scored}" if scored else "score")
         resources = recipe.resources
         placement = Placement("ray_data", resources.score_workers, resources.cpus, resources.student_gpus)
         return self.add(Stage("score", name, spec, tuple(inputs), placement, facts))
 
-    def _fold(self, fold: int, folds: int) -> Stage:
+    def fold(self, fold: int, folds: int) -> Stage:
         """Returns the training of the smallest expert's network on labels without one fold, for the held-out loss."""
         ladder, resources = self.recipe.ladder, self.recipe.resources
         entry = ladder.training_of(ladder.networks[-2])
@@ -298,63 +297,6 @@ class LadderPlanner:
         name, inputs = self.facts.named(f"fold/{fold + 1}-of-{folds}"), ((DATA, self.ingest),)
         placement = self.placement(resources.student_workers)
         return self.add(Stage("train", name, spec, inputs, placement, replace(self.facts, part="fold")))
-
-    # -- evaluations ---------------------------------------------------------------------------------------------
-
-    def evaluation_of_expert(self, expert: Expert) -> Stage:
-        """Returns the evaluation of an expert, which stores its logits."""
-        return self._evaluation(expert.name, expert.network, expert.stage, stores_logits=True)
-
-    def evaluation_of_student(self, name: str, student: TrainSpec, stage: Stage) -> Stage:
-        """Returns the evaluation of a final student, beside the experts that taught it and the teacher.
-
-        Args:
-            name: of the student.
-            student: its training.
-            stage: the stage of that training.
-        """
-        known = self.every_expert()
-        early = student.guidance.early is not None
-        teachers = self.early_experts() if early else [known[label] for label in student.guidance.experts]
-        if teachers:
-            teacher = self.experts(self.recipe.ladder.topology)[0]
-            teachers = list({expert.label: expert for expert in (*teachers, teacher)}.values())
-        return self._evaluation(name, student.network, stage, teachers)
-
-    def _evaluation(
-        self,
-        name: str,
-        network: NetworkSpec,
-        stage: Stage,
-        experts: Sequence[Expert] = (),
-        stores_logits: bool = False,
-    ) -> Stage:
-        spec = EvaluateSpec(
-            network=network,
-            precision=self.precision,
-            threads=self.threads(self.single.gpus),
-            experts=tuple(expert.label for expert in experts),
-            stores_logits=stores_logits,
-            records_right=self.recipe.hypothesis.matrix and stage.facts.part == "student",
-        )
-        beside = ((evaluation_role(expert.label), self.evaluation_of_expert(expert)) for expert in experts)
-        inputs = ((DATA, self.ingest), (NETWORK, stage), *beside)
-        facts = replace(stage.facts, weights=None, snapshots=())
-        return self.add(Stage("evaluate", f"evaluate/{name}", spec, inputs, self.single, facts))
-
-    def strata(self) -> Stage:
-        """Returns the strata of the test images, one for each expert. No stage takes them as an input."""
-        recipe, folds = self.recipe, self.recipe.trained_folds
-        spec = StrataSpec(
-            network=self.network(recipe.ladder.networks[-2].name),
-            folds=folds,
-            strata=len(recipe.ladder.experts),
-            balanced=recipe.difficulty.balanced,
-            precision=self.precision,
-            threads=self.threads(self.single.gpus),
-        )
-        networks = ((fold_role(fold), self._fold(fold, folds)) for fold in range(folds))
-        return self.add(Stage("strata", "strata", spec, ((DATA, self.ingest), *networks), self.single))
 
 
 def role_of(score: Stage) -> str:

@@ -6,6 +6,7 @@ Imports neither torch nor ray.
 from __future__ import annotations
 
 from orchestrator.datasets.registry import DatasetInfo
+from orchestrator.pipeline.evaluations import evaluation_of_expert, strata_of_test_images
 from orchestrator.pipeline.graph import Plan
 from orchestrator.pipeline.ladder import LadderPlanner
 from orchestrator.pipeline.precision_choice import PrecisionChoice, resolved
@@ -37,13 +38,13 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
             each.score_of(topology)
     main = ladder.experts(topology)
     finals = [students.final(method_of(method), seed) for method in recipe.methods for seed in recipe.seeds]
-    strata = ladder.strata() if recipe.hypothesis.matrix else None
+    strata = strata_of_test_images(ladder) if recipe.hypothesis.matrix else None
     labels = {expert.label for expert in main}
     others = [expert for label, expert in ladder.every_expert().items() if label not in labels]
     here = {expert.stage.identity for expert in (*main, *others)}  # brought weights are the same with every seed
     every = [expert for seed in further for expert in ladders[seed].every_expert().values()]
     repeats = [expert for expert in every if expert.stage.identity not in here]
-    evaluations = {expert.name: ladder.evaluation_of_expert(expert) for expert in (*main, *others, *repeats)}
+    evaluations = {expert.name: evaluation_of_expert(ladder, expert) for expert in (*main, *others, *repeats)}
     return Plan(
         recipe=resolved_recipe,
         stages=tuple(ladder.stages.values()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator import user_code
+from orchestrator.pipeline.evaluations import evaluation_of_student
 from orchestrator.pipeline.graph import Final, Stage
 from orchestrator.pipeline.inputs import DATA, SEARCH
 from orchestrator.pipeline.ladder import LadderPlanner, role_of
@@ -47,7 +48,7 @@ class StudentPlanner:
         facts = Facts(part="student", method=method.name, seed=seed)
         placement = self.ladder.placement(self.workers)
         train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, placement, facts))
-        return Final(method.name, seed, ladder.seed, train, ladder.evaluation_of_student(name, student, train))
+        return Final(method.name, seed, ladder.seed, train, evaluation_of_student(ladder, name, student, train))
 
     def _is_searched(self, method: Method) -> bool:
         return method.searched_as in self.recipe.searched_methods

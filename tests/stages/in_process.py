@@ -14,7 +14,7 @@ from orchestrator.pipeline.graph import Plan, Stage
 from orchestrator.pipeline.kinds import ScoreSpec
 from orchestrator.pipeline.placement import Placement
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
-from orchestrator.stages import evaluate, ingest, score, search, train
+from orchestrator.stages import evaluate, ingest, score, search, snapshot, train
 from orchestrator.stages.job import Job
 from orchestrator.stages.observers import StageObserver
 from orchestrator.stages.searcher import Trials
@@ -23,7 +23,10 @@ from orchestrator.stages.trial import result_of, trial_of
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.world import World
 
-RUN = {"ingest": ingest.run, "train": train.run, "score": score.run, "search": search.run, "evaluate": evaluate.run}
+RUN = {
+    "ingest": ingest.run, "train": train.run, "snapshot": snapshot.run, "score": score.run, "search": search.run,
+    "evaluate": evaluate.run,
+}  # fmt: skip
 
 
 def run(chosen: Plan, storage: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Artifact]:
