@@ -9,7 +9,8 @@ in this order:
 - A network of the ladder also waits for its inputs here, unless they end in about the time that its workers take to
   start: then it is started ahead, and the start of its processes costs no time.
 - A search waits until its inputs are there, and as long as a network of the ladder waits for more of a GPU or of a node
-  than a trial takes: trials would take parts of it, one after another.
+  than a trial takes: trials would take parts of it, one after another. A search that no expert takes part in is ready
+  with the data: it also waits as long as a network of the ladder is to start.
 - So does a final student or a fold, and until all its workers have room beside everything that Ray has in its hands.
 
 Room is counted in CPUs and GPUs, node by node: a network of four workers takes that of four, one of a whole GPU that of
@@ -23,6 +24,7 @@ from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Stage
 from orchestrator.pipeline.kinds import KINDS
 from orchestrator.pipeline.placement import Placement
+from orchestrator.recipe.methods import method_of
 
 AHEAD_SECONDS = 12.0  # about what Ray Train takes from being asked to the first step
 
@@ -74,7 +76,7 @@ class _Admission:
         if _waits_for_room(stage):
             return not missing and self._has_room_for(stage)
         if stage.placement.launch == "ray_tune":
-            return not missing and not self._is_to_leave_a_node(stage)
+            return not (missing or self._is_to_leave_a_node(stage) or self._is_to_let_the_ladder_start(stage))
         if stage.placement.launch == "ray_train":
             return all(self._ends_soon(upstream, stage) for upstream in missing)
         return True
@@ -102,11 +104,20 @@ class _Admission:
         """Whether a stage would take parts of a GPU or node that a network of the ladder waits for as a whole."""
         return any(self._waits_for_more_of_a_node(other, stage) for other in self.active.values())
 
+    def _is_to_let_the_ladder_start(self, search: Stage) -> bool:
+        """Whether a search would take the room of a network on the longest path, on which it is not itself."""
+        if search.facts.method is None or method_of(search.facts.method).has_experts:
+            return False
+        return any(other.placement.launch == "ray_train" and self._is_to_start(other) for other in self.active.values())
+
     def _waits_for_more_of_a_node(self, other: Stage, stage: Stage) -> bool:
         """Whether workers of ``other`` wait for more of a GPU, or of a node's CPUs, than ``stage`` takes."""
         its, mine = other.placement, stage.placement
         larger = its.launch == "ray_train" and (its.gpus > mine.gpus or its.cpus > mine.cpus)
-        return larger and self.run.stages[other.name].state == "waiting" and self.run.is_ready(other)
+        return larger and self._is_to_start(other)
+
+    def _is_to_start(self, stage: Stage) -> bool:
+        return self.run.stages[stage.name].state == "waiting" and self.run.is_ready(stage)
 
     def _takes_room(self, stage: Stage) -> bool:
         """Whether a stage in Ray's hands uses room, or is to have it as soon as it is free."""

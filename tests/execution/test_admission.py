@@ -12,16 +12,17 @@ from orchestrator.execution.run_state import RunState
 from orchestrator.pipeline.graph import Failure, Stage
 from orchestrator.pipeline.kinds import IngestSpec
 from orchestrator.pipeline.placement import Facts, Launch, Part, Placement
+from orchestrator.recipe.methods import BASELINE, REFERENCE
 from orchestrator.stages.status import Status
 
 
 def stage(
     name: str, *needs: Stage, kind: str = "train", launch: Launch = "in_process", workers: int = 1, gpus: float = 0.0,
-    cpus: int = 1, part: Part | None = None,
+    cpus: int = 1, part: Part | None = None, method: str | None = None,
 ) -> Stage:  # fmt: skip
     spec = IngestSpec(dataset={"name": name}, fingerprint="")
     inputs = tuple((f"input:{upstream.name}", upstream) for upstream in needs)
-    return Stage(kind, name, spec, inputs, Placement(launch, workers, cpus, gpus), Facts(part=part))
+    return Stage(kind, name, spec, inputs, Placement(launch, workers, cpus, gpus), Facts(part=part, method=method))
 
 
 def ladder(name: str, *needs: Stage, workers: int = 1, gpus: float = 0.0, cpus: int = 1) -> Stage:
@@ -40,9 +41,15 @@ BROUGHT = stage("brought", INGEST, kind="pretrained")
 SCORE = stage("score", INGEST, TEACHER, TA, kind="score", launch="ray_data", workers=2)
 SCORE_OF_TEACHER = stage("score-of-teacher", INGEST, TEACHER, kind="score", launch="ray_data", workers=2)
 SEARCH = stage("search", INGEST, SCORE, kind="search", launch="ray_tune", workers=3)
+SEARCH_OF_LABELS = stage(
+    "search-of-labels", INGEST, kind="search", launch="ray_tune", workers=3, method=BASELINE
+)  # fmt: skip
 LABELS = [stage(f"labels-{seed}", INGEST) for seed in range(4)]
 TAUGHT = stage("taught", INGEST, TEACHER)
 SEARCHED = stage("searched", INGEST, SCORE, SEARCH)
+SEARCH_BY_TEACHER = stage(
+    "search-by-teacher", INGEST, SCORE_OF_TEACHER, kind="search", launch="ray_tune", workers=3, method=REFERENCE
+)  # fmt: skip
 TEST = stage("test", INGEST, LABELS[0], kind="evaluate")
 TEST_OF_TEACHER = stage("test-of-teacher", INGEST, TEACHER, kind="evaluate")
 SEARCH_ON_A_GPU = stage("search-on-a-gpu", INGEST, kind="search", launch="ray_tune", workers=3, gpus=0.25)
@@ -88,6 +95,13 @@ class Case:
 
 STUDENTS = [INGEST, *LABELS]
 CASES = [
+    Case("a search without experts lets the ladder start", [INGEST, SEARCH_OF_LABELS, TEACHER], "teacher",
+         done="ingest"),
+    Case("a search without experts goes beside a ladder that trains", [INGEST, SEARCH_OF_LABELS, TEACHER, TA],
+         "search-of-labels", done="ingest", running={"teacher": 60.0}),
+    Case("a search with experts does not wait for another network of the ladder to start",
+         [INGEST, TEACHER, SCORE_OF_TEACHER, ladder("other", INGEST), SEARCH_BY_TEACHER], "search-by-teacher",
+         done="ingest teacher score-of-teacher", in_line="other"),
     Case("a run begins with its data set, and its teacher's workers start beside it", [INGEST, TEACHER],
          "ingest teacher"),
     Case("a cluster of one slot leaves it to the data set", [INGEST, TEACHER], "ingest", slots=1),
