@@ -40,3 +40,9 @@ def test_a_user_s_recipe_is_printed_whole_instead_of_a_command(tmp_path: Path) -
     assert command(resolved) is None
     (tmp_path / "recipe.yaml").write_text(as_yaml(resolved))
     assert recipes.load(str(tmp_path / "recipe.yaml")).model_dump(mode="json") == resolved
+
+
+def test_networks_of_another_ladder_are_given_by_what_is_set() -> None:
+    ladder = "ladder.networks=[{name: plain_cnn_4, steps: 9}, plain_cnn_2]"
+    said = command(recipes.load("mnist5k", [ladder]).model_dump(mode="json"))
+    assert said == f"python -m orchestrator.run mnist5k '{ladder}'"

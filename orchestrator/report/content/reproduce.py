@@ -35,7 +35,18 @@ def _changes(resolved: Mapping[str, object], base: Mapping[str, object], prefix:
         if isinstance(value, dict) and isinstance(before, dict):
             yield from _changes(value, before, f"{prefix}{key}.")
         elif value != before:
-            yield f"{prefix}{key}={plain(value)}"
+            yield f"{prefix}{key}={plain(_without_unset(value))}"
+
+
+def _without_unset(value: object) -> object:
+    """Returns a field's value without what is not set in the entries of a list; one with a name alone is that name."""
+    if not isinstance(value, list):
+        return value
+    entries = [
+        {field: each for field, each in entry.items() if each is not None} if isinstance(entry, dict) else entry
+        for entry in value
+    ]
+    return [entry["name"] if isinstance(entry, dict) and entry.keys() == {"name"} else entry for entry in entries]
 
 
 def as_yaml(resolved: Mapping[str, object]) -> str:
