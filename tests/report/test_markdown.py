@@ -108,7 +108,7 @@ def test_the_summary_that_ends_a_run_names_the_student_each_method_and_each_expe
 def row(method: str, seed: int, test: float | None) -> StudentRow:
     return {
         "method": method, "seed": seed, "test_accuracy": test, "validation_accuracy": test, "steps": 30,
-        "artifact": "train-0", "weights_sha256": None, "taught_with": None, "seconds": 1.0,
+        "artifact": f"train-{method}-{seed}", "weights_sha256": None, "taught_with": None, "seconds": 1.0,
         "other_validation_accuracy": test, "other_test_accuracy": test, "kept_step": 30, "calibration_error": None,
         "fidelity": {},
     }  # fmt: skip

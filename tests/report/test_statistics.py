@@ -87,6 +87,13 @@ def test_the_primary_comparison_is_with_the_baseline_of_the_best_validation_accu
     assert best_baseline(students(ces_kd=[0.6], ces_random=[0.6])) is None
 
 
+def test_methods_with_the_very_same_students_are_compared_once() -> None:
+    rows = students(labels=[0.5, 0.6], kd=[0.61, 0.7], takd=[0.61, 0.7], ces_kd=[0.62, 0.72])
+    for mine, its in zip(rows[4:6], rows[2:4], strict=True):
+        mine["artifact"] = its["artifact"]
+    assert [found["method"] for found in comparisons(rows)] == ["labels", "kd"]
+
+
 def test_without_the_reference_no_comparison_is_primary_and_all_are_corrected() -> None:
     found = comparisons(students(labels=[0.5, 0.52, 0.51], kd=[0.7, 0.71, 0.73], takd=[0.6, 0.66, 0.6]))
     assert [row["primary"] for row in found] == [False, False]

@@ -126,14 +126,18 @@ def paired(methods: Sequence[StudentRow], reference: str, other: str) -> Compari
 def comparisons(methods: Sequence[StudentRow]) -> list[Comparison]:
     """``paired`` for every other method with ``REFERENCE``; without it, with the method of the highest mean.
 
-    The primary comparison is that of ``REFERENCE`` with the best baseline, by validation accuracy.
+    The primary comparison is that of ``REFERENCE`` with the best baseline, by validation accuracy. Methods with the
+    very same students are one comparison, under the first one's name, and count once in the correction.
     """
     names = list(dict.fromkeys(row["method"] for row in methods))
+    students = {name: tuple(row["artifact"] for row in methods if row["method"] == name) for name in names}
+    first = {students[name]: name for name in reversed(names)}
     ranked = ranking(methods)
     if REFERENCE not in names and not ranked:
         return []
     reference = REFERENCE if REFERENCE in names else ranked[0]["method"]
-    rows = [paired(methods, reference, name) for name in names if name != reference]
+    others = [name for name in names if name != reference and first[students[name]] == name]
+    rows = [paired(methods, reference, name) for name in others]
     return with_corrections(rows, best_baseline(methods) if reference == REFERENCE else None)
 
 
