@@ -1,11 +1,12 @@
-"""The file of an evaluate stage's artifact: an expert's logits of the test images, which students are compared with.
+"""The files of an evaluate stage's artifact, in the order of the test images.
 
-``test-logits.npy`` is fp16 (N, classes), in the order of the test images. From each image's logits the largest is
-subtracted, which changes neither their softmax nor which one is the largest: so none is too large for fp16, and the
-logits that matter are stored most exactly. Those that are too far below the largest for fp16 are stored as its lowest
-number, whose probability is 0.
+``right.npy`` is bool (N,): which images the network is right on.
 
-The file is written and read in parts: no process has all logits of a large test set in memory.
+``test-logits.npy`` is fp16 (N, classes): an expert's logits, which students are compared with. From each image's logits
+the largest is subtracted, which changes neither their softmax nor which one is the largest: so none is too large for
+fp16, and the logits that matter are stored most exactly. Those that are too far below the largest for fp16 are stored
+as its lowest number, whose probability is 0. The file is written and read in parts: no process has all logits of a
+large test set in memory.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from orchestrator.artifacts.reading import Files
 from orchestrator.storage.full_disk import reserve
 
-VERSION = 2  # part of the stage's identity: raise it when the same spec comes to make other files or results
-TEST_LOGITS = "test-logits.npy"
+VERSION = 3  # part of the stage's identity: raise it when the same spec comes to make other files or results
+TEST_LOGITS, RIGHT = "test-logits.npy", "right.npy"
 LOWEST = float(np.finfo(np.float16).min)
 
 
@@ -54,3 +55,13 @@ class LogitsWriter:
 def read_test_logits(files: Files) -> npt.NDArray[np.float16]:
     """Returns an expert's logits of the test images less the largest of each image, (N, classes), mapped."""
     return files.array(TEST_LOGITS, "r")
+
+
+def write_right(folder: Path, right: npt.NDArray[np.bool_]) -> None:
+    """Write which test images the network is right on, (N,)."""
+    np.save(folder / RIGHT, right)
+
+
+def read_right(files: Files) -> npt.NDArray[np.bool_]:
+    """Returns which test images the network is right on, (N,)."""
+    return files.array(RIGHT)

@@ -52,7 +52,6 @@ def _evaluation(
         threads=ladder.threads(ladder.single.gpus),
         experts=tuple(expert.label for expert in experts),
         stores_logits=stores_logits,
-        records_right=ladder.recipe.hypothesis.matrix and stage.facts.part == "student",
     )
     beside = ((evaluation_role(expert.label), evaluation_of_expert(ladder, expert)) for expert in experts)
     inputs = ((DATA, ladder.ingest), (NETWORK, stage), *beside)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from orchestrator.artifacts import dataset, evaluated, scores, tested, trained, trials
+from orchestrator.artifacts import dataset, evaluated, scores, strata, trained, trials
 from orchestrator.pipeline.placement import Part
 from orchestrator.pipeline.specs import CodedSpec, NetworkSpec, Plain, without
 from orchestrator.recipe.choices import Augmentation, NormalisationSpec, Precision, Spec
@@ -117,7 +117,7 @@ class ScoreSpec(CodedSpec):
 
 
 class EvaluateSpec(Spec):
-    """The test set, once, for one network; with ``records_right``, also which images it is right on.
+    """The test set, once, for one network.
 
     Of a final student, also beside the logits of ``experts``: those that taught it, and the teacher. Of an expert,
     whose logits are stored for that (``stores_logits``). Fields that are not set are left out of the plain form.
@@ -128,12 +128,10 @@ class EvaluateSpec(Spec):
     threads: int
     experts: tuple[str, ...] = ()
     stores_logits: bool = False
-    records_right: bool = False
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialise: SerializerFunctionWrapHandler) -> Plain:
         plain = without(serialise(self), "" if self.experts else "experts")
-        plain = without(plain, "" if self.records_right else "records_right")
         return without(plain, "" if self.stores_logits else "stores_logits")
 
 
@@ -188,7 +186,7 @@ _ROWS = (
         lambda results: f"test {results['test_accuracy']:.1%}",
     ),
     Kind(
-        "strata", "orchestrator.stages.strata:run", tested.STRATA_VERSION, Look("strata", "#a08a00"),
+        "strata", "orchestrator.stages.strata:run", strata.VERSION, Look("strata", "#a08a00"),
         lambda results: f"{results['images']:,} test images, {results['strata']} strata",
     ),
 )  # fmt: skip

@@ -10,14 +10,11 @@ import time
 from contextlib import closing
 from typing import TypedDict
 
-import numpy as np
-import numpy.typing as npt
 from typing_extensions import NotRequired
 
-from orchestrator.artifacts.evaluated import LogitsWriter, read_test_logits
+from orchestrator.artifacts.evaluated import LogitsWriter, read_test_logits, write_right
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
-from orchestrator.artifacts.tested import RightWriter
 from orchestrator.artifacts.trained import OTHER_WEIGHTS, WEIGHTS
 from orchestrator.pipeline.inputs import evaluation_role
 from orchestrator.pipeline.kinds import EvaluateSpec
@@ -68,26 +65,18 @@ def run(job: Job) -> Artifact:
     weights = [WEIGHTS, *([OTHER_WEIGHTS] if trained.has(OTHER_WEIGHTS) else [])]
     experts = {label: read_test_logits(FolderFiles(folders[evaluation_role(label)])) for label in spec.experts}
     with job.store.scratch() as scratch:
-        writers: list[LogitsWriter | RightWriter] = []
-        if spec.stores_logits:
-            writers.append(LogitsWriter(scratch, len(data.test), data.classes))
-        if spec.records_right:
-            writers.append(RightWriter(scratch, data.labels.cpu().numpy()[data.test]))
-
-        def store(logits: npt.NDArray[np.float32]) -> None:
-            for writer in writers:
-                writer.put(logits)
-
+        logits = LogitsWriter(scratch, len(data.test), data.classes) if spec.stores_logits else None
         try:
             networks = [load_network(spec.network, trained.path(file)).to(device) for file in weights]
             with closing(data):
                 validation_accuracy, _ = evaluate_finite(name, networks[0], data, data.validation, bf16)
-                stored = store if writers else None
-                kept, *others = measure(name, networks, data, data.test, bf16, experts, stored)
+                store = logits.put if logits else None
+                kept, others = measure(name, networks, data, data.test, bf16, experts, store)
         except (NotFiniteError, WeightsError) as error:
             raise StageError(str(error)) from error
-        for writer in writers:
-            writer.finish()
+        if logits:
+            logits.finish()
+        write_right(scratch, kept.right)
         results: EvaluateResults = {
             "test_accuracy": kept.accuracy,
             "test_loss": kept.loss,
@@ -96,6 +85,6 @@ def run(job: Job) -> Artifact:
             "calibration_error": kept.calibration_error,
             "fidelity": kept.fidelity,
         }
-        for other in others:
-            results |= {"other_test_accuracy": other.accuracy, "other_test_loss": other.loss}
+        for accuracy, loss in others:
+            results |= {"other_test_accuracy": accuracy, "other_test_loss": loss}
         return job.commit(scratch, start, dict(results))

@@ -12,9 +12,9 @@ from contextlib import closing
 
 import numpy as np
 
+from curricula import selection
 from curricula.difficulty import rank
-from curricula.selection import strata
-from orchestrator.artifacts import tested
+from orchestrator.artifacts import strata
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Artifact
 from orchestrator.artifacts.trained import WEIGHTS
@@ -51,7 +51,7 @@ def run(job: Job) -> Artifact:
         labels = data.labels.cpu().numpy()[data.test]
     if not np.isfinite(difficulty).all():
         raise StageError(not_finite("a held-out fold's network"))
-    found = strata(rank(difficulty, labels if spec.balanced else None), spec.strata)
+    found = selection.strata(rank(difficulty, labels if spec.balanced else None), spec.strata)
     with job.store.scratch() as scratch:
-        tested.write_strata(scratch, difficulty, found)
+        strata.write(scratch, difficulty, found)
         return job.commit(scratch, start, {"images": len(data.test), "strata": spec.strata})

@@ -74,24 +74,27 @@ class _AccuracySums:
 
 @dataclass(frozen=True)
 class Measured:
-    """One network on some images; ``fidelity`` is by expert, and empty for all but the first of several networks."""
+    """One network on N images: ``fidelity`` is by expert, and ``right`` (N,) tells which images it is right on."""
 
     accuracy: float
     loss: float
     calibration_error: float
     fidelity: dict[str, Fidelity]
+    right: npt.NDArray[np.bool_]
 
 
 @torch.inference_mode()
 def measure(
     name: str, networks: Sequence[nn.Module], data: TrainingData, images: npt.NDArray[np.int64], bf16: bool,
     experts: Mapping[str, npt.NDArray[np.float16]], store: Callable[[npt.NDArray[np.float32]], None] | None = None,
-) -> list[Measured]:  # fmt: skip
-    """Returns what networks make of ``images``, which are read once for all of them.
+) -> tuple[Measured, list[tuple[float, float]]]:  # fmt: skip
+    """Returns the measures of a network on ``images``, and accuracy and loss of the same network by other weights.
+
+    The images are read once for all of them.
 
     Args:
-        name: of the networks, for errors.
-        networks: of one architecture, with different weights.
+        name: of the network, for errors.
+        networks: the network by its weights, then by each of the others.
         data: the data set.
         images: indices into it.
         bf16: whether networks compute in bf16.
@@ -102,27 +105,26 @@ def measure(
         NotFiniteError: when a logit is NaN or infinite.
     """
     device = data.labels.device
-    accuracy = [_AccuracySums(device) for _ in networks]
-    calibration = [CalibrationSums(device) for _ in networks]
-    fidelity = {expert: FidelitySums(device) for expert in experts}
+    sums = [_AccuracySums(device) for _ in networks]
+    calibration, fidelity = CalibrationSums(device), {expert: FidelitySums(device) for expert in experts}
+    right = torch.empty(len(images), dtype=torch.bool, device=device)
     for network in networks:
         network.eval()
     for place, labels, each in _logits(networks, data, images, bf16):
+        first = each[0]
         if store:
-            store(each[0].cpu().numpy())
+            store(first.cpu().numpy())
+        right[place] = first.argmax(dim=1) == labels
+        calibration.add(first, labels)
         for expert, stored in experts.items():
-            fidelity[expert].add(each[0], to_device(np.array(stored[place]), device))
-        for number, logits in enumerate(each):
-            accuracy[number].add(logits, labels)
-            calibration[number].add(logits, labels)
-    found = []
-    for number in range(len(networks)):
-        correct, loss = accuracy[number].result(len(images))
-        if not math.isfinite(loss):
-            raise NotFiniteError(not_finite(name))
-        by_expert = {expert: sums.result() for expert, sums in fidelity.items()} if number == 0 else {}
-        found.append(Measured(correct, loss, calibration[number].error(), by_expert))
-    return found
+            fidelity[expert].add(first, to_device(np.array(stored[place]), device))
+        for its, logits in zip(sums, each, strict=True):
+            its.add(logits, labels)
+    found = [its.result(len(images)) for its in sums]
+    if not all(math.isfinite(loss) for _, loss in found):
+        raise NotFiniteError(not_finite(name))
+    by_expert = {expert: its.result() for expert, its in fidelity.items()}
+    return Measured(*found[0], calibration.error(), by_expert, right.cpu().numpy()), found[1:]
 
 
 def evaluate_finite(

@@ -1,4 +1,4 @@
-"""An expert's stored logits of the test images."""
+"""Which test images a network is right on, and an expert's logits of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.artifacts.evaluated import LOWEST, TEST_LOGITS, LogitsWriter, read_test_logits
+from orchestrator.artifacts.evaluated import (
+    LOWEST,
+    TEST_LOGITS,
+    LogitsWriter,
+    read_right,
+    read_test_logits,
+    write_right,
+)
 from orchestrator.artifacts.reading import Array, FolderFiles
 
 
@@ -48,3 +55,8 @@ def test_logits_that_are_too_large_for_fp16_are_stored_all_the_same(tmp_path: Pa
 def test_a_class_and_image_take_two_bytes(tmp_path: Path) -> None:
     stored(tmp_path, np.zeros((100, 50), np.float32))
     assert (tmp_path / TEST_LOGITS).stat().st_size == pytest.approx(2 * 100 * 50, abs=256)
+
+
+def test_the_images_that_a_network_is_right_on_are_read_back(tmp_path: Path) -> None:
+    write_right(tmp_path, np.array([True, False, True]))
+    assert read_right(FolderFiles(tmp_path)).tolist() == [True, False, True]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.pipeline.kinds import EvaluateSpec, StrataSpec
+from orchestrator.pipeline.kinds import StrataSpec
 from orchestrator.pipeline.specs import TrainSpec
 from tests.examples import identities, planned, stage
 
@@ -37,19 +37,8 @@ def test_where_the_recipe_has_no_folds_three_are_trained_for_the_strata_alone() 
     assert not [role for role, _ in stage(chosen, "score").inputs if role.startswith("fold")]
 
 
-def test_the_students_of_other_methods_stay_as_they_are() -> None:
-    before, after = identities(planned()), identities(planned(ASKED))
-    assert {name for name in before if after[name] != before[name]} == {
-        name for name in before if name.startswith("evaluate/") and "seed" in name
-    }
-
-
-def test_each_student_s_evaluation_records_the_images_that_it_is_right_on() -> None:
-    chosen = planned(ASKED)
-    specs = {item.name: item.spec for item in chosen.stages if isinstance(item.spec, EvaluateSpec)}
-    assert {name for name, spec in specs.items() if spec.records_right} == {name for name in specs if "seed" in name}
-    unasked = [item.spec for item in planned().stages if isinstance(item.spec, EvaluateSpec)]
-    assert unasked and not any(spec.records_right for spec in unasked)
+def test_the_stages_of_other_methods_stay_as_they_are() -> None:
+    assert identities(planned()).items() <= identities(planned(ASKED)).items()
 
 
 def test_a_cell_s_expert_teaches_its_stratum_and_the_teacher_all_others_from_the_first_step() -> None:

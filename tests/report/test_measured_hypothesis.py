@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from orchestrator import report
-from orchestrator.artifacts import tested
+from orchestrator.artifacts import strata as strata_files
+from orchestrator.artifacts.evaluated import write_right
 from orchestrator.recipe.methods import method_of
 from orchestrator.report.verdicts import verdict
 from tests.report.examples import Made, page, read, run_of, words
@@ -26,7 +27,7 @@ def measured(folder: Path, *overrides: str, lead: float = 0.1, lead_of_cells: fl
     chosen, store, artifacts = run_of(folder, *ASKED, *overrides)
     strata = np.arange(IMAGES) // (IMAGES // 3)
     if chosen.strata:
-        tested.write_strata(Path(store.folder(chosen.strata.identity)), np.arange(IMAGES) / IMAGES, strata)
+        strata_files.write(Path(store.folder(chosen.strata.identity)), np.arange(IMAGES) / IMAGES, strata)
     for number, final in enumerate(chosen.finals):
         method, artifact = method_of(final.method), artifacts[final.evaluate.identity]
         right, noise = np.zeros(IMAGES, bool), np.random.default_rng(number)
@@ -34,9 +35,7 @@ def measured(folder: Path, *overrides: str, lead: float = 0.1, lead_of_cells: fl
             own = method.experts == "one" and method.expert == EXPERTS[stratum]
             count = round(100 * (0.8 - 0.2 * stratum + lead * own)) + noise.integers(0, 3)
             right[100 * stratum : 100 * stratum + count] = True
-        writer = tested.RightWriter(Path(store.folder(artifact.identity)), np.ones(IMAGES, np.int64))
-        writer.put(np.stack([~right, right], axis=1).astype(np.float32))
-        writer.finish()
+        write_right(Path(store.folder(artifact.identity)), right)
         diagonal = method.stratum is not None and method.expert == EXPERTS[method.stratum]
         accuracy = 0.7 + lead_of_cells * diagonal + 0.001 * noise.random()
         results = artifact.results | {"test_accuracy": accuracy}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.artifacts.evaluated import TEST_LOGITS, read_test_logits
+from orchestrator.artifacts.evaluated import TEST_LOGITS, read_right, read_test_logits
 from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import OTHER_WEIGHTS, WEIGHTS
@@ -49,6 +49,16 @@ def test_an_expert_s_evaluation_stores_its_logits_and_a_student_s_does_not(run: 
         assert record.results["test_loss"] >= loss.mean() - 1e-3
     for final in chosen.finals:
         assert not StoredFiles(store, final.evaluate.identity).has(TEST_LOGITS)
+
+
+def test_every_evaluation_tells_which_test_images_its_network_is_right_on(run: tuple[Plan, Store]) -> None:
+    chosen, store = run
+    for evaluation in (*chosen.evaluations.values(), *(final.evaluate for final in chosen.finals)):
+        record = store.find(evaluation.identity)
+        assert record is not None
+        right = read_right(StoredFiles(store, evaluation.identity))
+        assert right.dtype == np.bool_ and right.shape == (record.results["test_images"],)
+        assert right.mean() == pytest.approx(record.results["test_accuracy"])
 
 
 def test_a_student_is_compared_with_each_of_its_experts_and_with_the_teacher(run: tuple[Plan, Store]) -> None:

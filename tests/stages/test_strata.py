@@ -1,4 +1,4 @@
-"""Strata of the test images and the images that students are right on: real stages, in this process."""
+"""Strata of the test images, and the accuracies of students by stratum: real stages, in this process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from curricula import selection
 from curricula.difficulty import rank
-from curricula.selection import strata
-from orchestrator.artifacts import tested
+from orchestrator.artifacts import strata
+from orchestrator.artifacts.evaluated import read_right
 from orchestrator.artifacts.reading import FolderFiles
 from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import WEIGHTS
@@ -61,39 +62,23 @@ def test_a_test_image_s_difficulty_is_its_mean_loss_under_the_held_out_networks(
         assert role.startswith("fold:")
     assert len(losses) == FOLDS
     artifact = files(made, stage.identity)
-    difficulty = artifact.array(tested.DIFFICULTY)
+    difficulty = artifact.array(strata.DIFFICULTY)
     np.testing.assert_allclose(difficulty, np.mean(losses, axis=0), rtol=1e-5)
-    np.testing.assert_array_equal(tested.read_strata(artifact), strata(rank(difficulty), len(EXPERTS)))
+    np.testing.assert_array_equal(strata.read_strata(artifact), selection.strata(rank(difficulty), len(EXPERTS)))
 
 
 def test_strata_of_test_images_are_of_one_size(made: Made) -> None:
     assert made[0].strata is not None
-    found = tested.read_strata(files(made, made[0].strata.identity))
+    found = strata.read_strata(files(made, made[0].strata.identity))
     assert np.bincount(found).tolist() == [24, 24]
-
-
-def test_the_images_that_a_student_is_right_on_are_its_test_accuracy(made: Made) -> None:
-    chosen, store = made
-    for final in chosen.finals:
-        artifact = store.find(final.evaluate.identity)
-        assert artifact is not None
-        right = tested.read_right(files(made, final.evaluate.identity))
-        assert right.dtype == np.bool_ and right.shape == (48,)
-        assert right.mean() == pytest.approx(artifact.results["test_accuracy"])
-
-
-def test_an_expert_s_evaluation_records_none(made: Made) -> None:
-    assert not any(files(made, stage.identity).has(tested.RIGHT) for stage in made[0].evaluations.values())
 
 
 def test_the_report_has_each_stratum_s_gain_over_labels(made: Made) -> None:
     chosen, store = made
     found = json.loads(store.read_text("reports", chosen.run_id, "report.json") or "")["hypothesis"]
     assert chosen.strata is not None
-    of = tested.read_strata(files(made, chosen.strata.identity))
-    right = {
-        (final.method, final.seed): tested.read_right(files(made, final.evaluate.identity)) for final in chosen.finals
-    }
+    of = strata.read_strata(files(made, chosen.strata.identity))
+    right = {(final.method, final.seed): read_right(files(made, final.evaluate.identity)) for final in chosen.finals}
     assert (found["experts"], found["images"]) == (list(EXPERTS), [24, 24])
     for stratum in range(2):
         these = of == stratum

@@ -57,21 +57,21 @@ def test_several_networks_are_measured_in_one_pass_as_each_is_alone() -> None:
     shown = Counted(whole.images)
     stored: list[np.ndarray] = []
     expert = np.random.default_rng(0).normal(size=(len(whole.test), whole.classes)).astype(np.float16)
-    both = measure(
+    first, (second,) = measure(
         "student", networks, dataclasses.replace(whole, images=shown), whole.test, False, {"teacher": expert},
         stored.append,
     )  # fmt: skip
     assert shown.images_shown == len(whole.test)
-    for network, found in zip(networks, both, strict=True):
-        assert (found.accuracy, found.loss) == evaluate(network, whole, whole.test, bf16=False)
-        beside = {"teacher": expert} if network is networks[0] else {}
-        (alone,) = measure("student", [network], whole, whole.test, False, beside)
-        assert alone == found and found.fidelity.keys() == beside.keys()
+    for network, found in zip(networks, [(first.accuracy, first.loss), second], strict=True):
+        assert found == evaluate(network, whole, whole.test, bf16=False)
+    alone, others = measure("student", networks[:1], whole, whole.test, False, {"teacher": expert})
+    assert (alone.calibration_error, alone.fidelity, others) == (first.calibration_error, first.fidelity, [])
     with torch.no_grad():
         logits = networks[0](whole.images.views(whole.test, [CLEAN])[0]).numpy()
     np.testing.assert_allclose(np.concatenate(stored), logits, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(first.right, logits.argmax(axis=1) == whole.labels[whole.test].numpy())
     agreement = float((logits.argmax(axis=1) == expert.argmax(axis=1)).mean())
-    assert both[0].fidelity["teacher"]["agreement"] == pytest.approx(agreement)
+    assert first.fidelity["teacher"]["agreement"] == pytest.approx(agreement)
 
 
 def test_a_network_follows_its_own_logits_as_closely_as_fp16_tells(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_network_follows_its_own_logits_as_closely_as_fp16_tells(tmp_path: Pat
     measure("teacher", [network], whole, whole.test, False, {}, writer.put)
     writer.finish()
     logits = read_test_logits(FolderFiles(tmp_path))
-    (found,) = measure("student", [network], whole, whole.test, False, {"teacher": logits})
+    found, _ = measure("student", [network], whole, whole.test, False, {"teacher": logits})
     assert found.fidelity["teacher"]["agreement"] == 1.0
     assert 0 <= found.fidelity["teacher"]["kl_t1"] < 1e-5
 
@@ -92,5 +92,7 @@ def test_logits_that_are_not_finite_have_no_accuracy(value: float) -> None:
         list(network.parameters())[-1][0] = value
     with pytest.raises(NotFiniteError, match="the logits of teacher are not finite: look at its weights"):
         evaluate_finite("teacher", network, whole, whole.validation, bf16=False)
-    with pytest.raises(NotFiniteError, match="the logits of teacher are not finite"):
-        measure("teacher", [network], whole, whole.test, False, {})
+    finite = new_network(training().network, 0)
+    for networks in ([network], [finite, network]):
+        with pytest.raises(NotFiniteError, match="the logits of teacher are not finite"):
+            measure("teacher", networks, whole, whole.test, False, {})

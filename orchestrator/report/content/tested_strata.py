@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.artifacts.evaluated import read_right
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.artifacts.tested import read_right, read_strata
+from orchestrator.artifacts.strata import read_strata
 from orchestrator.pipeline.graph import Plan
 from orchestrator.recipe.methods import BASELINE, REFERENCE, TEACHER_ALONE, cell_method, method_of, methods_of_experts
 from orchestrator.recipe.search_space import SETTINGS
