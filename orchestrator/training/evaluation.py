@@ -35,19 +35,19 @@ def evaluate(
     was_training = network.training
     network.eval()
     sums = _AccuracySums(data.labels.device)
-    for _, labels, (logits,) in _logits([network], data, world.part(images), bf16):
+    for _, labels, (logits,) in logits_by_batch([network], data, world.part(images), bf16):
         sums.add(logits, labels)
     network.train(was_training)
     world.sum_(sums.sums)
     return sums.result(len(images))
 
 
-def _logits(
+def logits_by_batch(
     networks: Sequence[nn.Module], data: TrainingData, images: npt.NDArray[np.int64], bf16: bool
 ) -> Iterator[tuple[slice, Tensor, list[Tensor]]]:
     """Yields for each batch its places in ``images``, its labels (B,) and each network's logits (B, C), in fp32.
 
-    Images are read once, for all networks.
+    Images are read once, for all networks, whose mode (``eval()``) the caller sets.
     """
     device = data.labels.device
     places = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
@@ -110,7 +110,7 @@ def measure(
     right = torch.empty(len(images), dtype=torch.bool, device=device)
     for network in networks:
         network.eval()
-    for place, labels, each in _logits(networks, data, images, bf16):
+    for place, labels, each in logits_by_batch(networks, data, images, bf16):
         first = each[0]
         if store:
             store(first.cpu().numpy())

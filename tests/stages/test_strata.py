@@ -95,5 +95,5 @@ def test_mean_losses_do_not_depend_on_the_batches(made: Made, monkeypatch: pytes
     path = files(made, stage.inputs[1][1].identity).path(WEIGHTS)
     networks, data = [load_network(stage.spec.network, path)], data_of(made)
     whole = mean_losses(networks, data, data.test, bf16=False)
-    monkeypatch.setattr("orchestrator.training.held_out.BATCH", 7)
+    monkeypatch.setattr("orchestrator.training.evaluation.BATCH", 7)
     np.testing.assert_allclose(mean_losses(networks, data, data.test, bf16=False), whole, rtol=1e-4, atol=1e-6)
