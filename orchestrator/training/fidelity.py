@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from orchestrator.training.guidance.losses import divergence
+
 BINS = 15
 TEMPERATURES = (1.0, 4.0)
 
@@ -60,20 +62,10 @@ class FidelitySums:
         self.images += len(student)
         self.sums[0] += (student.argmax(dim=1) == expert.argmax(dim=1)).sum()
         for place, temperature in enumerate(TEMPERATURES, 1):
-            self.sums[place] += divergence(student, expert, temperature).sum()
+            kl = divergence(student, expert, temperature) / temperature**2  # without the factor that the loss has
+            self.sums[place] += kl.clamp(min=0).sum(dtype=torch.float64)  # rounding alone takes it below
 
     def result(self) -> Fidelity:
         """Returns the means over all images."""
         agreement, *divergences = (self.sums / self.images).tolist()
         return {"agreement": agreement, "kl_t1": divergences[0], "kl_t4": divergences[1]}
-
-
-def divergence(student: Tensor, expert: Tensor, temperature: float) -> Tensor:
-    """Returns KL(softened expert || softened student) of each image, (B,), in nats; logits are (B, C).
-
-    Unlike the loss it is not multiplied by the temperature's square.
-    """
-    log_student = F.log_softmax(student.double() / temperature, dim=1)
-    log_expert = F.log_softmax(expert.double() / temperature, dim=1)
-    terms = F.kl_div(log_student, log_expert, reduction="none", log_target=True)
-    return terms.sum(dim=1).clamp(min=0)  # rounding alone takes it below
