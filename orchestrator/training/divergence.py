@@ -12,18 +12,22 @@ from orchestrator.training.evaluation import not_finite
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.world import World
 
+RUNNING_STATISTICS = ("running_mean", "running_var")  # names of their buffers in every normalisation of torch
+
 
 class TrainingDivergedError(RuntimeError):
     """The loss, a weight or a running statistic became NaN or infinite."""
 
 
 def is_finite(network: nn.Module) -> bool:
-    """Returns whether all weights and running statistics are finite; waits for the device.
+    """Returns whether all parameters and running statistics are finite; waits for the device.
 
-    A loss can be finite where they are not: batch normalisation by an infinite variance returns zeros.
+    A loss can be finite where they are not: batch normalisation by an infinite variance returns zeros. Other buffers
+    may hold infinite values on purpose, as an attention mask does.
     """
-    values = [value for value in network.state_dict().values() if value.is_floating_point()]
-    return not values or bool(torch.stack([value.isfinite().all() for value in values]).all())
+    running = (buffer for name, buffer in network.named_buffers() if name.rpartition(".")[2] in RUNNING_STATISTICS)
+    values = [*network.parameters(), *running]
+    return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
 def divergence(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 DROPOUT = "tests.training.networks:with_dropout"
 NO_BATCH_NORM = "tests.training.networks:without_batch_norm"
 SMOOTH = "tests.training.networks:smooth"
+MASKED = "tests.training.networks:Masked"
 
 
 def with_dropout(num_classes: int, in_channels: int, image_size: int) -> nn.Module:
@@ -31,3 +33,20 @@ def smooth(num_classes: int, in_channels: int, image_size: int) -> nn.Module:
         nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.Tanh(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, num_classes),
     )  # fmt: skip
+
+
+class Masked(nn.Module):
+    """A network that attends to its first 8 features alone, by a mask in its state."""
+
+    mask: Tensor
+
+    def __init__(self, num_classes: int, in_channels: int, image_size: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Flatten(), nn.Linear(in_channels * image_size**2, 16))
+        self.head = nn.Linear(16, num_classes)
+        self.register_buffer("mask", torch.where(torch.arange(16) < 8, 0.0, -torch.inf))
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.features(images)
+        logits: Tensor = self.head(features * (features + self.mask).softmax(dim=1))
+        return logits

@@ -43,7 +43,7 @@ from tests.training.examples import (
     teaching_of,
     training,
 )
-from tests.training.networks import NO_BATCH_NORM
+from tests.training.networks import MASKED, NO_BATCH_NORM
 
 
 def shown_by(spec: TrainSpec) -> Shown:
@@ -241,6 +241,11 @@ def test_a_network_whose_running_statistics_are_not_finite_has_diverged_though_i
     with pytest.raises(TrainingDivergedError, match=r"a weight or running statistic was no longer finite at step 3"):
         train(spec, network, data(), teaching_of(spec), device=CPU, observer=keeper)
     assert not keeper.rows
+
+
+def test_a_network_with_a_mask_of_infinite_values_has_not_diverged() -> None:
+    trained = learn(training(MASKED))
+    assert torch.isneginf(trained.weights["mask"]).any()
 
 
 @pytest.mark.parametrize("kind", ["single", "dense", "selected"])
