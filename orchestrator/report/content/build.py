@@ -49,7 +49,7 @@ def build(
     """
     stages = [stage_row(stage, artifacts.get(stage.identity), reused, states or {}) for stage in planned.stages]
     recipe = cast(RecipeFields, planned.recipe.model_dump(mode="json"))
-    every = [_final(final, artifacts) for final in planned.finals]
+    every = [_final(planned, final, artifacts) for final in planned.finals]
     students = without_cells(every)
     searches = {method: _search(planned, artifacts, method, store) for method in planned.searches}
     run: schema.RunFacts = {
@@ -147,7 +147,7 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
     brought = [artifact for artifact in found.values() if artifact.kind == "pretrained"]
     unlike = [text for artifact in brought for text in artifact.results.get("mismatches", ())]
     on_labels = [
-        _final(final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
+        _final(planned, final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
     ]
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
     validation, classes = data.results["counts"]["validation"], planned.ladder[0].network.classes
@@ -190,7 +190,7 @@ def _networks(
         results = tested.results if tested else {}
         rows.append(row(expert.name, expert.network.name, role, results, expert.ladder_seed))
     # The student on labels alone; each method's stand under "methods".
-    student = [_final(final, artifacts) for final in planned.finals if final.method == BASELINE]
+    student = [_final(planned, final, artifacts) for final in planned.finals if final.method == BASELINE]
     validation = mean(row["validation_accuracy"] for row in student)
     test = mean(row["test_accuracy"] for row in student)
     calibration = mean(row["calibration_error"] for row in student)
@@ -198,21 +198,26 @@ def _networks(
     return [*rows, row(names[-1], names[-1], "student", means, None)]
 
 
-def _final(final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
+def _final(planned: Plan, final: Final, artifacts: dict[str, Artifact]) -> schema.StudentRow:
     trained, tested = artifacts.get(final.train.identity), artifacts.get(final.evaluate.identity)
     results, measured = trained.results if trained else {}, tested.results if tested else {}
     # Both weights are of one step where there are no others.
     other_validation = results.get("other_validation_accuracy", results.get("validation_accuracy"))
     other_test = measured.get("other_test_accuracy", measured.get("test_accuracy"))
+    # Measured beside every expert that the search could choose; artifacts of old versions do not name the chosen ones.
+    fidelity, taught_with = measured.get("fidelity", {}), results.get("taught_with")
+    if taught_with and "experts" in taught_with:
+        shown = {*taught_with["experts"], planned.ladder[0].label}
+        fidelity = {expert: found for expert, found in fidelity.items() if expert in shown}
     return {
         "method": final.method, "seed": final.seed, "ladder_seed": final.ladder_seed,
         "validation_accuracy": results.get("validation_accuracy"),
         "test_accuracy": measured.get("test_accuracy"), "other_validation_accuracy": other_validation,
         "other_test_accuracy": other_test, "kept_step": results.get("kept_step"),
-        "calibration_error": measured.get("calibration_error"), "fidelity": measured.get("fidelity", {}),
+        "calibration_error": measured.get("calibration_error"), "fidelity": fidelity,
         "steps": results.get("steps"),
         "artifact": final.train.identity, "weights_sha256": results.get("weights_sha256"),
-        "taught_with": results.get("taught_with"), "seconds": results.get("seconds"),
+        "taught_with": taught_with, "seconds": results.get("seconds"),
     }  # fmt: skip
 
 
@@ -241,7 +246,7 @@ def summary(
     planned: Plan, artifacts: dict[str, Artifact], width: int | None = None, store: Store | None = None
 ) -> str:  # fmt: skip
     """The table that ends a run, no wider than ``width`` characters; with ``store``, the hypothesis' verdict too."""
-    every = [_final(final, artifacts) for final in planned.finals]
+    every = [_final(planned, final, artifacts) for final in planned.finals]
     students = without_cells(every)
     searches = {method: _search(planned, artifacts, method) for method in planned.searches}
     experts = ", ".join(
