@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -30,7 +31,7 @@ class StepContext:
     sum_over_workers: Callable[[Tensor], Tensor] = _alone
 
 
-class DistillationLoss:
+class DistillationLoss(ABC):
     """One loss; a subclass has the formula.
 
     It has no state, and depends on the step through the context alone, so that a resumed training has the same loss.
@@ -43,6 +44,7 @@ class DistillationLoss:
     def __init__(self, temperature: float, parameters: Mapping[str, float]) -> None:
         self.temperature = temperature
 
+    @abstractmethod
     def __call__(self, student: Tensor, expert: Tensor, labels: Tensor, context: StepContext) -> Tensor:
         """Returns the loss of each image, (B,); its mean over a batch is the batch's.
 
@@ -52,7 +54,6 @@ class DistillationLoss:
             labels: (B,).
             context: the forward pass.
         """
-        raise NotImplementedError
 
 
 Class = TypeVar("Class", bound=type[DistillationLoss])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from orchestrator.training.guidance.experts import Shown
-from orchestrator.training.guidance.teaching import Teaching, register
+from orchestrator.training.guidance.kinds.dense import Dense
+from orchestrator.training.guidance.teaching import register
 
 
 @register("mean")
-class Mean(Teaching):
+class Mean(Dense):
     """Distillation from the mean of all experts' logits, taken before they are softened.
 
     Its softmax at any temperature is the geometric mean of the experts' softened predictions, made to sum to 1: one of
@@ -18,6 +18,4 @@ class Mean(Teaching):
     """
 
     def target(self, shown: Shown, step: int, progress: float) -> Tensor:
-        assert self.experts is not None
-        every = [self.experts.one(expert, shown) for expert in range(len(self.guidance.experts))]
-        return torch.stack(every).float().mean(dim=0)
+        return super().target(shown, step, progress).float().mean(dim=0)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from orchestrator.training.guidance.experts import Shown
+from orchestrator.training.guidance.kinds.dense import Dense
 from orchestrator.training.guidance.losses import cross_entropy
-from orchestrator.training.guidance.teaching import Teaching, register
+from orchestrator.training.guidance.teaching import register
 
 
 @register("weighted")
-class Weighted(Teaching):
+class Weighted(Dense):
     """Distillation from all experts, more from those that are right and sure of an image (CA-MKD)."""
-
-    def target(self, shown: Shown, step: int, progress: float) -> Tensor:
-        assert self.experts is not None
-        return torch.stack([self.experts.one(expert, shown) for expert in range(len(self.guidance.experts))])
 
     def distillation_weights(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
         return expert_weights(target, labels)
