@@ -10,7 +10,7 @@ from orchestrator.randomness import Purpose, generator
 def with_label_noise(
     labels: NDArray[np.int64], subset: NDArray[np.uint8], share: float, classes: int, seed: int
 ) -> NDArray[np.int64]:
-    """Returns ``labels`` (N,) with a share of those of training images replaced, to the nearest image.
+    """Returns a copy of ``labels`` (N,) with a share of those of training images replaced, to the nearest image.
 
     Which ones is drawn without regard to their class, and the new class evenly from all others (symmetric noise).
     Under one seed the labels that a smaller share replaces are among those of a larger one, by the same classes.

@@ -25,6 +25,7 @@ def test_the_asked_share_of_training_labels_is_replaced_and_no_other_label(
     before = labels.copy()
     noisy = with_label_noise(labels, subset, share, CLASSES, seed)
     np.testing.assert_array_equal(labels, before)
+    assert not np.shares_memory(noisy, labels)
     wrong = noisy != labels
     assert wrong.sum() == int(share * (subset == TRAIN).sum() + 0.5)
     assert np.all(subset[wrong] == TRAIN)
@@ -51,7 +52,9 @@ def test_it_is_a_function_of_the_seed_and_a_smaller_share_replaces_some_of_the_s
 
 def test_no_share_changes_nothing() -> None:
     labels, subset = some_set(100)
-    np.testing.assert_array_equal(with_label_noise(labels, subset, 0.0, CLASSES, 0), labels)
+    found = with_label_noise(labels, subset, 0.0, CLASSES, 0)
+    np.testing.assert_array_equal(found, labels)
+    assert not np.shares_memory(found, labels)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
