@@ -25,7 +25,7 @@ from orchestrator.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class Request:
-    """What a command is asked for.
+    """The request of a command.
 
     Attributes:
         recipe: with the overrides of the command line.

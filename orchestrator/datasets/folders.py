@@ -30,7 +30,7 @@ SETTLING_SECONDS, UNSETTLED = 2.0, "just changed"
 SHOWN = 5  # endings named in a note
 
 Stamps = dict[str, str]
-"""What ``stamp`` returns, by path."""
+"""Results of ``stamp``, by path."""
 
 
 @dataclass

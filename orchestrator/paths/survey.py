@@ -27,7 +27,7 @@ Artifacts = Mapping[str, Artifact]
 
 @dataclass(frozen=True)
 class Question:
-    """What a comparison is to tell, by the options of the command.
+    """The question that a comparison answers, by the options of the command.
 
     Attributes:
         topologies: those compared.

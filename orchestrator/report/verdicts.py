@@ -51,7 +51,7 @@ def verdict(contrast: Contrast, what: str) -> str:
 
 
 def found(table: FoundTable) -> str:
-    """How the table that the search has found compares with the diagonal."""
+    """Returns a sentence that compares the table which the search has found with the diagonal."""
     experts = listed([f"`{name}`" for name in table["table"]])
     said = (
         f"Free to choose the expert of each stratum, the search for `{REFERENCE}` found, from the easiest stratum to "

@@ -51,7 +51,7 @@ def decimals(value: float | None, digits: int = 3) -> str:
 
 
 def seeds_needed(comparison: Comparison) -> str:
-    """How many seeds would show a difference as large as the one found."""
+    """Returns the number of seeds that would show a difference as large as the one found, in words."""
     if comparison["p"] is None:
         return "-"
     return f"> {MOST_PAIRS:,}" if comparison["seeds_needed"] is None else f"{comparison['seeds_needed']:,}"
@@ -80,7 +80,7 @@ def outcome(comparison: Comparison) -> str:
 
 
 def reach(comparison: Comparison) -> str:
-    """What so many seeds could have shown, and how many it takes, as a sentence; empty where that is not known."""
+    """Returns a sentence on the difference that so many seeds can show and how many it takes; empty where not known."""
     if comparison["p"] is None:
         return ""
     smallest, test = hundredths(comparison["smallest_difference"]), f"two-sided at {percent(1 - LEVEL, 0)}"

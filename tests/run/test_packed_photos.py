@@ -55,6 +55,6 @@ def test_packed_photos_are_needed_no_more_once_they_are_ingested(
 
 
 def _empty_of_that_size(source: str, target: str) -> None:
-    """What a listing can't tell from the photo, and no decoder can read."""
+    """Write a file that a listing can't tell from the photo, and no decoder can read."""
     with open(target, "wb") as file:
         file.truncate(Path(source).stat().st_size)

@@ -1,4 +1,4 @@
-"""What a scoring worker returns for a chunk of images, and what the stage makes of it."""
+"""The results of a scoring worker for a chunk of images, and the artifact that the stage makes of them."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def title(row: PathRow) -> str:
 
 
 def coverage(content: PathsReport) -> list[str]:
-    """What was trained, in sentences: how much of the lattice, and how many trainings."""
+    """Returns sentences on the trainings: how much of the lattice they are, and how many."""
     names = content["topologies"]
     said = [
         f"{counted(len(content['ladder']) - 2, 'TA')} in {'topology' if len(names) == 1 else 'topologies'} "

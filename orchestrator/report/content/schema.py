@@ -118,8 +118,8 @@ class TaughtWith(TypedDict):
 
 
 class Fidelity(TypedDict):
-    """How closely a student follows one expert, on the test images. The divergence is KL(expert || student) of the
-    softmax of their logits divided by T, in nats, and not multiplied by T^2."""
+    """Closeness of a student to one expert, on the test images. The divergence is KL(expert || student) of the softmax
+    of their logits divided by T, in nats, and not multiplied by T^2."""
 
     agreement: Annotated[float, means("share of images that both predict the same class of")]
     kl_t1: Annotated[float, means("mean divergence at T = 1")]

@@ -75,7 +75,7 @@ def test_a_group_of_one_image_or_none_has_no_gradient_over_images() -> None:
 
 
 def test_workers_that_share_a_group_have_the_shares_of_one_worker() -> None:
-    """What each of two workers adds up is here handed to it, as if the other had sent its part."""
+    """The sums of two workers are handed to each, as if the other had sent its part."""
     student, expert = logits(5, 0), logits(5, 1)
     handed: list[Tensor] = []
     for part in (slice(2), slice(2, 6)):
