@@ -38,23 +38,26 @@ def build_curriculum(
 ) -> tuple[Curriculum, npt.NDArray[np.int64]]:
     """The curriculum over the training images, and each image's stratum by true difficulty rank, (N,).
 
-    For a control the strata stay those of the true ranks, so that the report shows what the control did.
+    For a control the strata stay those of the true ranks, so that the report shows what the control did. With one
+    expert all selectors are the same, so neither logits nor a table, which may name others, are read.
     """
     labels = scores.column("label").astype(np.int64)
     ranks = rank(scores.column(spec.scorer), labels if spec.balanced else None)
-    evidence = None
-    if spec.selector in ("competent", *selection.ONLINE):  # the others need no logits, which take long to fetch
+    selector = spec.selector if len(experts) > 1 else "stratified"
+    evidence, table = None, None
+    if selector in ("competent", *selection.ONLINE):  # the others need no logits, which take long to fetch
         evidence = Evidence(labels=labels, logits=[scores.clean(expert) for expert in experts])
-    table = [experts.index(name) for name in spec.table] or None
+    if selector == "table":
+        table = [experts.index(name) for name in spec.table]
     base = {"evidence": evidence, "confidence": spec.confidence, "table": table}
     if spec.control == "none":
-        chosen = selection.select(spec.selector, ranks, len(experts), **base)  # type: ignore[arg-type]
+        chosen = selection.select(selector, ranks, len(experts), **base)  # type: ignore[arg-type]
     else:
         chosen = selection.select(
-            spec.control, ranks, len(experts), base=spec.selector, seed=spec.control_seed,
+            spec.control, ranks, len(experts), base=selector, seed=spec.control_seed,
             labels=labels if spec.balanced else None, **base,  # type: ignore[arg-type]
         )  # fmt: skip
-    readiness = Readiness.of(evidence) if evidence and spec.selector in selection.ONLINE and len(experts) > 1 else None
+    readiness = Readiness.of(evidence) if evidence and selector in selection.ONLINE else None
     curriculum = Curriculum(chosen, make_pacing(spec.pacing), spec.mode, len(experts), readiness)
     return curriculum, selection.strata(ranks, len(experts))
 

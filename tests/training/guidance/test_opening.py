@@ -114,9 +114,16 @@ class TestCurriculum:
             wanted = np.where(right, probability[np.arange(IMAGES), LABELS], WRONG)
             np.testing.assert_allclose(found, wanted, rtol=1e-2)
 
-    def test_one_expert_has_nothing_to_be_ready_for(self, score: Path) -> None:
-        curriculum, _ = build_curriculum(pacing("reveal", selector="ready"), EXPERTS[-1:], scores_of(score))
-        assert curriculum.readiness is None and not curriculum.selection.experts.any()
+    @pytest.mark.parametrize("control", ["none", "random"])
+    @pytest.mark.parametrize(("selector", "table"), [("competent", ()), ("ready", ()), ("table", EXPERTS)])
+    def test_one_expert_teaches_every_image_whatever_the_selector(
+        self, selector: str, table: tuple[str, ...], control: str, tmp_path: Path
+    ) -> None:
+        of_others = write_score(tmp_path / "without_logits_of_the_one", EXPERTS[:1])
+        spec = pacing("reveal", selector=selector, table=table, control=control)
+        curriculum, found = build_curriculum(spec, EXPERTS[-1:], scores_of(of_others))
+        assert curriculum.readiness is None
+        assert not curriculum.selection.experts.any() and not found.any()
 
     def test_a_table_names_the_expert_of_each_stratum(self, score: Path) -> None:
         table = (EXPERTS[2], EXPERTS[0], EXPERTS[2])
