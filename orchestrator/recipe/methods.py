@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator
@@ -182,14 +183,19 @@ def method_of(name: str) -> Method:
     Raises:
         KeyError: for any other name.
     """
+    return METHODS[name] if name in METHODS else _derived(name)
+
+
+@cache
+def _derived(name: str) -> Method:
     if cell := _CELL.fullmatch(name):
         number, expert = cell.groups()
         return Method(
             name, "all", f"{expert} on stratum {number}, the teacher on the others", _look_of(name), dealing="none",
             control_of=TEACHER_ALONE, expert=expert, stratum=int(number) - 1,
         )  # fmt: skip
-    if name in METHODS or not name.startswith(ONE_EXPERT):
-        return METHODS[name]
+    if not name.startswith(ONE_EXPERT):
+        raise KeyError(name)
     expert = name.removeprefix(ONE_EXPERT)
     return Method(name, "one", f"{expert} alone", _look_of(expert), expert=expert)
 
