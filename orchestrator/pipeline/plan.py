@@ -31,7 +31,7 @@ def plan(recipe: Recipe, data: DatasetInfo, precision: PrecisionChoice | None = 
     ladders = {first: ladder} | {seed: ladder.with_seed(seed) for seed in further}
     students = StudentPlanner(ladders)
     topology = recipe.ladder.topology
-    dealt = any(method_of(method).dealing for method in recipe.methods)
+    dealt = any(students.dealing(method_of(method)) for method in recipe.methods)
     for each in ladders.values():
         each.experts(topology)
         if dealt:

@@ -50,6 +50,17 @@ class StudentPlanner:
         train = self.ladder.add(Stage("train", f"student/{name}", student, inputs, placement, facts))
         return Final(method.name, seed, ladder.seed, train, evaluation_of_student(ladder, name, student, train))
 
+    def dealing(self, method: Method) -> Dealing | None:
+        """Returns how the method deals experts to images; None without a curriculum.
+
+        With one expert all dealings are the same, and a curriculum with all images in play from the start is
+        ``single`` guidance.
+        """
+        if method.dealing and (method.experts != "all" or len(self.recipe.ladder.networks) == 2):
+            plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
+            return None if plain else "none"
+        return method.dealing
+
     def _is_searched(self, method: Method) -> bool:
         return method.searched_as in self.recipe.searched_methods
 
@@ -83,7 +94,7 @@ class StudentPlanner:
         if losses and self._is_searched(method):
             parameters = parameters_of(losses, recipe.distillation)
             guidance = guidance.model_copy(update={"loss_parameters": parameters})
-        dealing = self._dealing(method)
+        dealing = self.dealing(method)
         if dealing:
             guidance = guidance.model_copy(update={"kind": "selected"})
             chosen, families = self._curriculum(method, guidance.experts)
@@ -94,7 +105,7 @@ class StudentPlanner:
                         balanced=recipe.difficulty.balanced,
                         mode=chosen.mode,
                         selector=chosen.selector,
-                        confidence=recipe.curriculum.confidence,
+                        confidence=chosen.confidence,
                         pacing=chosen.pacing,
                         control=dealing,
                         control_seed=seed,
@@ -118,20 +129,9 @@ class StudentPlanner:
             cell = CurriculumRecipe(mode="static", selector="table", table=table)
             return cell, (cell.pacing.family,)
         if self._is_searched(method):
-            # The search chooses it; what the recipe says for where nothing is searched must not count.
-            return CurriculumRecipe(), recipe.search.space.families
+            # The search chooses all but the confidence; what the recipe says of the rest must not count.
+            return CurriculumRecipe(confidence=recipe.curriculum.confidence), recipe.search.space.families
         return recipe.curriculum, (recipe.curriculum.pacing.family,)
-
-    def _dealing(self, method: Method) -> Dealing | None:
-        """Returns how the method deals experts to images; None without a curriculum.
-
-        With one expert all dealings are the same, and a curriculum with all images in play from the start is
-        ``single`` guidance.
-        """
-        if method.dealing and (method.experts != "all" or len(self.recipe.ladder.networks) == 2):
-            plain = self.recipe.curriculum.mode in ("static", "promote") and not self._is_searched(method)
-            return None if plain else "none"
-        return method.dealing
 
     def _search(self, method: Method) -> Stage:
         if method.name not in self.searches:

@@ -51,7 +51,7 @@ def test_a_cell_s_expert_teaches_its_stratum_and_the_teacher_all_others_from_the
 
 
 def test_a_cell_does_not_depend_on_the_curriculum_of_ces_kd() -> None:
-    other = ("curriculum={mode: reveal, pacing: {family: exp}}", "search.trials=0")
+    other = ("curriculum={mode: reveal, confidence: 0.9, pacing: {family: exp}}", "search.trials=0")
     assert student("cell:1:plain_cnn_6", *other) == student("cell:1:plain_cnn_6", "search.trials=0")
 
 

@@ -219,6 +219,13 @@ def test_nothing_is_scored_or_searched_for_the_methods_that_do_not_ask_for_it() 
     assert chosen.score is None and chosen.searches == {}
 
 
+@pytest.mark.parametrize(("mode", "scored"), [("static", False), ("promote", False), ("reveal", True), ("both", True)])
+def test_with_one_expert_images_are_scored_where_the_curriculum_holds_some_back(mode: str, scored: bool) -> None:
+    chosen = planned(NO_TA, "methods=[ces_kd]", "search.trials=0", f"curriculum.mode={mode}", "distillation.source=online")
+    assert (chosen.score is not None) == scored
+    assert ("score" in {item.kind for item in chosen.stages}) == scored
+
+
 def test_the_held_out_loss_as_scorer_brings_three_folds_by_itself() -> None:
     chosen = planned("difficulty.held_out_folds=0", "difficulty.scorer=held_out_loss")
     assert [name for name in identities(chosen) if name.startswith("fold/")] == [f"fold/{n}-of-3" for n in (1, 2, 3)]
