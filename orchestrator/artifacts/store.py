@@ -71,6 +71,15 @@ class Artifact:
     results: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def slot_seconds(self) -> float | None:
+        """Seconds of all work on it, added up over workers and runs; None where an old version made it.
+
+        ``results["cost"]`` has those of the last work, from ``start`` to ``end``, and of the work before it.
+        """
+        cost = self.results.get("cost")
+        return cost["slot_seconds"] + cost.get("earlier_slot_seconds", 0.0) if cost else None
+
 
 class Store(Storage):
     """Reads and commits artifacts below one storage URI."""

@@ -148,7 +148,6 @@ class Job:
         ``slot_seconds`` is what it took, added up over the ``width`` workers that it could use at once, with the start
         of their processes; where it is not given, the stage's own process did all of it.
         """
-        took = time.time() - self.began if slot_seconds is None else slot_seconds
         artifact = Artifact(
             identity=self.identity,
             kind=self.kind,
@@ -158,21 +157,26 @@ class Job:
             start=start,
             end=time.time(),
             node=socket.gethostname(),
-            results=results | {"cost": {"slot_seconds": round(took, 3), "width": width}},
+            results=results | {"cost": self._cost(slot_seconds, width)},
             versions=versions(),
         )
         return self.store.commit(artifact, scratch, placed)
 
-    def extend(self, earlier: Artifact, scratch: Path, start: float, slot_seconds: float | None = None) -> Artifact:
+    def extend(
+        self, earlier: Artifact, scratch: Path, start: float, slot_seconds: float | None = None, width: int = 1
+    ) -> Artifact:
         """Add the files of ``scratch`` to this stage's artifact of an earlier run.
 
-        Its results stay, but for the cost, to which that of this work is added. Arguments are those of ``commit``.
+        Its results stay, but for the cost: it is that of this work, beside ``earlier_slot_seconds``. Arguments are
+        those of ``commit``.
         """
-        took = time.time() - self.began if slot_seconds is None else slot_seconds
-        cost = earlier.results.get("cost", {})
-        cost = cost | {"slot_seconds": round(cost.get("slot_seconds", 0.0) + took, 3)}
+        cost = self._cost(slot_seconds, width) | {"earlier_slot_seconds": round(earlier.slot_seconds or 0.0, 3)}
         results = earlier.results | {"cost": cost}
         return self.store.extend(dataclasses.replace(earlier, start=start, end=time.time(), results=results), scratch)
+
+    def _cost(self, slot_seconds: float | None, width: int) -> dict[str, float]:
+        took = time.time() - self.began if slot_seconds is None else slot_seconds
+        return {"slot_seconds": round(took, 3), "width": width}
 
 
 def _this_node() -> dict[str, str]:

@@ -143,7 +143,7 @@ def commit(
             write_safetensors(scratch / files.snapshot_file(step), weights, about.class_names)
         earlier = job.store.find(job.identity) if trained.snapshots else None
         if earlier is not None:
-            return job.extend(earlier, scratch, start, slot_seconds)
+            return job.extend(earlier, scratch, start, slot_seconds, world.size)
         write_safetensors(scratch / WEIGHTS, trained.weights, about.class_names)
         if trained.other:
             write_safetensors(scratch / OTHER_WEIGHTS, trained.other.tensors, about.class_names)

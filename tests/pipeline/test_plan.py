@@ -221,7 +221,9 @@ def test_nothing_is_scored_or_searched_for_the_methods_that_do_not_ask_for_it() 
 
 @pytest.mark.parametrize(("mode", "scored"), [("static", False), ("promote", False), ("reveal", True), ("both", True)])
 def test_with_one_expert_images_are_scored_where_the_curriculum_holds_some_back(mode: str, scored: bool) -> None:
-    chosen = planned(NO_TA, "methods=[ces_kd]", "search.trials=0", f"curriculum.mode={mode}", "distillation.source=online")
+    chosen = planned(
+        NO_TA, "methods=[ces_kd]", "search.trials=0", f"curriculum.mode={mode}", "distillation.source=online"
+    )
     assert (chosen.score is not None) == scored
     assert ("score" in {item.kind for item in chosen.stages}) == scored
 

@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from orchestrator.artifacts.store import Artifact
+from orchestrator.report.content.build import slot_seconds
 from orchestrator.report.content.makespan import schedule
 from tests.report.written import Made
 
@@ -48,6 +49,15 @@ def test_stages_that_were_kept_from_before_count_for_nothing(whole: Made) -> Non
     last = plan.finals[-1].evaluate.identity
     found = schedule(plan.stages, costing({last: artifacts[last]}, 3.0), makespan=4.0, slots=2)
     assert found["stages"] == 1 and found["lower_bound_seconds"] == pytest.approx(3.0)
+
+
+def test_earlier_work_on_an_artifact_that_was_added_to_counts_for_nothing(whole: Made) -> None:
+    plan, _, artifacts = whole
+    cost = {"cost": {"slot_seconds": 3.0, "width": 1, "earlier_slot_seconds": 1000.0}}
+    last = plan.finals[-1].train.identity
+    extended = dataclasses.replace(artifacts[last], results=artifacts[last].results | cost)
+    assert schedule(plan.stages, {last: extended}, makespan=4.0, slots=2)["work_seconds"] == pytest.approx(3.0)
+    assert slot_seconds(extended) == 1003.0
 
 
 def test_a_run_that_made_nothing_has_no_ratio(whole: Made) -> None:

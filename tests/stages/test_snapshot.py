@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,19 @@ def test_a_snapshot_of_a_validation_s_step_has_the_accuracy_that_the_training_me
     assert made.results["validation_loss"] == pytest.approx(row["validation_loss"], rel=1e-5)
 
 
+def test_the_cost_of_added_snapshots_is_told_apart_from_the_training_s_own(storage: Store, data: Artifact) -> None:
+    costs, whole = [], 0.0
+    for steps in ((), (STEP,), (STEP, 12)):
+        began = time.time()
+        made = trained_with(storage, data, steps)
+        costs.append(made.results["cost"])
+        assert 0 < costs[-1]["slot_seconds"] <= time.time() - began + 0.001
+        whole += costs[-1]["slot_seconds"]
+        assert made.slot_seconds == pytest.approx(whole)
+    assert [cost.get("earlier_slot_seconds", 0) > 0 for cost in costs] == [False, True, True]
+    assert {cost["width"] for cost in costs} == {1}
+
+
 def test_a_training_that_was_cached_without_is_given_its_snapshots_and_stays_as_it_was(
     storage: Store, data: Artifact, tmp_path: Path
 ) -> None:
@@ -108,8 +122,7 @@ def test_a_training_that_was_cached_without_is_given_its_snapshots_and_stays_as_
     assert after.files.keys() == before.files.keys() | {snapshot_file(STEP)}
     assert {name: after.files[name] for name in before.files} == before.files
     assert after.results["weights_sha256"] == before.results["weights_sha256"]
-    costs = [made.results["cost"]["slot_seconds"] for made in (before, after)]
-    assert costs[1] > costs[0] and after.start > before.start
+    assert after.start > before.start
     other = Store(str(tmp_path / "other"))
     with other.scratch() as scratch:
         for name in data.files:

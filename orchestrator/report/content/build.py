@@ -129,8 +129,8 @@ def stage_row(
 
 
 def slot_seconds(artifact: Artifact | None) -> float | None:
-    """Seconds of a stage's work, added up over its workers; None without it, or where an old version made it."""
-    return artifact.results.get("cost", {}).get("slot_seconds") if artifact else None
+    """Seconds of a stage's work, added up over workers and runs; None without it, or where an old version made it."""
+    return artifact.slot_seconds if artifact else None
 
 
 def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:

@@ -15,7 +15,8 @@ def schedule(stages: Iterable[Stage], made: dict[str, Artifact], makespan: float
     The lower bound is the greater of the critical path (the longest chain of stages that wait for each other, each as
     quick as if all the workers that it can use had been free) and the work divided by the slots. Work includes the
     start of the processes that do it, and the start and run of Ray Train's controllers. Ray's services, Ray Train's
-    lesser helpers, whose time is not reported, and the driver are left out.
+    lesser helpers, whose time is not reported, and the driver are left out; so is earlier work on an artifact that
+    this execution has added to.
 
     Args:
         stages: all stages of the run, each after what it needs.
