@@ -82,7 +82,7 @@ def trial_of(record: TrialRecord, method: str, space: SpaceSpec, experts: Sequen
 
 def _distributions(space: SpaceSpec, experts: Sequence[str]) -> dict[str, BaseDistribution]:
     """Returns the distribution of each setting of the space, by its name; of each stratum's where it has several."""
-    found: dict[str, BaseDistribution] = {}
+    space, found = space.with_table(tuple(experts)), dict[str, BaseDistribution]()
     for field, setting in SETTINGS.items():
         asked = getattr(space, field)
         among = () if asked is None else setting.among(asked, experts)

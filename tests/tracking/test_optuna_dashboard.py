@@ -50,6 +50,16 @@ def test_a_search_over_the_experts_of_a_ladder_is_shown_too(tmp_path: Path) -> N
     assert first.params["experts"] == "plain_cnn_4+plain_cnn_8"
 
 
+def test_a_search_over_tables_is_shown_with_the_expert_of_each_stratum(tmp_path: Path) -> None:
+    content = content_of(tmp_path, "methods=[ces_kd]", "search.space.selectors=[stratified, table]")
+    table = {"table[0]": "plain_cnn_4", "table[1]": "plain_cnn_8", "table[2]": "plain_cnn_8"}
+    content["searches"]["ces_kd"]["trials"][0]["config"] |= {"selector": "table", **table}
+    studies = Studies()
+    studies.update(content)
+    first = optuna.load_study(study_name="ces_kd", storage=studies.storage).trials[0]
+    assert first.params.items() >= table.items()
+
+
 def test_trials_that_end_are_added_and_a_study_whose_earlier_ones_have_changed_is_made_anew(tmp_path: Path) -> None:
     studies, content = Studies(), content_of(tmp_path, "methods=[kd]")
     search = content["searches"]["kd"]
