@@ -161,8 +161,8 @@ class StudentPlanner:
     def _space(self, method: Method, student: TrainSpec) -> SpaceSpec:
         """Returns the space of a method's search; which experts teach is chosen where any of them can be left out."""
         space, topology = self.recipe.search.space, method.topology or self.recipe.ladder.topology
-        if student.curriculum:
-            space = space.with_table(student.guidance.experts)
-        if method.experts == "all" and topology in INDEPENDENT:
+        experts = student.guidance.experts
+        space = space.with_table(experts) if student.curriculum else space.model_copy(update={"table": None})
+        if method.experts == "all" and topology in INDEPENDENT and len(experts) > 1:
             return space
         return space.model_copy(update={"experts": None})

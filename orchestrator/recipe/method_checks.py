@@ -65,9 +65,13 @@ def check_selectors(
 def check_choice_of_experts(topology: Topology, experts: int, selectors: Collection[str]) -> None:
     """Check that a search may choose which of so many experts of a topology teach, beside these selectors.
 
+    Of one expert there is nothing to choose, which is no mistake.
+
     Raises:
         ValueError: naming the fields.
     """
+    if experts == 1:
+        return
     if topology not in INDEPENDENT:
         raise ValueError(
             f"search.space.experts is any but ladder.topology is {topology}, where a subset of the experts would need "

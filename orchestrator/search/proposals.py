@@ -52,8 +52,7 @@ def propose(space: SpaceSpec, student: TrainSpec) -> Callable[[optuna.trial.Base
                 # Each stratum's expert is a parameter of its own: one for whole tables would have E^E alternatives, of
                 # which the sampler could learn nothing from one to the next.
                 among = setting.among(getattr(space, field), experts)
-                if among != ():
-                    choice |= {name: value(trial, setting, name, among) for name in setting.names(len(experts))}
+                choice |= {name: value(trial, setting, name, among) for name in setting.names(len(experts))}
         return choice
 
     return point

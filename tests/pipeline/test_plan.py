@@ -235,6 +235,13 @@ def test_the_held_out_loss_as_scorer_brings_three_folds_by_itself() -> None:
     assert training(chosen, "fold/2-of-3").fold == 1
 
 
+def test_a_table_is_part_of_the_searches_for_a_curriculum_alone() -> None:
+    common = ("search.methods=null", "search.space.selectors=[table]")
+    free, fixed = planned(*common), planned(*common, "search.space.table=[plain_cnn_4, plain_cnn_8]")
+    for name, search in free.searches.items():
+        assert (fixed.searches[name].identity == search.identity) == (name != "ces_kd")
+
+
 def test_every_method_that_an_expert_teaches_is_searched_unless_the_recipe_names_some() -> None:
     chosen = planned("search.methods=null")
     assert list(chosen.searches) == ["kd", "kd_smallest", "takd", "dgkd", "dgkd_stochastic", "ces_kd"]

@@ -16,7 +16,7 @@ from orchestrator.recipe.search_space import SpaceSpec
 from orchestrator.report.content.measures import experts_by_stratum
 from orchestrator.report.page.figures.trials import importances
 from orchestrator.search.proposals import propose
-from tests.examples import make_artifacts, planned, refusal
+from tests.examples import identities, make_artifacts, planned, refusal
 from tests.report.examples import page, words
 from tests.search.test_proposals import played, search, student
 
@@ -95,6 +95,13 @@ def test_it_is_refused_where_a_subset_would_need_other_tas(topology: str) -> Non
 def test_it_is_refused_for_more_experts_than_a_search_can_choose_among() -> None:
     names = ", ".join(f"network:of_size_{size}" for size in range(10, 0, -1))
     assert "the ladder has 9 experts, 511 subsets" in refusal("search.space.experts=any", f"ladder.networks=[{names}]")
+
+
+@pytest.mark.parametrize("others", ["ladder.topology=sequential", "search.space.selectors=[stratified, table]"])
+def test_with_one_expert_there_is_nothing_to_choose(others: str) -> None:
+    common = ("ladder.networks=[plain_cnn_8, plain_cnn_2]", "methods=[kd, dgkd, ces_kd]", "search.methods=null", others)
+    fixed, free = (planned(*common, f"search.space.experts={rule}") for rule in ("null", "any"))
+    assert identities(fixed) == identities(free)
 
 
 # -- in a report -------------------------------------------------------------------------------------------------
