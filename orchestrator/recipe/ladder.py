@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from orchestrator.locations import local_path
 from orchestrator.recipe.choices import NormalisationSpec
-from orchestrator.recipe.section import Section, Seed, twice
+from orchestrator.recipe.section import Section, Seed, check_once, twice
 
 
 def label_at(label: str, share: float) -> str:
@@ -129,8 +129,15 @@ class Ladder(Section):
     @field_validator("seeds")
     @classmethod
     def _once(cls, seeds: tuple[Seed, ...] | None) -> tuple[Seed, ...] | None:
-        if seeds and (again := twice(seeds)):
-            raise ValueError(f"{again} is in {list(seeds)} twice; leave one out")
+        check_once(seeds or ())
+        return seeds
+
+    @field_validator("seeds")
+    @classmethod
+    def _instead_of_seed(cls, seeds: tuple[Seed, ...] | None, known: ValidationInfo) -> tuple[Seed, ...] | None:
+        seed = known.data.get("seed", 0)
+        if seeds and seed not in (0, seeds[0]):  # 0 may be the default, which a resolved recipe has too
+            raise ValueError(f"found {list(seeds)}, but ladder.seed is {seed}; leave out one of the two")
         return seeds
 
     @property

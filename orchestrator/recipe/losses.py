@@ -61,6 +61,7 @@ class Loss:
         ce_weight: weight of the cross-entropy beside it; None for 1 - kd_weight.
         parameters: its parameters; None for a loss without any.
         fewest_classes: classes below which it teaches nothing.
+        needs_every_logit: whether it is meaningless where only an expert's largest logits are known.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Loss:
     ce_weight: float | None = None
     parameters: type[Spec] | None = None
     fewest_classes: int = 2
+    needs_every_logit: bool = False
 
 
 _ROWS = (
@@ -79,6 +81,7 @@ _ROWS = (
         "standardised", "kd of logits that are standardised image by image", "Sun et al., CVPR 2024",
         temperature=2.0, kd_weight=9.0, ce_weight=0.1,
         fewest_classes=3,  # two standardised logits are always -0.71 and 0.71
+        needs_every_logit=True,  # mean and spread are those of all classes' logits
     ),
     Loss(
         "dkd", "kd in two terms with weights of their own: the label's class, the other classes",
@@ -142,6 +145,20 @@ def check_weights(kd: tuple[str, float], ce: tuple[str, float] | None) -> None:
         )
     if ce is not None and weight == ce[1] == 0:
         raise ValueError(f"{field} and {ce[0]} are both 0, so that there is nothing to learn from; raise one of them")
+
+
+def check_top_k(top_k: int, field: str, names: Iterable[str]) -> None:
+    """Refuse losses that are computed from all of an expert's logits, where only the largest are stored.
+
+    Raises:
+        ValueError: naming the fields, what was found and what to do.
+    """
+    for name in names:
+        if LOSSES[name].needs_every_logit:
+            raise ValueError(
+                f"{field} has {name}, which is computed from all logits of an expert, but distillation.top_k is "
+                f"{top_k}, so that only the largest are stored; leave out one of the two"
+            )
 
 
 def check_classes(field: str, names: Iterable[str], classes: int) -> None:

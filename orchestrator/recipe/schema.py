@@ -15,12 +15,20 @@ from orchestrator.recipe.choices import Augmentation, OptimizerSpec, Scorer
 from orchestrator.recipe.curriculum import CurriculumRecipe
 from orchestrator.recipe.hypothesis import STRATA_FOLDS, HypothesisRecipe
 from orchestrator.recipe.ladder import Ladder
-from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES, LossName, LossSections, check_weights, own_settings
+from orchestrator.recipe.losses import (
+    DEFAULT_LOSS,
+    LOSSES,
+    LossName,
+    LossSections,
+    check_top_k,
+    check_weights,
+    own_settings,
+)
 from orchestrator.recipe.method_checks import check_choice_of_experts, check_selectors, with_every_expert
 from orchestrator.recipe.methods import DEFAULT_METHODS, MethodName, method_of
 from orchestrator.recipe.resources import Resources
 from orchestrator.recipe.search import Search
-from orchestrator.recipe.section import Section, Seed, twice
+from orchestrator.recipe.section import Section, Seed, check_once
 from orchestrator.recipe.sharing import SharedTraining
 from orchestrator.recipe.tables import check_tables
 
@@ -224,8 +232,7 @@ class Recipe(Section):
     @field_validator("seeds", "methods")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if again := twice(values):
-            raise ValueError(f"{again} is in {list(values)} twice; leave one out")
+        check_once(values)
         return values
 
     def _check_weights(self) -> None:
@@ -260,7 +267,7 @@ class Recipe(Section):
                 "would teach no student; give more seeds, or fewer ladder.seeds"
             )
         experts = self.ladder.experts[::-1]
-        check_tables(self.curriculum.selector, self.curriculum.table, self.search.space.table or (), experts)
+        check_tables(self.curriculum.selector, self.curriculum.table, self.search.space, experts)
         if self.tracking_uri and self.tracking == "none":
             raise ValueError(f"tracking_uri is {self.tracking_uri} but tracking is none; set mlflow or wandb")
         if self.distillation.source == "cached" and self.distillation.views == 0:
@@ -272,6 +279,9 @@ class Recipe(Section):
                 f"distillation.top_k is {self.distillation.top_k}, which shortens stored logits, but "
                 f"distillation.source is {self.distillation.source}; set it to cached, or leave top_k out"
             )
+        if self.distillation.top_k:
+            check_top_k(self.distillation.top_k, "distillation.loss", [self.distillation.loss])
+            check_top_k(self.distillation.top_k, "search.space.losses", self.search.space.losses or ())
         self._check_weights()
         if self.search.space.experts:
             check_choice_of_experts(self.ladder.topology, len(self.ladder.networks) - 1, self.search.space.selectors)

@@ -10,7 +10,7 @@ from orchestrator.locations import folder_name
 from orchestrator.recipe.early_stopping import SCHEDULERS, SchedulerName
 from orchestrator.recipe.methods import Method, MethodName, method_of
 from orchestrator.recipe.search_space import SETTINGS, SpaceSpec
-from orchestrator.recipe.section import Section
+from orchestrator.recipe.section import Section, check_once
 
 _WITHOUT_EXPERTS = [field for field, setting in SETTINGS.items() if setting.place == "optimizer"]
 _WITHOUT_CURRICULUM = [field for field, setting in SETTINGS.items() if setting.place == "guidance"] + _WITHOUT_EXPERTS
@@ -59,6 +59,12 @@ class Search(Section):
         bad = [name for name in methods or () if method_of(name).control_of]
         if bad:
             raise ValueError(f"{', '.join(bad)} has nothing to search; controls take what their method's search found")
+        return methods
+
+    @field_validator("methods")
+    @classmethod
+    def _once(cls, methods: tuple[MethodName, ...] | None) -> tuple[MethodName, ...] | None:
+        check_once(methods or ())
         return methods
 
     @field_validator("rungs")

@@ -24,7 +24,7 @@ from pydantic import (
 
 from orchestrator.recipe.choices import FAMILIES, Family, Mode, Selector, Spec
 from orchestrator.recipe.losses import LossName
-from orchestrator.recipe.section import twice
+from orchestrator.recipe.section import check_once
 
 Value = str | float
 Choice = Mapping[str, Any]  # a point of the space, or the part of it that is chosen so far: values by setting
@@ -65,9 +65,7 @@ def _split(value: Value) -> tuple[str, ...]:
 
 
 def _subsets(found: str, experts: Sequence[str]) -> tuple[str, ...]:
-    """Returns all subsets of the experts but the empty one, the smallest subsets first; none of a single expert."""
-    if len(experts) < 2:
-        return ()
+    """Returns all subsets of the experts but the empty one, the smallest subsets first."""
     sizes = range(1, len(experts) + 1)
     return tuple(joined(subset) for size in sizes for subset in combinations(experts, size))
 
@@ -89,8 +87,7 @@ class Setting:
         meaning: one line of words for dashboards; by default the description of the recipe's field.
         in_effect: attribute of the part that has the value in effect, where that may be unset; by default its name.
         log: whether a range is searched uniformly in the logarithm of the value, since factors matter, not differences.
-        among: the range or alternatives by the recipe's field and the experts that teach (smallest first); with no
-            alternative at all it is not asked.
+        among: the range or alternatives by the recipe's field and the experts that teach (smallest first).
         written: the value in a point of a value in ``place``.
         read: the value in ``place`` of a value in a point.
         by_stratum: whether each stratum has a value of its own, an expert's name: ``name[0]`` for the easiest, and so
@@ -256,12 +253,12 @@ class SpaceSpec(Spec):
                 _check(values, bounds)
         return found
 
-    @field_validator("early")
+    @field_validator("*")
     @classmethod
-    def _once(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if again := twice(shares):
-            raise ValueError(f"{again} is in {list(shares)} twice; leave one out")
-        return shares
+    def _once(cls, found: Any) -> Any:
+        if isinstance(found, tuple):
+            check_once(found)
+        return found
 
 
 def _check(found: Range, bounds: Interval) -> None:

@@ -19,3 +19,13 @@ class Section(BaseModel):
 def twice(values: Sequence[Any]) -> str:
     """Returns the values that are there more than once, in words; empty without any."""
     return ", ".join(sorted({str(value) for value in values if values.count(value) > 1}))
+
+
+def check_once(values: Sequence[Any]) -> None:
+    """Refuse a list that has a value twice.
+
+    Raises:
+        ValueError: naming the value.
+    """
+    if again := twice(values):
+        raise ValueError(f"{again} is in {list(values)} twice; leave one out")

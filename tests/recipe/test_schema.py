@@ -182,7 +182,12 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
             ["ladder.seeds=[3, 4, 5]"],
             "ladder.seeds has 3 seeds, but seeds has 2, so some ladders would teach no student",
         ),
+        (
+            ["ladder.seed=7", "ladder.seeds=[3, 4]"],
+            "ladder.seeds: found [3, 4], but ladder.seed is 7; leave out one of the two",
+        ),
         (["methods=[kd, kd]"], "methods: kd is in ['kd', 'kd'] twice"),
+        (["search.methods=[kd, kd]"], "search.methods: kd is in ['kd', 'kd'] twice; leave one out"),
         (["search.methods=[ces_kd, ces_random]"], "search.methods: ces_random has nothing to search"),
         (
             ["search.methods=[labels, kd]"],
@@ -222,6 +227,15 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
             ["distillation={top_k: 2, source: online}"],
             "distillation.top_k is 2, which shortens stored logits, but distillation.source is online; set it to",
         ),
+        (
+            ["distillation={top_k: 2, source: cached, loss: standardised}"],
+            "distillation.loss has standardised, which is computed from all logits of an expert, but "
+            "distillation.top_k is 2",
+        ),
+        (
+            ["distillation={top_k: 2, source: cached}", "search.space.losses=[kd, standardised]"],
+            "search.space.losses has standardised, which is computed from all logits of an expert, but",
+        ),
         (["distillation.top_k=0"], "distillation.top_k: found 0; give a number above 0"),
         (
             ["curriculum={selector: table, table: [plain_cnn_4]}"],
@@ -233,6 +247,10 @@ def test_a_network_without_a_name_is_named_by_its_place() -> None:
         ),
         (["curriculum.table=[plain_cnn_8, plain_cnn_8, plain_cnn_8]"], "curriculum.table is set, but curriculum.sel"),
         (["search.space.table=[plain_cnn_9]"], "search.space.table has plain_cnn_9, which is no expert of the ladder"),
+        (
+            ["search.space.table=[plain_cnn_8]"],
+            "search.space.table is set, but search.space.selectors has stratified, competent alone; add table, or",
+        ),
         (["distillation.views=0"], "distillation.source is cached but distillation.views is 0"),
         (["training.augmentation=resized_crop_flip"], "training.augmentation is resized_crop_flip, which is for im"),
         (["dataset={name: image_folder}"], "training.augmentation is crop, which is for images of one size"),
