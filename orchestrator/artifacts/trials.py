@@ -9,7 +9,7 @@ search>.json`` is a list of the trials of that search so far.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -46,6 +46,20 @@ class TrialRecord(TypedDict):
     seconds: NotRequired[Annotated[float, Field(description="of training")]]
     curve: NotRequired[Annotated[Curve, Field(description="step and validation accuracy")]]
     error: NotRequired[Annotated[str, Field(description="cause of its failure")]]
+
+
+def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
+    """Returns the trial of the highest validation accuracy among those that were trained longest.
+
+    The lower loss decides between equals, then the lower number. None where all have failed.
+    """
+
+    def rank(trial: TrialRecord) -> tuple[float, ...]:
+        accuracy = trial[METRIC]
+        assert accuracy is not None, "a failed trial has no accuracy"
+        return trial["steps"], accuracy, -trial["validation_loss"], -trial["id"]
+
+    return max((trial for trial in trials if trial["status"] != "failed"), key=rank, default=None)
 
 
 def write(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord) -> None:

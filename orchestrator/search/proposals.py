@@ -239,12 +239,3 @@ def _sampler(spec: SearchSpec) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(
         seed=spec.seed, n_startup_trials=max(4, spec.trials // 3), multivariate=True, group=True
     )
-
-
-def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Returns the trial of the highest validation accuracy among those that were trained longest."""
-
-    def rank(trial: TrialRecord) -> tuple[float, ...]:
-        return trial["steps"], _accuracy(trial), -trial["validation_loss"], -trial["id"]
-
-    return max((trial for trial in trials if trial["status"] != "failed"), key=rank, default=None)

@@ -18,10 +18,9 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
 from orchestrator.artifacts import trials as files
 from orchestrator.artifacts.store import Artifact
-from orchestrator.artifacts.trials import METRIC
+from orchestrator.artifacts.trials import METRIC, best_of
 from orchestrator.pipeline.specs import SearchSpec
 from orchestrator.search import studies
-from orchestrator.search.proposals import best_of
 from orchestrator.stages import shared_trial, trial
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.job import Job

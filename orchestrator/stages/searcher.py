@@ -12,11 +12,11 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from orchestrator.artifacts import trials as files
-from orchestrator.artifacts.trials import METRIC, TrialRecord
+from orchestrator.artifacts.trials import METRIC, TrialRecord, best_of
 from orchestrator.pipeline.graph import trial_identity
 from orchestrator.pipeline.specs import SearchSpec, TrainSpec
 from orchestrator.recipe.early_stopping import SCHEDULERS, TuneScheduler
-from orchestrator.search.proposals import Attempt, Proposals, best_of
+from orchestrator.search.proposals import Attempt, Proposals
 from orchestrator.stages.errors import StageError
 from orchestrator.stages.faults import Attempts, checkpoint_time
 from orchestrator.stages.job import Job, storage_faults

@@ -12,6 +12,7 @@ import pytest
 from orchestrator import report
 from orchestrator.artifacts import strata as strata_files
 from orchestrator.artifacts.evaluated import write_right
+from orchestrator.artifacts.trials import store_progress
 from orchestrator.recipe.methods import method_of
 from orchestrator.report.verdicts import verdict
 from tests.report.examples import Made, page, read, run_of, words
@@ -160,6 +161,12 @@ def test_a_free_search_is_compared_with_the_diagonal(tmp_path: Path) -> None:
     assert part["table"] == ["plain_cnn_4", "plain_cnn_8", "plain_cnn_8"]
     assert (part["matches"], part["chance"]) == (2, pytest.approx(7 / 27))
     assert "2 of 3 strata have the expert that the hypothesis gives them" in words(page(made), "hypothesis")
+
+    del artifacts[search.identity]
+    store_progress(store, search.identity, trials)
+    content = content_of(made)
+    assert len(content["searches"]["ces_kd"]["trials"]) == len(trials)
+    assert content["hypothesis"]["found"] is None  # until the search is done
 
 
 @pytest.mark.parametrize(

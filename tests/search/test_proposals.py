@@ -9,11 +9,11 @@ from typing import Any
 import optuna
 import pytest
 
-from orchestrator.artifacts.trials import METRIC, TrialRecord
+from orchestrator.artifacts.trials import METRIC, TrialRecord, best_of
 from orchestrator.pipeline.specs import CurriculumSpec, GuidanceSpec, NetworkSpec, SearchSpec, TrainSpec, settings_of
 from orchestrator.recipe.choices import OptimizerSpec, PacingSpec
 from orchestrator.recipe.search_space import SpaceSpec
-from orchestrator.search.proposals import Attempt, Proposals, best_of, propose
+from orchestrator.search.proposals import Attempt, Proposals, propose
 
 STEPS = 400
 

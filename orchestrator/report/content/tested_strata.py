@@ -10,6 +10,7 @@ import numpy.typing as npt
 from orchestrator.artifacts.evaluated import read_right
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.strata import read_strata
+from orchestrator.artifacts.trials import best_of
 from orchestrator.pipeline.graph import Plan
 from orchestrator.recipe.methods import BASELINE, REFERENCE, TEACHER_ALONE, cell_method, method_of, methods_of_experts
 from orchestrator.recipe.search_space import SETTINGS
@@ -123,14 +124,10 @@ def _by_cell(students: Sequence[StudentRow], experts: Sequence[str]) -> ByCell |
 
 
 def _found(search: Search | None, experts: Sequence[str]) -> FoundTable | None:
-    """Returns the best of the trials that have a table, of those that were trained longest."""
+    """Returns the table of the best trial that has one; None until the search is done."""
     names = SETTINGS["table"].names(len(experts))
-    trials = [
-        trial
-        for trial in (search["trials"] if search else ())
-        if trial["status"] != "failed" and all(name in trial["config"] for name in names)
-    ]
-    if not trials:
+    trials = search["trials"] if search and search["best"] else ()
+    best = best_of(trial for trial in trials if all(name in trial["config"] for name in names))
+    if best is None:
         return None
-    best = max(trials, key=lambda trial: (trial["steps"], trial["validation_accuracy"] or 0.0, -trial["id"]))
     return compared_with_diagonal([str(best["config"][name]) for name in names], experts)
