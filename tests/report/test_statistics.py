@@ -87,11 +87,31 @@ def test_the_primary_comparison_is_with_the_baseline_of_the_best_validation_accu
     assert best_baseline(students(ces_kd=[0.6], ces_random=[0.6])) is None
 
 
-def test_methods_with_the_very_same_students_are_compared_once() -> None:
-    rows = students(labels=[0.5, 0.6], kd=[0.61, 0.7], takd=[0.61, 0.7], ces_kd=[0.62, 0.72])
-    for mine, its in zip(rows[4:6], rows[2:4], strict=True):
-        mine["artifact"] = its["artifact"]
-    assert [found["method"] for found in comparisons(rows)] == ["labels", "kd"]
+def coinciding(methods: list[str], *same: str) -> list[StudentRow]:
+    """Two students of each method; those of the methods ``same`` are the very same."""
+    accuracies: dict[str, list[float | None]] = {name: [0.6, 0.7] if name in same else [0.5, 0.62] for name in methods}
+    rows = students(**accuracies)
+    for student in rows:
+        if student["method"] in same:
+            student["artifact"] = f"train-{student['seed']}"
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("methods", "same", "compared"),
+    [
+        (["labels", "kd", "kd:plain_cnn_8", "ces_kd"], ["kd", "kd:plain_cnn_8"], ["labels", "kd*"]),
+        (["labels", "ces_teacher", "kd", "ces_kd"], ["ces_teacher", "kd"], ["labels", "kd*"]),  # not as a control's
+        (["labels", "ces_kd", "kd", "takd"], ["ces_kd", "kd", "takd"], ["labels", "kd*"]),  # less itself: 0
+        (["labels", "kd", "ces_kd", "ces_random"], ["ces_kd", "ces_random"], ["labels*", "kd"]),
+    ],
+    ids=["baselines", "a control before its baseline", "the reference and baselines", "the reference and its control"],
+)
+def test_methods_with_the_very_same_students_are_compared_once_and_the_primary_comparison_is_kept(
+    methods: list[str], same: list[str], compared: list[str]
+) -> None:
+    found = comparisons(coinciding(methods, *same))
+    assert [row["method"] + "*" * row["primary"] for row in found] == compared
 
 
 def test_without_the_reference_no_comparison_is_primary_and_all_are_corrected() -> None:

@@ -127,18 +127,21 @@ def comparisons(methods: Sequence[StudentRow]) -> list[Comparison]:
     """``paired`` for every other method with ``REFERENCE``; without it, with the method of the highest mean.
 
     The primary comparison is that of ``REFERENCE`` with the best baseline, by validation accuracy. Methods with the
-    very same students are one comparison, under the first one's name, and count once in the correction.
+    very same students are one comparison, which counts once in the correction: that baseline's, or else the first
+    one's. With a method that has the reference's own students there is none, unless it is the primary comparison.
     """
     names = list(dict.fromkeys(row["method"] for row in methods))
-    students = {name: tuple(row["artifact"] for row in methods if row["method"] == name) for name in names}
-    first = {students[name]: name for name in reversed(names)}
     ranked = ranking(methods)
     if REFERENCE not in names and not ranked:
         return []
     reference = REFERENCE if REFERENCE in names else ranked[0]["method"]
-    others = [name for name in names if name != reference and first[students[name]] == name]
-    rows = [paired(methods, reference, name) for name in others]
-    return with_corrections(rows, best_baseline(methods) if reference == REFERENCE else None)
+    rival = best_baseline(methods) if reference == REFERENCE else None
+    students = {name: tuple(row["artifact"] for row in methods if row["method"] == name) for name in names}
+    compared = {students[name]: name for name in reversed(names)} | {students[reference]: reference}
+    if rival:
+        compared[students[rival]] = rival
+    others = [name for name in names if name != reference and compared[students[name]] == name]
+    return with_corrections([paired(methods, reference, name) for name in others], rival)
 
 
 def best_baseline(methods: Sequence[StudentRow]) -> str | None:
