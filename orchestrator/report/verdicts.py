@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.recipe.methods import REFERENCE, methods_of_experts
-from orchestrator.report.content.hypothesis import SMALLEST
+from orchestrator.report.content.hypothesis import SMALLEST, lead_to_show
 from orchestrator.report.content.hypothesis_schema import Contrast, FoundTable, Gain, Hypothesis
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 from orchestrator.report.words import counted, hundredths, listed, percent, points, stratum_name
@@ -45,7 +45,7 @@ def verdict(contrast: Contrast, what: str) -> str:
     if contrast["verdict"] == "cannot be told":
         needed = contrast["seeds_needed"]
         count = f"more than {MOST_PAIRS:,} seeds" if needed is None else f"about {counted(needed, 'seed')}"
-        shown = f"a lead of {hundredths(max(abs(lead), SMALLEST))} points"
+        shown = f"a lead of {hundredths(lead_to_show(lead))} points"
         return f"{said}. To show {shown} at this spread would take {count} ({POWER:.0%} power)."
     return f"{said}."
 

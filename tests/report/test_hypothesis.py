@@ -135,6 +135,15 @@ class TestVerdict:
         # An effect of 0.002 / 0.0046188 = 0.433 standard deviations: (1.96 + 0.8416)^2 / 0.433^2 + 1.96^2 / 2 = 43.8
         assert found["seeds_needed"] == 44
 
+    def test_a_diagonal_that_trails_is_no_lead_to_show(self) -> None:
+        trailing, level = (
+            contrast_of([lead * np.eye(2) for lead in leads])
+            for leads in ((0.002, -0.008, 0.002, -0.008), (0.005, -0.005, 0.005, -0.005))
+        )
+        assert (trailing["gain"], level["gain"]) == (pytest.approx(-0.003), 0)
+        assert trailing["verdict"] == "cannot be told"
+        assert trailing["seeds_needed"] == level["seeds_needed"] == 68  # of a lead of 0.002
+
     def test_one_seed_tells_nothing(self) -> None:
         found = contrast_of([np.eye(3)])
         assert (found["verdict"], found["seeds_needed"], found["gain"]) == ("cannot be told", None, 1.0)
@@ -154,3 +163,10 @@ class TestFoundTable:
     def test_one_expert_for_all_has_no_order(self) -> None:
         found = compared_with_diagonal(["large"] * 3, EXPERTS)
         assert (found["matches"], found["order"]) == (1, 0.0)
+
+    def test_only_an_expert_among_the_alternatives_can_match_by_chance(self) -> None:
+        found = compared_with_diagonal(["small", "small", "large"], EXPERTS, ["small", "large"])
+        # The middle stratum's own expert is none of the two; each of the other strata has its own by one half.
+        assert (found["matches"], found["chance"]) == (2, pytest.approx(1 / 4))
+        found = compared_with_diagonal(["small", "small", "small"], EXPERTS, ["small", "large"])
+        assert (found["matches"], found["chance"]) == (1, pytest.approx(3 / 4))

@@ -110,6 +110,7 @@ def test_before_the_strata_are_there_it_is_not_known(tmp_path: Path) -> None:
     part = content_of(made)["hypothesis"]
     assert part["images"] is part["by_expert"] is part["by_cell"] is None
     assert "Nothing has been measured yet" in words(page(made), "hypothesis")
+    assert "Nothing has been measured yet" in written(*made)[1]
 
 
 def test_the_verdict_stands_before_the_methods_with_a_figure_of_each_matrix(found: Made) -> None:
@@ -146,8 +147,9 @@ def test_the_terminal_has_the_verdict_without_marks_and_within_its_width(found: 
     assert "cell:" not in text
 
 
-def test_a_free_search_is_compared_with_the_diagonal(tmp_path: Path) -> None:
-    chosen, store, artifacts = measured(tmp_path, "search.space.selectors=[table, stratified]")
+def with_a_found_table(made: Made) -> Made:
+    """A run whose best trial has a table of its own."""
+    chosen, store, artifacts = made
     search = chosen.searches["ces_kd"]
     results = artifacts[search.identity].results
     table = {f"table[{place}]": EXPERTS[which] for place, which in enumerate((0, 2, 2))}
@@ -156,17 +158,42 @@ def test_a_free_search_is_compared_with_the_diagonal(tmp_path: Path) -> None:
         for trial in results["trials"]
     ]
     artifacts[search.identity] = dataclasses.replace(artifacts[search.identity], results=results | {"trials": trials})
-    made = (chosen, store, artifacts)
+    return chosen, store, artifacts
+
+
+FREE = "search.space.selectors=[table, stratified]"
+
+
+def test_a_free_search_is_compared_with_the_diagonal(tmp_path: Path) -> None:
+    made = with_a_found_table(measured(tmp_path, FREE))
     part = content_of(made)["hypothesis"]["found"]
     assert part["table"] == ["plain_cnn_4", "plain_cnn_8", "plain_cnn_8"]
     assert (part["matches"], part["chance"]) == (2, pytest.approx(7 / 27))
     assert "2 of 3 strata have the expert that the hypothesis gives them" in words(page(made), "hypothesis")
 
-    del artifacts[search.identity]
+
+def test_no_table_is_found_until_the_search_is_done(tmp_path: Path) -> None:
+    chosen, store, artifacts = with_a_found_table(measured(tmp_path, FREE))
+    search = chosen.searches["ces_kd"]
+    trials = artifacts.pop(search.identity).results["trials"]
     store_progress(store, search.identity, trials)
-    content = content_of(made)
+    content = content_of((chosen, store, artifacts))
     assert len(content["searches"]["ces_kd"]["trials"]) == len(trials)
-    assert content["hypothesis"]["found"] is None  # until the search is done
+    assert content["hypothesis"]["found"] is None
+
+
+def test_a_match_by_chance_is_one_of_the_alternatives_that_the_search_had(tmp_path: Path) -> None:
+    made = with_a_found_table(measured(tmp_path, FREE, "search.space.table=[plain_cnn_4, plain_cnn_8]"))
+    assert content_of(made)["hypothesis"]["found"]["chance"] == pytest.approx(1 / 4)
+
+
+def test_a_found_table_is_shown_where_no_measurement_is_asked_for(tmp_path: Path) -> None:
+    made = with_a_found_table(run_of(tmp_path, FREE))
+    content, text = written(*made)
+    fits(content)
+    assert content["hypothesis"]["found"]["matches"] == 2
+    assert "2 of 3 strata have the expert that the hypothesis gives them" in words(page(made), "hypothesis")
+    assert "2 of 3 strata have the expert that the hypothesis gives them" in text
 
 
 @pytest.mark.parametrize(
@@ -183,11 +210,15 @@ def test_a_free_search_is_compared_with_the_diagonal(tmp_path: Path) -> None:
             "To show a lead of 0.20 points at this spread would take more than 1,000 seeds (80% power).",
         ),
         (
+            {"gain": -0.01, "low": -0.03, "high": 0.01, "seeds_needed": 70},
+            "To show a lead of 0.20 points at this spread would take about 70 seeds (80% power).",
+        ),
+        (
             {"gain": 0.0, "low": -0.001, "high": 0.001, "verdict": "does not hold"},
             "(95% interval \u22120.10 to +0.10, 5 seeds): if there is one, it is below 0.2 points.",
         ),
     ],
-    ids=["no seed", "one seed", "undecided", "too many seeds", "excluded"],
+    ids=["no seed", "one seed", "undecided", "too many seeds", "trails", "excluded"],
 )
 def test_the_verdict_says_what_is_known(changes: dict[str, Any], said: str) -> None:
     contrast = {"pairs": 5, "gain": None, "spread": None, "low": None, "high": None, "verdict": "cannot be told",

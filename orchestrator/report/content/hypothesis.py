@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -81,8 +81,13 @@ def contrast_of(found: Sequence[Matrix]) -> Contrast:
     lead = gain_of([lead_of_diagonal(matrix) for matrix in found])
     needed = None
     if lead["gain"] is not None and lead["spread"] and lead["low"] is not None:
-        needed = pairs_needed(max(abs(lead["gain"]), SMALLEST) / lead["spread"])
+        needed = pairs_needed(lead_to_show(lead["gain"]) / lead["spread"])
     return {**lead, "verdict": verdict(lead), "seeds_needed": needed}
+
+
+def lead_to_show(lead: float) -> float:
+    """Returns the lead that further seeds are to show: the one found, or ``SMALLEST`` where it is less or negative."""
+    return max(lead, SMALLEST)
 
 
 def verdict(lead: Gain) -> Verdict:
@@ -99,16 +104,25 @@ def verdict(lead: Gain) -> Verdict:
     return "does not hold" if high < SMALLEST else "cannot be told"
 
 
-def compared_with_diagonal(table: Sequence[str], experts: Sequence[str]) -> FoundTable:
+def compared_with_diagonal(
+    table: Sequence[str], experts: Sequence[str], alternatives: Collection[str] | None = None
+) -> FoundTable:
     """Returns how a table, the expert of each stratum, compares with the diagonal.
 
-    ``chance`` is the probability that a table of experts drawn at random has as many entries on the diagonal or more;
-    ``order`` is Kendall's tau-a of stratum and size of expert, 1 for the diagonal (Kendall, Biometrika 1938).
+    ``chance`` is the probability that a table drawn at random has as many entries on the diagonal or more: in a stratum
+    whose own expert is among k alternatives by 1 / k, in any other never. ``order`` is Kendall's tau-a of stratum and
+    size of expert, 1 for the diagonal (Kendall, Biometrika 1938).
+
+    Args:
+        table: the expert of each stratum, the easiest first.
+        experts: all experts, the smallest first.
+        alternatives: those that the search had for each stratum; by default all.
     """
+    among = set(alternatives or experts)
     count, sizes = len(table), [experts.index(name) for name in table]
     matches = sum(size == stratum for stratum, size in enumerate(sizes))
-    share = 1 / len(experts)
-    tail = [math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(matches, count + 1)]
+    able, share = len(among.intersection(experts[:count])), 1 / len(among)
+    tail = [math.comb(able, k) * share**k * (1 - share) ** (able - k) for k in range(matches, able + 1)]
     pairs = [(one, other) for one, other in product(range(count), repeat=2) if one < other]
     rising = [float(np.sign(sizes[other] - sizes[one])) for one, other in pairs]
     return {

@@ -57,7 +57,7 @@ class FoundTable(TypedDict):
 
     table: Annotated[list[str], means("the expert of each stratum, easiest first")]
     matches: Annotated[int, means("strata that have their own expert")]
-    chance: Annotated[float, means("probability of as many or more for a table drawn at random")]
+    chance: Annotated[float, means("probability of as many or more for a table drawn at random from the alternatives")]
     order: Annotated[float | None, means("Kendall's tau of stratum and size of expert: 1 for the diagonal")]
 
 

@@ -305,7 +305,11 @@ class Report(Derived):
     difficulty: Annotated[Difficulty, means("findings of the score stage")]
     experts_by_stratum: Annotated[Strata, means("which expert taught which images")]
     hypothesis: Annotated[
-        Hypothesis | None, means("whether easy images gain more from a small expert; `null` where it was not asked for")
+        Hypothesis | None,
+        means(
+            "whether easy images gain more from a small expert; `null` where the recipe neither asks for it nor "
+            "searches a table"
+        ),
     ]
     wall: Annotated[Wall, means("time of all stages")]
     spent: Annotated[Spent, means("time of all trainings by activity")]

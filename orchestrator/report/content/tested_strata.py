@@ -32,7 +32,9 @@ def hypothesis(
     planned: Plan, store: Store, artifacts: Mapping[str, Artifact], students: Sequence[StudentRow],
     searches: Mapping[str, Search],
 ) -> Hypothesis | None:  # fmt: skip
-    """Returns the measurement of the hypothesis, as far as it has results; None where the recipe does not ask for it.
+    """Returns the measurement of the hypothesis, as far as it has results.
+
+    None where the recipe neither asks for it nor searches a table, the expert of each stratum.
 
     Args:
         planned: the run.
@@ -41,8 +43,9 @@ def hypothesis(
         students: every final student.
         searches: by method.
     """
-    asked = planned.recipe.hypothesis
-    if not asked.matrix and not asked.cells:
+    asked, space = planned.recipe.hypothesis, planned.recipe.search.space
+    tables = REFERENCE in searches and "table" in space.selectors
+    if not (asked.matrix or asked.cells or tables):
         return None
     experts = [expert.label for expert in reversed(planned.ladder)]
     strata = _strata(planned, store, artifacts)
@@ -60,7 +63,7 @@ def hypothesis(
             if baseline and name not in (BASELINE, *alone)
         },
         "by_cell": _by_cell(students, experts) if asked.cells else None,
-        "found": _found(searches.get(REFERENCE), experts),
+        "found": _found(searches.get(REFERENCE), experts, space.table or experts),
     }
 
 
@@ -123,11 +126,11 @@ def _by_cell(students: Sequence[StudentRow], experts: Sequence[str]) -> ByCell |
     return {"gains": rows, "contrast": contrast_of(matrices(columns, baseline))}
 
 
-def _found(search: Search | None, experts: Sequence[str]) -> FoundTable | None:
+def _found(search: Search | None, experts: Sequence[str], alternatives: Sequence[str]) -> FoundTable | None:
     """Returns the table of the best trial that has one; None until the search is done."""
     names = SETTINGS["table"].names(len(experts))
     trials = search["trials"] if search and search["best"] else ()
     best = best_of(trial for trial in trials if all(name in trial["config"] for name in names))
     if best is None:
         return None
-    return compared_with_diagonal([str(best["config"][name]) for name in names], experts)
+    return compared_with_diagonal([str(best["config"][name]) for name in names], experts, alternatives)
