@@ -27,7 +27,7 @@ class Contrast(Gain):
     """The test statistic: of each seed's matrix, the mean of the diagonal less the mean of all other entries, which no
     row or column as a whole can change. `pairs` are the seeds that have a whole matrix."""
 
-    verdict: Annotated[Verdict, means("`holds`: the interval is above 0; `does not hold`: it is below 0.002")]
+    verdict: Annotated[Verdict, means("`holds`: the interval is above 0; else `does not hold`: below 0.002")]
     seeds_needed: Annotated[
         int | None,
         means("seeds that would show this lead, or one of 0.002 if it is less, with 80 % power; `null` above 1,000"),
