@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from curricula.checks import Array, IntArray
+from curricula.checks import Array, FloatArray, IntArray
 from curricula.difficulty import Evidence, by_rows, log_softmax
 
 Confidences = npt.NDArray[np.float32]  # probabilities of the label, or one of the two below
@@ -23,18 +23,14 @@ WRONG, UNSEEN = -1.0, -2.0
 
 @dataclass(frozen=True, eq=False)
 class Readiness:
-    """Confidences of E experts on N images, (E, N): the probability of the label, ``WRONG`` for one that isn't right.
-
-    Right means that no class has a larger probability than the label.
-    """
+    """Confidences of E experts on N images, (E, N), as ``confidence_if_right``."""
 
     confidence: Confidences
 
     @classmethod
     def of(cls, evidence: Evidence) -> Readiness:
         """Returns the confidences of networks whose logits are known, the smallest expert first."""
-        labels = evidence.labels
-        return cls(np.stack([by_rows(_confidence, its, labels) for its in evidence.logits]).astype(np.float32))
+        return cls(np.stack([confidence_if_right(its, evidence.labels) for its in evidence.logits]).astype(np.float32))
 
     def experts(self, images: IntArray, student: Confidences) -> IntArray:
         """Returns the expert of each image, int64 (B,).
@@ -49,7 +45,15 @@ class Readiness:
         return surer.argmax(axis=0).astype(np.int64)
 
 
-def _confidence(logits: Array, labels: IntArray) -> Array:
-    log_probability = log_softmax(logits)
-    of_label = log_probability[np.arange(len(labels)), labels]
-    return np.where(of_label == log_probability.max(axis=1), np.exp(of_label), WRONG)
+def confidence_if_right(logits: Array, labels: IntArray) -> FloatArray:
+    """Returns the probability of the label where an expert is right, else ``WRONG``: (N, C), (N,) -> float64 (N,).
+
+    Right means that no class has a larger probability than the label. Errors as in ``by_rows``.
+    """
+
+    def rows(logits: Array, labels: IntArray) -> Array:
+        log_probability = log_softmax(logits)
+        of_label = log_probability[np.arange(len(labels)), labels]
+        return np.where(of_label == log_probability.max(axis=1), np.exp(of_label), WRONG)
+
+    return by_rows(rows, logits, labels)

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curricula.checks import FRACTION_TOLERANCE, Array, FloatArray, IntArray, integers, number, numbers, unknown_name
-from curricula.difficulty import Evidence, by_class, by_rows, log_softmax
+from curricula.checks import FRACTION_TOLERANCE, FloatArray, IntArray, integers, number, numbers, unknown_name
+from curricula.difficulty import Evidence, by_class
+from curricula.readiness import confidence_if_right
 
 
 class Selection(NamedTuple):
@@ -88,7 +89,7 @@ def tabulated(ranks: FloatArray, expert_count: int, settings: Settings) -> Selec
 def competent(ranks: FloatArray, expert_count: int, settings: Settings) -> Selection:
     """The smallest expert that is right with a probability of at least ``confidence``; if there is none, the largest.
 
-    Right means that no class has a larger probability than the label. Uses ``evidence`` and ``confidence``, in [0, 1].
+    Right is as in ``readiness.confidence_if_right``. Uses ``evidence`` and ``confidence``, in [0, 1].
     """
     confidence = number("confidence", settings.confidence)
     if not 0 <= confidence <= 1:
@@ -102,14 +103,9 @@ def competent(ranks: FloatArray, expert_count: int, settings: Settings) -> Selec
             f"{expert_count} experts and {len(ranks)} images. Give the logits of exactly these."
         )
 
-    def is_competent(logits: Array, labels: IntArray) -> Array:
-        log_probability = log_softmax(logits)
-        of_label = log_probability[np.arange(len(labels)), labels]
-        return (of_label == log_probability.max(axis=1)) & (np.exp(of_label) >= confidence)
-
     experts = np.full(len(ranks), expert_count - 1, dtype=np.int64)
     for expert in reversed(range(expert_count)):
-        experts[by_rows(is_competent, evidence.logits[expert], evidence.labels) > 0] = expert
+        experts[confidence_if_right(evidence.logits[expert], evidence.labels) >= confidence] = expert
     return Selection(ranks, experts)
 
 
