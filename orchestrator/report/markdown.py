@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.recipe.methods import BASELINE, method_of
 from orchestrator.report import verdicts
-from orchestrator.report.content.fidelity import fidelity_rows
+from orchestrator.report.content.fidelity import calibration_rows, fidelity_rows
 from orchestrator.report.content.schema import Report, Search, StudentRow, Trial
 from orchestrator.report.content.significance import main_comparison
 from orchestrator.report.content.statistics import budget, method_rows
@@ -56,7 +56,7 @@ def markdown(content: Report) -> str:
         other=OTHER_WEIGHTS[keep],
         main=main_comparison(content["comparisons"]),
         fidelity=fidelity_rows(students),
-        calibrated=[row for row in method_rows(students) if row["calibration_error"] is not None],
+        calibrated=calibration_rows(content["networks"], students),
         ranked={method: _ranked(search["trials"]) for method, search in content["searches"].items()},
         verdicts=verdicts.of_hypothesis(measured) if (measured := content["hypothesis"]) else [],
         gain_rows=verdicts.gain_rows(measured) if measured else [],

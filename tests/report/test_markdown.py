@@ -222,7 +222,7 @@ def test_report_md_shows_fidelity_and_calibration_as_means_over_seeds(tmp_path: 
         artifacts[tested.identity] = dataclasses.replace(tested, results=results)
     content, text = written(chosen, store, artifacts)
     assert rows_of(text, "Fidelity") == {"kd, plain_cnn_8": ["85.00", "0.500", "0.250"]}
-    assert rows_of(text, "Calibration") == {"student, labels": ["3.00"], "student, kd": ["3.00"]}
+    assert rows_of(text, "Calibration") == {"student, labels": ["75.00", "3.00"], "student, kd": ["74.85", "3.00"]}
     assert [row["other_test_accuracy"] for row in content["methods"]] == [0.6] * 4
     assert rows_of(text, "Methods")["kd"][3] == "60.00"
     said = words(page((chosen, store, artifacts)), "fidelity")

@@ -15,7 +15,7 @@ from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE, TEACHER_AL
 from orchestrator.recipe.search_space import SETTINGS
 from orchestrator.report import verdicts
 from orchestrator.report.content import reproduce
-from orchestrator.report.content.fidelity import fidelity_rows
+from orchestrator.report.content.fidelity import calibration_rows, fidelity_rows
 from orchestrator.report.content.schema import Report, StudentRow, Trial
 from orchestrator.report.content.significance import main_comparison
 from orchestrator.report.content.statistics import budget, method_rows
@@ -92,19 +92,8 @@ def methods(content: Report, store: Store, found: Scored | None) -> Values:
 
 def fidelity(content: Report, store: Store, found: Scored | None) -> Values | None:
     """Fidelity of the taught students, and the calibration of every network."""
-    experts = [
-        {"name": row["name"], "accuracy": row["test_accuracy"], "error": row["calibration_error"]}
-        for row in content["networks"]
-        if row["role"] != "student"
-    ]
-    students = [
-        {"name": f"student, {row['method']}", "accuracy": row["test_mean"], "error": row["calibration_error"]}
-        for row in method_rows(content["methods"])
-    ]
-    calibrated = [row for row in (*experts, *students) if row["error"] is not None]
-    if not calibrated:
-        return None
-    return {"fidelity": fidelity_rows(content["methods"]), "calibrated": calibrated}
+    calibrated = calibration_rows(content["networks"], content["methods"])
+    return {"fidelity": fidelity_rows(content["methods"]), "calibrated": calibrated} if calibrated else None
 
 
 def _histories(content: Report, store: Store) -> dict[str, list[method_figures.History]]:
