@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from orchestrator.recipe.methods import BASELINE, method_of
-from orchestrator.report import verdicts
+from orchestrator.report import hypothesis_words
 from orchestrator.report.content.fidelity import calibration_rows, fidelity_rows
 from orchestrator.report.content.schema import Report, Search, StudentRow, Trial
 from orchestrator.report.content.significance import main_comparison
 from orchestrator.report.content.statistics import budget, method_rows
 from orchestrator.report.templates import fill, table
-from orchestrator.report.words import MOST_VALUES, OTHER_WEIGHTS, hundredths, seed_values
+from orchestrator.report.words import MOST_VALUES, OTHER_WEIGHTS, hundredths, notes, seed_values
 
 LEAST_COLUMNS = 3  # of the methods' table: method, mean and spread
 
@@ -54,13 +54,14 @@ def markdown(content: Report) -> str:
         "orchestrator.report", "report.md.jinja", **content, baseline=BASELINE,
         methods_table=methods_table(students, content["searches"], keep=keep),
         other=OTHER_WEIGHTS[keep],
+        notes=notes(content),
         main=main_comparison(content["comparisons"]),
         fidelity=fidelity_rows(students),
         calibrated=calibration_rows(content["networks"], students),
         ranked={method: _ranked(search["trials"]) for method, search in content["searches"].items()},
-        verdicts=verdicts.of_hypothesis(measured) if (measured := content["hypothesis"]) else [],
-        gain_rows=verdicts.gain_rows(measured) if measured else [],
-        cell_rows=verdicts.cell_rows(measured) if measured else [],
+        conclusions=hypothesis_words.sentences(measured) if (measured := content["hypothesis"]) else [],
+        gain_rows=hypothesis_words.gain_rows(measured) if measured else [],
+        cell_rows=hypothesis_words.cell_rows(measured) if measured else [],
         many=[row for row in method_rows(students) if len(row["test"]) > MOST_VALUES],
         correlations=sorted(known.items(), key=lambda item: -(item[1] or 0)),
         time_spent={name: seconds for name, seconds in content["spent"].items() if seconds},

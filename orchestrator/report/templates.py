@@ -24,7 +24,7 @@ _WORDS = (
 def fill(package: str, name: str, /, **values: Any) -> str:
     """Returns a template of a package's folder ``templates``, filled; escaped if its name ends in ``.html``.
 
-    Every function of ``words.py`` is a filter. A value that is not there raises jinja2.UndefinedError.
+    The functions of ``words.py`` in ``_WORDS`` are filters. A value that is not there raises jinja2.UndefinedError.
     """
     return _environment(package, name.endswith(".html")).get_template(name).render(values)
 

@@ -10,7 +10,7 @@ from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Select
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
 from orchestrator.recipe.search_space import in_columns
 from orchestrator.report.content.hypothesis_schema import Gain
-from orchestrator.report.content.schema import Comparison, TaughtWith
+from orchestrator.report.content.schema import Comparison, Report, TaughtWith
 from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 
@@ -114,6 +114,22 @@ def counted(things: Sized | int, name: str) -> str:
     """The number of things with their name in the singular or plural."""
     count = things if isinstance(things, int) else len(things)
     return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def notes(content: Report) -> list[str]:
+    """Sentences below the methods' table: who was taught by which ladder, and methods that have the same students."""
+    said, ladders = [], content["seeds"]["ladders"]
+    if len(ladders) > 1:
+        parts = []
+        for ladder in ladders:
+            seeds = sorted({row["seed"] for row in content["methods"] if row.get("ladder_seed") == ladder})
+            students = f"seed{'' if len(seeds) == 1 else 's'} {listed([str(seed) for seed in seeds])}"
+            parts.append(f"that of seed {ladder} teaches the students of {students}")
+        said.append(f"The ladder was trained {len(ladders)} times: {'; '.join(parts)}.")
+    return said + [
+        f"`{method}` has the students of `{earlier}`: on this ladder the two are the same, and were trained once."
+        for method, earlier in content["coinciding"].items()
+    ]
 
 
 def settings(values: Point) -> str:

@@ -243,5 +243,5 @@ def test_report_md_counts_wrong_labels_and_names_the_students_of_each_ladder(tmp
     artifacts[ingested.identity] = dataclasses.replace(ingested, results=ingested.results | {"counts": counts})
     lines = written(chosen, store, artifacts)[1].splitlines()
     assert "128 of 320 training images have a wrong label, as the recipe asks (`dataset.label_noise`)." in lines
-    said = "that of seed 4 teaches the students of seed 0, 2; that of seed 9 teaches the students of seed 1."
+    said = "that of seed 4 teaches the students of seeds 0 and 2; that of seed 9 teaches the students of seed 1."
     assert f"The ladder was trained 2 times: {said}" in lines

@@ -14,7 +14,7 @@ from orchestrator.artifacts import strata as strata_files
 from orchestrator.artifacts.evaluated import write_right
 from orchestrator.artifacts.trials import store_progress
 from orchestrator.recipe.methods import method_of
-from orchestrator.report.verdicts import verdict
+from orchestrator.report.hypothesis_words import conclusion
 from tests.report.examples import Made, page, read, run_of, words
 from tests.report.written import fits, rows_of, written
 
@@ -203,19 +203,19 @@ def test_a_found_table_is_shown_where_no_measurement_is_asked_for(tmp_path: Path
         ({"pairs": 1, "gain": 0.01}, "is +1.00 points, but one seed has no spread: give `seeds` three values or more."),
         (
             {"gain": 0.01, "low": -0.01, "high": 0.03, "seeds_needed": 14},
-            "To show a lead of 1.00 points at this spread would take about 14 seeds (80% power).",
+            "To show a lead of 1.00 points at this spread would take about 14 seeds (80 % power).",
         ),
         (
             {"gain": 0.0001, "low": -0.01, "high": 0.0102, "seeds_needed": None},
-            "To show a lead of 0.20 points at this spread would take more than 1,000 seeds (80% power).",
+            "To show a lead of 0.20 points at this spread would take more than 1,000 seeds (80 % power).",
         ),
         (
             {"gain": -0.01, "low": -0.03, "high": 0.01, "seeds_needed": 70},
-            "To show a lead of 0.20 points at this spread would take about 70 seeds (80% power).",
+            "To show a lead of 0.20 points at this spread would take about 70 seeds (80 % power).",
         ),
         (
             {"gain": 0.0, "low": -0.001, "high": 0.001, "verdict": "does not hold"},
-            "(95% interval \u22120.10 to +0.10, 5 seeds): if there is one, it is below 0.2 points.",
+            "(95 % interval \u22120.10 to +0.10, 5 seeds): if there is one, it is below 0.2 points.",
         ),
     ],
     ids=["no seed", "one seed", "undecided", "too many seeds", "trails", "excluded"],
@@ -223,4 +223,4 @@ def test_a_found_table_is_shown_where_no_measurement_is_asked_for(tmp_path: Path
 def test_the_verdict_says_what_is_known(changes: dict[str, Any], said: str) -> None:
     contrast = {"pairs": 5, "gain": None, "spread": None, "low": None, "high": None, "verdict": "cannot be told",
                 "seeds_needed": None} | changes  # fmt: skip
-    assert said in verdict(contrast, "x")  # type: ignore[arg-type]
+    assert said in conclusion(contrast, "x").replace("\u00a0", " ")  # type: ignore[arg-type]

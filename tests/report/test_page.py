@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> Made:
         ("Which expert taught which images?", "the hardest by plain_cnn_8 (100 %)"),
         ("What ran when, and where?", "on 1 node (here)"),
         ("What did it cost?", "slot-seconds"),
-        ("What did it cost?", "4 and 4 times fewer than the teacher plain_cnn_8"),
+        ("What did it cost?", "4.0 and 4.0 times fewer than the teacher plain_cnn_8"),
         ("How to have it again?", "Seeds of the students: 0, 1"),
     ],
 )
@@ -138,7 +138,7 @@ def test_ladders_of_several_seeds_are_named_with_the_students_that_they_teach(tm
     assert "The ladder was trained" not in words(page(made), "methods")
     text = page(run_of(tmp_path / "two", "ladder.seeds=[4, 9]", "seeds=[0, 1, 2]"))
     said = words(text, "methods")
-    assert "that of seed 4 teaches the students of seed 0, 2; that of seed 9 teaches the students of seed 1." in said
+    assert "seed 4 teaches the students of seeds 0 and 2; that of seed 9 teaches the students of seed 1." in said
     assert "taught by 2 ladders in turn, so the spread counts the ladder too; students of one ladder are" in words(
         text, "answers"
     )

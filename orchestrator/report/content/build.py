@@ -18,7 +18,7 @@ from orchestrator.pipeline.graph import Final, Plan, Stage
 from orchestrator.pipeline.stage_state import UNFINISHED, StageState
 from orchestrator.recipe.methods import BASELINE, REFERENCE, method_of
 from orchestrator.recipe.plain_form import RecipeFields
-from orchestrator.report import verdicts
+from orchestrator.report import hypothesis_words
 from orchestrator.report.content import reproduce, schema, significance, statistics, tested_strata
 from orchestrator.report.content.measures import cost, experts_by_stratum, spent, versions, wall
 from orchestrator.report.content.odd_images import odd_images
@@ -269,7 +269,7 @@ def summary(
         lines.append(f"No taught method beats {BASELINE}; the report's first answer says what to try.")
     measured = tested_strata.hypothesis(planned, store, artifacts, every, searches) if store else None
     if measured:
-        lines += [_filled(text, width) for text in verdicts.of_hypothesis(measured)]
+        lines += [_filled(text, width) for text in hypothesis_words.sentences(measured)]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(planned, artifacts))])
 
 

@@ -13,7 +13,7 @@ from orchestrator.artifacts.trials import Point
 from orchestrator.pipeline.stage_state import STATES
 from orchestrator.recipe.methods import BASELINE, METHODS, REFERENCE, TEACHER_ALONE, method_of
 from orchestrator.recipe.search_space import SETTINGS
-from orchestrator.report import verdicts
+from orchestrator.report import hypothesis_words
 from orchestrator.report.content import reproduce
 from orchestrator.report.content.fidelity import calibration_rows, fidelity_rows
 from orchestrator.report.content.schema import Report, StudentRow, Trial
@@ -31,7 +31,7 @@ from orchestrator.report.page.figures.style import colours_of
 from orchestrator.report.page.figures.timeline import timeline as timeline_figure
 from orchestrator.report.page.figures.trials import drawn_by_optuna, space_of
 from orchestrator.report.page.scored import Scored
-from orchestrator.report.words import MOST_VALUES, OTHER_WEIGHTS, number, percent, stratum_name
+from orchestrator.report.words import MOST_VALUES, OTHER_WEIGHTS, notes, number, percent, stratum_name
 
 Section = Callable[[Report, Store, Scored | None], Values | None]
 WORDS = {setting.name for setting in SETTINGS.values() if not setting.is_number}
@@ -64,12 +64,12 @@ def hypothesis(content: Report, store: Store, found: Scored | None) -> Values | 
         return None
     by_expert, by_cell, experts = measured["by_expert"], measured["by_cell"], measured["experts"]
     return {
-        "verdicts": verdicts.of_hypothesis(measured),
+        "conclusions": hypothesis_words.sentences(measured),
         "by_expert": gains(by_expert["gains"], experts, BASELINE) if by_expert else None,
         "by_cell": gains(by_cell["gains"], experts, TEACHER_ALONE) if by_cell else None,
-        "gain_rows": verdicts.gain_rows(measured),
+        "gain_rows": hypothesis_words.gain_rows(measured),
         "strata": [stratum_name(place, len(experts)) for place in range(len(experts))],
-        "level": f"{LEVEL:.0%}",
+        "level": percent(LEVEL, 0),
     }
 
 
@@ -82,6 +82,7 @@ def methods(content: Report, store: Store, found: Scored | None) -> Values:
         "rows": [{**row, "trials": len(budget(content["searches"], row["method"]))} for row in method_rows(students)],
         "most_values": MOST_VALUES,
         "other": OTHER_WEIGHTS[content["recipe"]["training"]["keep"]],
+        "notes": notes(content),
         "comparisons": comparisons if known else [],
         "main": main_comparison(comparisons),
         "level": percent(LEVEL, 0),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.report.content.hypothesis_schema import Gain
+from orchestrator.report.hypothesis_words import gain
 from orchestrator.report.page.figures.style import TEXT, Attributes, Figure, axis, figure
-from orchestrator.report.verdicts import gain
 from orchestrator.report.words import interval, points, stratum_name
 
 # Blue and orange are told apart in every common form of colour blindness. Over the page, so text on them can be read.

@@ -19,7 +19,7 @@ def gain(cell: Gain) -> str:
     return f"{points(cell['gain'])} ± {hundredths(cell['high'] - cell['gain'])}"
 
 
-def verdict(contrast: Contrast, what: str) -> str:
+def conclusion(contrast: Contrast, what: str) -> str:
     """Whether the hypothesis holds, with the lead of the diagonal, its interval, and the seeds that it would take.
 
     Args:
@@ -39,14 +39,14 @@ def verdict(contrast: Contrast, what: str) -> str:
     if low is None or high is None:
         why = "one seed has no spread" if contrast["pairs"] == 1 else "it is the same with every seed, by chance"
         return f"{said}, but {why}: give `seeds` three values or more."
-    said += f" ({LEVEL:.0%} interval {points(low)} to {points(high)}, {seeds})"
+    said += f" ({percent(LEVEL, 0)} interval {points(low)} to {points(high)}, {seeds})"
     if contrast["verdict"] == "does not hold" and high > 0:
         return f"{said}: if there is one, it is below {hundredths(SMALLEST, 1)} points."
     if contrast["verdict"] == "cannot be told":
         needed = contrast["seeds_needed"]
         count = f"more than {MOST_PAIRS:,} seeds" if needed is None else f"about {counted(needed, 'seed')}"
         shown = f"a lead of {hundredths(lead_to_show(lead))} points"
-        return f"{said}. To show {shown} at this spread would take {count} ({POWER:.0%} power)."
+        return f"{said}. To show {shown} at this spread would take {count} ({percent(POWER, 0)} power)."
     return f"{said}."
 
 
@@ -63,12 +63,12 @@ def found(table: FoundTable) -> str:
     return f"{said}. Another seed of the search may find another table."
 
 
-def of_hypothesis(measured: Hypothesis) -> list[str]:
+def sentences(measured: Hypothesis) -> list[str]:
     """All that a run says about the hypothesis, a sentence or two each."""
     by_expert, by_cell, table = measured["by_expert"], measured["by_cell"], measured["found"]
-    said = [verdict(by_expert["contrast"], OF_TEST)] if by_expert else []
+    said = [conclusion(by_expert["contrast"], OF_TEST)] if by_expert else []
     if by_cell:
-        direct = verdict(by_cell["contrast"], OF_TRAINING)
+        direct = conclusion(by_cell["contrast"], OF_TRAINING)
         said.append(f"The direct form: {direct[0].lower()}{direct[1:]}")
     return [*said, *([found(table)] if table else [])]
 
