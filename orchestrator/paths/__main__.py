@@ -150,7 +150,8 @@ class _Comparison:
         if self.told is None:
             _, self.told = check(request, planned, kept)
         self.interruption.check()
-        if precision_choice.is_open(request.recipe, self.choice):
+        # Finalists were chosen by students of one precision; their further seeds have it too.
+        if not self.chosen and precision_choice.is_open(request.recipe, self.choice):
             session.open()
             self.choice = measure_precision(request, planned, self.interruption)
             self.survey = self._survey(self.choice)

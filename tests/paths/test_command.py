@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts.store import Store
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.commands.execution import Executed
+from orchestrator.commands.preparation import Request
 from orchestrator.datasets import describe
 from orchestrator.errors import BAD_INPUT
+from orchestrator.execution.ray_session import RaySession
+from orchestrator.paths import __main__ as command
 from orchestrator.paths.__main__ import main
 from orchestrator.paths.planning import Lattice
 from orchestrator.paths.survey import Question, Survey
+from orchestrator.pipeline.graph import Plan
 from tests.examples import TINY, make_artifacts, tiny
 
 SMALL = [TINY, "training.precision=fp32"]
@@ -78,3 +83,29 @@ def test_with_every_stage_cached_it_shows_the_result_and_writes_the_report_witho
     content = json.loads(Path(store.path("reports", survey.id, "paths.json")).read_text())
     assert content["complete"] and sum(row["finalist"] for row in content["rows"]) == 3
     assert "tiny: TA paths" in Path(store.path("reports", survey.id, "paths.html")).read_text()
+
+
+def test_the_second_round_has_the_precision_of_a_first_round_that_was_cached(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another precision would leave the finalists without the students by which they were chosen."""
+    recipe = tiny("training.precision=fp32")
+    lattice = Lattice(recipe, describe(recipe.dataset), None, ("direct", "sequential"), 2)
+    first = Survey(lattice, Question(("direct", "sequential"), 2, 3, 5), {}, "").first_students()
+    make_artifacts(lattice.plan(first, evaluated=False), Store(str(tmp_path)))
+
+    def made(request: Request, planned: Plan, kept: dict[str, Artifact], *_: object) -> Executed:
+        return Executed({**kept, **make_artifacts(planned, request.store)})
+
+    def measured(*_: object) -> None:
+        pytest.fail("the precision was measured")
+
+    monkeypatch.setattr(command, "execute", made)
+    monkeypatch.setattr(command, "measure_precision", measured)
+    for name in ("find", "open"):
+        monkeypatch.setattr(RaySession, name, lambda _: None)
+
+    assert main([TINY, "training.precision=auto", "--storage", str(tmp_path)]) == 0, capsys.readouterr().err
+    (file,) = tmp_path.glob("reports/*/paths.json")
+    content = json.loads(file.read_text())
+    assert content["complete"] and [len(row["test"]) for row in content["rows"]].count(5) == 3
