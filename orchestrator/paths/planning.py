@@ -141,6 +141,11 @@ class _PathPlanner(LadderPlanner):
         """Of the whole ladder: a network is the same wherever a path ends, and the same as in a run of the recipe."""
         return entry.name == self.smallest
 
+    def compared_with(self, taught_by: Sequence[Expert]) -> list[Expert]:
+        """Of these, those that the student needs anyway: a TA that is trained from scratch has no teacher."""
+        needed = {stage.identity for stage in with_inputs(expert.stage for expert in taught_by)}
+        return [expert for expert in super().compared_with(taught_by) if expert.stage.identity in needed]
+
     def _scored_alone(self, expert: Expert) -> bool:
         return True  # nothing here needs a difficulty, and a score is to be shared by all paths
 

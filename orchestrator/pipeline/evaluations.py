@@ -21,7 +21,7 @@ def evaluation_of_expert(ladder: LadderPlanner, expert: Expert) -> Stage:
 
 
 def evaluation_of_student(ladder: LadderPlanner, name: str, student: TrainSpec, stage: Stage) -> Stage:
-    """Returns the evaluation of a final student, beside the experts that taught it and the teacher.
+    """Returns the evaluation of a final student, beside the experts that its ladder compares it with.
 
     Args:
         ladder: that of its experts.
@@ -32,10 +32,7 @@ def evaluation_of_student(ladder: LadderPlanner, name: str, student: TrainSpec, 
     known = ladder.every_expert()
     early = student.guidance.early is not None
     teachers = ladder.early_experts() if early else [known[label] for label in student.guidance.experts]
-    if teachers:
-        teacher = ladder.experts(ladder.recipe.ladder.topology)[0]
-        teachers = list({expert.label: expert for expert in (*teachers, teacher)}.values())
-    return _evaluation(ladder, name, student.network, stage, teachers)
+    return _evaluation(ladder, name, student.network, stage, ladder.compared_with(teachers))
 
 
 def _evaluation(

@@ -5,6 +5,7 @@ Imports neither torch nor ray.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -114,6 +115,13 @@ class LadderPlanner:
         """Returns the teacher after a share of its training."""
         teacher = self.experts(self.recipe.ladder.topology)[0]
         return teacher if share == 1 else self._after(share, teacher)
+
+    def compared_with(self, taught_by: Sequence[Expert]) -> list[Expert]:
+        """Returns the experts that a student is tested beside: those that taught it, and then the teacher."""
+        if not taught_by:
+            return []
+        teacher = self.experts(self.recipe.ladder.topology)[0]
+        return list({expert.label: expert for expert in (*taught_by, teacher)}.values())
 
     def _after(self, share: float, expert: Expert) -> Expert:
         """Returns a trained expert after a share of its training."""

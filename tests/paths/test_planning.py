@@ -117,6 +117,16 @@ def test_a_plan_tests_students_only_where_it_is_asked_to() -> None:
 
 
 @SOURCES
+@pytest.mark.parametrize("topology", ["direct", "sequential", "dense", "scratch"])
+def test_a_student_s_test_needs_no_training_that_the_student_does_not_need(source: str, topology: Topology) -> None:
+    """Without a guided TA the teacher is no part of a path, and is not trained to be compared with."""
+    of = lattice(FOUR, f"distillation.source={source}", topologies=(topology,))
+    for path in of.different:
+        student = path.student(0)
+        assert trainings(with_inputs([student.evaluate])) == trainings(with_inputs([student.train])), path.path
+
+
+@SOURCES
 def test_no_path_needs_a_difficulty(source: str) -> None:
     stages = with_inputs(students(lattice(f"distillation.source={source}")))
     assert all(stage.facts.part != "fold" for stage in stages)
