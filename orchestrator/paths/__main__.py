@@ -31,7 +31,8 @@ from orchestrator.recipe import loading as recipes
 from orchestrator.recipe.messages import nearest
 from orchestrator.recipe.schema import RecipeError
 from orchestrator.recipe.topologies import Topology
-from orchestrator.report.content.paths import PathsReport, coverage, gigas, verdict
+from orchestrator.report.content.paths_schema import PathsReport
+from orchestrator.report.path_words import coverage, gigas, result
 from orchestrator.report.templates import table
 from orchestrator.report.words import counted, hundredths
 
@@ -190,7 +191,7 @@ def summary(content: PathsReport) -> str:
         for row in sorted(content["rows"], key=lambda row: row["multiply_adds"])
     ]  # fmt: skip
     shown = f"TA paths from {content['ladder'][0]} to {content['ladder'][-1]}, cheapest first"
-    return "\n".join(["", shown, table(headers, rows), *coverage(content), *verdict(content)])
+    return "\n".join(["", shown, table(headers, rows), *coverage(content), *result(content)])
 
 
 def _question(options: argparse.Namespace) -> Question:

@@ -19,7 +19,7 @@ from orchestrator.paths.planning import Lattice, PlannedPath, trainings, with_in
 from orchestrator.pipeline.graph import Final
 from orchestrator.progress.forecast import work
 from orchestrator.recipe.topologies import Topology
-from orchestrator.report.content.paths import VERSION, PathRow, PathsReport
+from orchestrator.report.content.paths_schema import VERSION, PathRow, PathsReport
 from orchestrator.report.content.statistics import deviation
 
 Artifacts = Mapping[str, Artifact]
@@ -159,7 +159,7 @@ class Survey:
         students = [*self.first_students(), *self.final_students(chosen)]
         done = trainings(with_inputs(student.train for student in students))
         return {
-            "version": VERSION, "id": self.id, "recipe": recipe.name, "command": self.command, "written": time.time(),
+            "version": VERSION, "id": self.id, "name": recipe.name, "command": self.command, "written": time.time(),
             "complete": best is not None and all(row["test_mean"] is not None for row in rows if row["finalist"]),
             "ladder": [network.name for network in recipe.ladder.networks], "topologies": list(question.topologies),
             "temperature": recipe.distillation.temperature, "kd_weight": recipe.distillation.kd_weight,

@@ -16,9 +16,10 @@ from orchestrator.datasets import describe
 from orchestrator.errors import OptionError
 from orchestrator.paths.planning import Lattice
 from orchestrator.paths.survey import Question, Survey
-from orchestrator.report.content.paths import PathsReport, coverage, verdict
+from orchestrator.report.content.paths_schema import PathsReport
 from orchestrator.report.page.figures.paths import accuracy_against_cost
 from orchestrator.report.page.paths import page_of_paths
+from orchestrator.report.path_words import coverage, result
 from tests.examples import make_artifacts, tiny
 from tests.report.examples import read, words
 
@@ -79,7 +80,7 @@ def test_finalists_are_chosen_on_validation_and_they_alone_are_tested(tmp_path: 
 def test_the_cheapest_path_within_the_seed_spread_of_the_best_is_named(tmp_path: Path) -> None:
     content = finished(survey(), tmp_path)
     assert (content["best"], content["cheapest"]) == (4, 3)
-    best, cheapest = verdict(content)
+    best, cheapest = result(content)
     assert best.startswith("Best on validation images: plain_cnn_6 > plain_cnn_4 (sequential), 81.00")
     assert "The cheapest path within its seed spread: plain_cnn_4, 80.90" in cheapest
     assert [row["on_front"] for row in content["rows"]] == [True, False, True, True]
@@ -91,12 +92,12 @@ def test_before_every_path_is_trained_nothing_is_chosen(tmp_path: Path) -> None:
     del artifacts[asked.paths[0].student(0).train.identity]
     content = asked.content(artifacts)
     assert content["rows"][0]["validation_mean"] is None and content["rows"][1]["validation_mean"] is not None
-    assert verdict(content) == ["No path can be chosen yet."] and not content["complete"]
+    assert result(content) == ["No path can be chosen yet."] and not content["complete"]
 
 
 def test_one_seed_has_no_spread_to_choose_by(tmp_path: Path) -> None:
     content = finished(survey(seeds=1, final_seeds=1), tmp_path)
-    assert "One seed has no spread" in verdict(content)[1]
+    assert "One seed has no spread" in result(content)[1]
 
 
 def test_it_says_how_much_of_the_lattice_it_saw_and_what_sharing_saves(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.report.content.paths import PathsReport, coverage, gigas, title, verdict
+from orchestrator.report.content.paths_schema import PathsReport
 from orchestrator.report.page.document import document, part
 from orchestrator.report.page.figures.paths import accuracy_against_cost
+from orchestrator.report.path_words import coverage, gigas, result, title
 
 SECTIONS = {"answers": "Answers", "table": "Paths", "again": "Again"}
 
@@ -12,8 +13,8 @@ SECTIONS = {"answers": "Answers", "table": "Paths", "again": "Again"}
 def page_of_paths(content: PathsReport) -> str:
     """The page, whole or not."""
     values = {
-        **content, "verdict": verdict(content), "coverage": coverage(content), "gigas": gigas, "title": title,
+        **content, "result": result(content), "coverage": coverage(content), "gigas": gigas, "title": title,
         "picture_of_paths": accuracy_against_cost(content),
     }  # fmt: skip
     parts = [part(f"paths_{name}", words, values, anchor=name) for name, words in SECTIONS.items()]
-    return document("paths.html", f"{content['recipe']}: TA paths", parts, **content)
+    return document("paths.html", f"{content['name']}: TA paths", parts, **content)

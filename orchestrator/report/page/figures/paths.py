@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.report.content.paths import GIGA, PathRow, PathsReport, title
+from orchestrator.report.content.paths_schema import PathRow, PathsReport
 from orchestrator.report.page.figures.style import QUIET, Attributes, Figure, Trace, axis, figure, scatter
+from orchestrator.report.path_words import GIGA, title
 
 COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#8c8c8c")  # of topologies, in the order in which they are compared
 
