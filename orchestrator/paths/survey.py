@@ -17,9 +17,11 @@ from orchestrator.paths.budget import RULE, Needs, cheapest_first
 from orchestrator.paths.choice import Outcome, cheapest_as_good, finalists, pareto_front
 from orchestrator.paths.planning import Lattice, PlannedPath, trainings, with_inputs
 from orchestrator.pipeline.graph import Final
+from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.progress.forecast import work
 from orchestrator.recipe.topologies import Topology
 from orchestrator.report.content.paths_schema import VERSION, PathRow, PathsReport
+from orchestrator.report.content.schema import Distillation
 from orchestrator.report.content.statistics import deviation
 
 Artifacts = Mapping[str, Artifact]
@@ -162,13 +164,22 @@ class Survey:
             "version": VERSION, "id": self.id, "name": recipe.name, "command": self.command, "written": time.time(),
             "complete": best is not None and all(row["test_mean"] is not None for row in rows if row["finalist"]),
             "ladder": [network.name for network in recipe.ladder.networks], "topologies": list(question.topologies),
-            "temperature": recipe.distillation.temperature, "kd_weight": recipe.distillation.kd_weight,
+            "distillation": self._distillation(),
             "seeds": question.seeds, "final_seeds": question.final_seeds, "budget": question.budget, "rule": RULE,
             "expert_outputs": str(self.lattice.source), "paths": len(self.lattice.asked), "different": len(self.paths),
             "seen": len(self.seen), "trainings": len(done),
             "trainings_of_all": len(frozenset().union(*(needs.trainings for needs in self.needs))),
             "trainings_without_sharing": self.lattice.trainings_without_sharing(question.seeds),
             "rows": rows, "best": best, "cheapest": cheapest,
+        }  # fmt: skip
+
+    def _distillation(self) -> Distillation:
+        student = self.paths[0].student(self.lattice.seeds(1)[0]).train.spec
+        assert isinstance(student, TrainSpec)
+        guidance = student.guidance
+        return {
+            "temperature": guidance.temperature, "kd_weight": guidance.kd_weight, "loss": guidance.loss,
+            "loss_parameters": guidance.loss_parameters.get(guidance.loss, {}), "ce_weight": guidance.labels_weight,
         }  # fmt: skip
 
     def _row(self, at: int, artifacts: Artifacts, chosen: Sequence[int]) -> PathRow:

@@ -26,13 +26,14 @@ def title(row: PathRow) -> str:
 
 def coverage(content: PathsReport) -> list[str]:
     """Returns sentences on the trainings: how much of the lattice they are, and how many."""
-    names = content["topologies"]
+    names, chosen = content["topologies"], any(row["finalist"] for row in content["rows"])
+    further = f"the finalists' further seeds {'included' if chosen else 'not included yet'}"
     said = [
         f"{counted(len(content['ladder']) - 2, 'TA')} in {'topology' if len(names) == 1 else 'topologies'} "
         f"{listed(names)}: {counted(content['paths'], 'path')}, {content['different']} of them with different students "
         "(where TAs do not teach each other, the last one alone counts).",
         f"Seen: {content['seen']} of the {content['different']}, with {counted(content['seeds'], 'seed')} each.",
-        f"Trainings: {content['trainings']} here, the finalists' further seeds included. All paths take "
+        f"Trainings: {content['trainings']} here, {further}. All paths take "
         f"{content['trainings_of_all']} at {counted(content['seeds'], 'seed')} with every stage shared, and "
         f"{content['trainings_without_sharing']} if each path trains everything itself.",
     ]

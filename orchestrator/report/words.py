@@ -10,7 +10,7 @@ from orchestrator.recipe.choices import MODE_WORDS, SELECTOR_WORDS, Mode, Select
 from orchestrator.recipe.losses import DEFAULT_LOSS, LOSSES
 from orchestrator.recipe.search_space import in_columns
 from orchestrator.report.content.hypothesis_schema import Gain
-from orchestrator.report.content.schema import Comparison, Report, TaughtWith
+from orchestrator.report.content.schema import Comparison, Distillation, Report
 from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 
@@ -137,19 +137,19 @@ def settings(values: Point) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def taught_loss(taught: TaughtWith) -> str:
-    """The distillation loss of a student with its parameters; artifacts of old versions do not name it, and had kd."""
+def taught_loss(taught: Distillation) -> str:
+    """The distillation loss of a network with its parameters; artifacts of old versions do not name it, and had kd."""
     parameters = settings(dict(taught.get("loss_parameters", {})))
     return taught.get("loss", DEFAULT_LOSS) + (f" ({parameters})" if parameters else "")
 
 
-def described_loss(taught: TaughtWith) -> str:
+def described_loss(taught: Distillation) -> str:
     """The same in words, with its publication."""
     row = LOSSES[taught.get("loss", DEFAULT_LOSS)]
     return f"{taught_loss(taught)}: {row.words} ({row.source})"
 
 
-def labels_weight(taught: TaughtWith) -> float:
+def labels_weight(taught: Distillation) -> float:
     """The weight of the labels' cross-entropy; where an artifact of an old version does not have it, the rest."""
     return taught.get("ce_weight", 1 - taught["kd_weight"])
 

@@ -28,8 +28,8 @@ MULTIPLY_ADDS = {"plain_cnn_8": 1000, "plain_cnn_6": 300, "plain_cnn_4": 100, "p
 ACCURACY = {"8-plain_cnn_2": 0.70, "6-plain_cnn_2": 0.75, "8-plain_cnn_4-plain_cnn_2": 0.799, "6-plain_cnn_4": 0.80}
 
 
-def survey(**changes: Any) -> Survey:
-    recipe = tiny("distillation.source=online")
+def survey(*overrides: str, **changes: Any) -> Survey:
+    recipe = tiny("distillation.source=online", *overrides)
     asked: dict[str, Any] = {"topologies": ("direct", "sequential"), "seeds": 2, "finalists": 2, "final_seeds": 3}
     question = Question(**(asked | changes))
     lattice = Lattice(recipe, describe(recipe.dataset), None, question.topologies, question.seeds)
@@ -104,9 +104,15 @@ def test_it_says_how_much_of_the_lattice_it_saw_and_what_sharing_saves(tmp_path:
     said = " ".join(coverage(finished(survey(), tmp_path)))
     assert "2 TAs in topologies direct and sequential: 8 paths, 4 of them with different students" in said
     assert "Seen: 4 of the 4, with 2 seeds each." in said
+    assert "the finalists' further seeds included." in said
     # 4 networks of the ladder and 4 * 2 students; 2 more for the finalists; 2 * (4 teachers, 4 TAs, 8 students) apart.
     assert "Trainings: 14 here" in said
     assert "All paths take 12 at 2 seeds with every stage shared, and 32 if each" in said
+
+
+def test_before_the_finalists_are_chosen_their_further_seeds_are_not_counted() -> None:
+    said = " ".join(coverage(survey().content({})))
+    assert "Trainings: 12 here, the finalists' further seeds not included yet." in said
 
 
 def test_a_budget_counts_shared_trainings_once_and_the_finalists_further_seeds(tmp_path: Path) -> None:
@@ -143,6 +149,17 @@ def test_the_page_has_the_answers_the_picture_and_the_table(tmp_path: Path) -> N
     (figure,) = read(text).figures
     layout = json.loads(json.dumps(figure["layout"]).replace('"var(--raised)"', '"#ffffff"'))
     plotly.graph_objects.Figure(data=figure["data"], layout=layout)  # raises on a property or value unknown to it
+
+
+def test_it_says_what_every_path_distills_with() -> None:
+    content = survey("distillation.loss=dkd", "distillation.temperature=3", "distillation.dkd.beta=4").content({})
+    assert content["distillation"] == {
+        "loss": "dkd", "loss_parameters": {"alpha": 1.0, "beta": 4.0, "warmup": 0.083}, "temperature": 3.0,
+        "kd_weight": 1.0, "ce_weight": 1.0,
+    }  # fmt: skip
+    said = words(page_of_paths(content), "table")
+    assert "Every path distills with the loss dkd (alpha 1.0, beta 4.0, warmup 0.083): kd in two terms" in said
+    assert "at temperature 3, of weight 1 beside the labels' cross-entropy of weight 1." in said
 
 
 def test_the_picture_marks_finalists_and_joins_the_front(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from typing_extensions import TypedDict
 
 from orchestrator.report.content.meanings import means
+from orchestrator.report.content.schema import Distillation
 
 VERSION = 2
 
@@ -44,8 +45,9 @@ class PathsReport(TypedDict):
     complete: Annotated[bool, means("whether the finalists are tested")]
     ladder: Annotated[list[str], means("all networks, teacher first")]
     topologies: Annotated[list[str], means("those compared")]
-    temperature: Annotated[float, means("temperature of all distillation")]
-    kd_weight: Annotated[float, means("weight of all distillation")]
+    distillation: Annotated[
+        Distillation, means("settings of all distillation; its fields are those of `taught_with` in docs/report.md")
+    ]
     seeds: Annotated[int, means("students of each path that is seen")]
     final_seeds: Annotated[int, means("students of each finalist")]
     budget: Annotated[int | None, means("trainings at most; `null` for no limit")]

@@ -101,16 +101,21 @@ class Curriculum(TypedDict):
     pacing: Annotated[Point, means("its pacing function: settings by name, such as `family`, `a` and `b`")]
 
 
-class TaughtWith(TypedDict):
-    """Settings of a student's training, as the search or the recipe chose them. Those of the distillation have no
-    effect for students taught by labels alone. `loss`, `loss_parameters` and `ce_weight` are not in artifacts of old
-    versions."""
+class Distillation(TypedDict):
+    """Settings of the distillation of a network."""
 
     temperature: Annotated[float, means("temperature of distillation")]
     kd_weight: Annotated[float, means("weight of distillation in the loss")]
     loss: NotRequired[Annotated[str, means("distillation loss")]]
     loss_parameters: NotRequired[Annotated[dict[str, float], means("its parameters; empty for a loss without any")]]
     ce_weight: NotRequired[Annotated[float, means("weight of the labels' cross-entropy in the loss")]]
+
+
+class TaughtWith(Distillation):
+    """Settings of a student's training, as the search or the recipe chose them. Those of the distillation have no
+    effect for students taught by labels alone. `loss`, `loss_parameters` and `ce_weight` are not in artifacts of old
+    versions."""
+
     experts: NotRequired[Annotated[list[str], means("the experts that taught, smallest first")]]
     curriculum: Annotated[Curriculum | None, means("the curriculum; `null` without one")]
     learning_rate: NotRequired[Annotated[float, means("the highest one; not in artifacts of old versions")]]
