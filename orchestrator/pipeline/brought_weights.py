@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from orchestrator.artifacts.store import file_sha256
@@ -55,16 +56,23 @@ def _published(name: str) -> Path:
 
 
 def sha256_of_weights(place: Path) -> str:
-    """Returns the SHA-256 of a file of weights.
+    """Returns the SHA-256 of a file of weights, which is read once as long as it does not change.
 
     Raises:
         RecipeError: when there is no such file, or it can't be read.
     """
     try:
         if place.is_file() or not place.exists():
-            return file_sha256(place)
+            facts = place.stat()
+            return _sha256(place, facts.st_size, facts.st_mtime_ns)
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
         reason = getattr(error, "strerror", None) or error
         raise RecipeError(f"ladder.networks: weights file {place} can't be read: {reason}") from error
     kind = "a folder" if place.is_dir() else "no plain file"  # to read a pipe would wait without end
     raise RecipeError(f"ladder.networks: weights {place} is {kind}; name a .safetensors file")
+
+
+@cache
+def _sha256(place: Path, size: int, modified: int) -> str:
+    """Returns the hash of a file of this size, modified at this time."""
+    return file_sha256(place)

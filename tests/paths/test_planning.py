@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from orchestrator.artifacts.store import file_sha256
 from orchestrator.datasets import describe
 from orchestrator.paths.lattice import TAPath
 from orchestrator.paths.planning import Lattice, PlannedPath, source_of, trainings, with_inputs
+from orchestrator.pipeline import brought_weights
 from orchestrator.pipeline.graph import Stage
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.topologies import Topology
@@ -131,6 +135,24 @@ def test_no_path_needs_a_difficulty(source: str) -> None:
     stages = with_inputs(students(lattice(f"distillation.source={source}")))
     assert all(stage.facts.part != "fold" for stage in stages)
     assert all(stage.name != "score" for stage in stages)
+
+
+def test_weights_that_are_brought_are_hashed_once_for_all_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, hashed = tmp_path / "weights.safetensors", list[Path]()
+    file.write_bytes(b"weights")
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr(brought_weights, "file_sha256", counted)
+    brought = f"ladder.networks=[{{name: plain_cnn_8, weights: {file}}}, plain_cnn_6, plain_cnn_4, plain_cnn_2]"
+    assert len(lattice(brought).asked) == 8 and hashed == [file]
+    file.write_bytes(b"other weights")
+    lattice(brought)
+    assert hashed == [file, file], "a file that has changed is hashed again"
 
 
 def test_of_several_ladder_seeds_the_first_is_compared() -> None:
