@@ -89,7 +89,7 @@ class Lattice:
         named = [(stage.name.partition("/")[2], stage) for stage in experts]
         found = [Expert(name, stage.spec.network, stage, name, seed) for name, stage in named]  # type: ignore[attr-defined]
         return Plan(
-            recipe=self.recipe, stages=stages, ladder=tuple(found[:1]), others=tuple(found[1:]), repeats=(),
+            recipe=self.recipe, stages=stages, ladder=(), others=tuple(found), repeats=(),
             evaluations={}, finals=tuple(students), searches={}, score=None, source=self.source,
             precision=self.measured,
         )  # fmt: skip

@@ -99,8 +99,8 @@ class Plan:
 
     recipe: Recipe
     stages: tuple[Stage, ...]
-    ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first; of the first seed, as the next
-    others: tuple[Expert, ...]  # TAs of other topologies, for takd and dgkd; the teacher's snapshots, for kd_early
+    ladder: tuple[Expert, ...]  # the recipe's own topology, teacher first, of the first seed; empty for TA paths
+    others: tuple[Expert, ...]  # of that seed, for takd and dgkd, kd_early (the teacher's snapshots), and TA paths
     repeats: tuple[Expert, ...]  # experts of the ladders of further seeds, where they are others
     evaluations: dict[str, Stage]  # expert's name -> its evaluation
     finals: tuple[Final, ...]

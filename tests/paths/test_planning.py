@@ -155,6 +155,12 @@ def test_weights_that_are_brought_are_hashed_once_for_all_paths(
     assert hashed == [file, file], "a file that has changed is hashed again"
 
 
+def test_a_plan_has_no_ladder_of_one_topology() -> None:
+    of = lattice()
+    planned = of.plan([path.student(0) for path in of.different], evaluated=False)
+    assert planned.ladder == () and len(planned.experts) == 4
+
+
 def test_of_several_ladder_seeds_the_first_is_compared() -> None:
     one, several = lattice("ladder.seed=5"), lattice("ladder.seeds=[5, 6]")
     assert [stage.identity for stage in students(one)] == [stage.identity for stage in students(several)]

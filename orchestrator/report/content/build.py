@@ -150,7 +150,7 @@ def warnings(planned: Plan, artifacts: dict[str, Artifact]) -> list[str]:
         _final(planned, final, artifacts)["validation_accuracy"] for final in planned.finals if final.method == BASELINE
     ]
     student = None if None in on_labels else mean(on_labels)  # once all seeds are there: it is said once
-    validation, classes = data.results["counts"]["validation"], planned.ladder[0].network.classes
+    validation, classes = data.results["counts"]["validation"], planned.experts[0].network.classes
     return [*odd, *unlike, *statistics.expert_warnings(experts, student, validation, classes)]
 
 
