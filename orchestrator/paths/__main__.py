@@ -80,8 +80,8 @@ def _run(options: argparse.Namespace, command: str, interruption: Interruption) 
     request.store.check_writable()
     session = RaySession(options.address, options.verbose, request.display.say, request.display.warn, interruption)
     with session:
-        artifacts, code = comparison.carry_out(session)
-    return comparison.show(artifacts, code)  # here, where standard output is the terminal's again
+        code = comparison.carry_out(session)
+    return comparison.show(code)  # here, where standard output is the terminal's again
 
 
 class _Comparison:
@@ -93,6 +93,7 @@ class _Comparison:
         self.request, self.question, self.sizes, self.interruption = request, question, sizes, interruption
         self.choice = precision_choice.stored(request.store, request.recipe)
         self.survey = self._survey(self.choice)
+        self.artifacts: dict[str, Artifact] = {}  # of both rounds, so far
         self.chosen: list[int] = []  # numbers of the finalists
         self.told: set[str] | None = None  # warnings that were shown, once the checks are done
         self.shown: PathsReport | None = None  # the content of the files as they lie
@@ -123,27 +124,26 @@ class _Comparison:
         print(f"Then {best * (question.final_seeds - question.seeds)} more, for the further seeds of the best {best}.")
         print(f"{len(kept)} of {len(planned.stages)} stages of the first round are cached.")
 
-    def carry_out(self, session: RaySession) -> tuple[dict[str, Artifact], int]:
-        """Do what is left of both rounds; returns all artifacts and the exit code."""
-        artifacts, code = self._train(self.survey.first_students(), session, evaluated=False)
+    def carry_out(self, session: RaySession) -> int:
+        """Do what is left of both rounds; returns the exit code."""
+        code = self._train(self.survey.first_students(), session, evaluated=False)
         if not code:
-            self.chosen = self.survey.choose(artifacts)
-            more, code = self._train(self.survey.final_students(self.chosen), session, evaluated=True)
-            artifacts = {**artifacts, **more}
-        return artifacts, code
+            self.chosen = self.survey.choose(self.artifacts)
+            code = self._train(self.survey.final_students(self.chosen), session, evaluated=True)
+        return code
 
-    def show(self, artifacts: dict[str, Artifact], code: int) -> int:
+    def show(self, code: int) -> int:
         """Print the result and write the report; returns the exit code."""
-        content = self.survey.content(artifacts, self.chosen)
-        print(summary(content), flush=True)
-        return written(lambda: self._write(artifacts), self.request.verbose, code)
+        print(summary(self.survey.content(self.artifacts, self.chosen)), flush=True)
+        return written(self._write, self.request.verbose, code)
 
-    def _train(self, students: list[Final], session: RaySession, evaluated: bool) -> tuple[dict[str, Artifact], int]:
-        """Returns all artifacts that students need, with their own, and the exit code."""
+    def _train(self, students: list[Final], session: RaySession, evaluated: bool) -> int:
+        """Train students with all that they need; returns the exit code."""
         request, planned = self.request, self.survey.lattice.plan(students, evaluated)
         kept, damaged = look_up(planned, request.store, request.display)
+        self.artifacts |= kept
         if len(kept) == len(planned.stages):
-            return kept, 0
+            return 0
         if session.cluster is None:
             session.find()
         if request.largest and session.cluster is None:
@@ -160,15 +160,17 @@ class _Comparison:
         set_aside(request, damaged)
 
         def publish(artifacts: dict[str, Artifact], states: States | None) -> None:
-            self._write(artifacts, request.store.impatient())
+            self.artifacts |= artifacts
+            self._write(request.store.impatient())
 
         done = execute(request, planned, kept, self.sizes, self.told, publish, self.interruption, session)
-        return done.artifacts, done.code
+        self.artifacts |= done.artifacts
+        return done.code
 
-    def _write(self, artifacts: dict[str, Artifact], store: Store | None = None) -> str:
+    def _write(self, store: Store | None = None) -> str:
         """Write the report's files where they have something new to show; returns the page's address."""
         store = store or self.request.store
-        content = self.survey.content(artifacts, self.chosen)
+        content = self.survey.content(self.artifacts, self.chosen)
         if self.shown is None or {**self.shown, "written": content["written"]} != content:
             from orchestrator.report.page.paths import page_of_paths
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts.store import Artifact, Store
-from orchestrator.commands.execution import Executed
+from orchestrator.commands.execution import Executed, Publish
 from orchestrator.commands.preparation import Request
 from orchestrator.datasets import describe
 from orchestrator.errors import BAD_INPUT
@@ -18,6 +18,7 @@ from orchestrator.paths.__main__ import main
 from orchestrator.paths.planning import Lattice
 from orchestrator.paths.survey import Question, Survey
 from orchestrator.pipeline.graph import Plan
+from orchestrator.report.content.paths_schema import PathsReport
 from tests.examples import TINY, make_artifacts, tiny
 
 SMALL = [TINY, "training.precision=fp32"]
@@ -38,6 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--topologies", "direct,sequental"], "did you mean 'sequential'?"),
         (["--seeds", "0"], "--seeds 0: give 1 or more"),
         (["--seeds", "4", "--final-seeds", "3"], "--final-seeds 3 is below --seeds 4"),
+        (["--budget", "0"], "--budget 0: give 1 or more"),
         (["--budget", "3"], "--budget 3: the cheapest path and the finalists' further seeds take 12 trainings"),
         (["ladder.networks=[plain_cnn_4, plain_cnn_2]"], "found 0 TAs between teacher and student; give 1 to 10"),
         (
@@ -85,8 +87,39 @@ def test_with_every_stage_cached_it_shows_the_result_and_writes_the_report_witho
     assert "tiny: TA paths" in Path(store.path("reports", survey.id, "paths.html")).read_text()
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> list[PathsReport]:
+    """Makes every stage at once, without Ray; holds the report as it was published in each round."""
+    published: list[PathsReport] = []
+
+    def executed(
+        request: Request, planned: Plan, kept: dict[str, Artifact], sizes: object, told: object, publish: Publish,
+        *_: object,
+    ) -> Executed:  # fmt: skip
+        artifacts = {**kept, **make_artifacts(planned, request.store)}
+        publish(artifacts, None)
+        (file,) = Path(request.store.path("reports")).glob("*/paths.json")
+        published.append(json.loads(file.read_text()))
+        return Executed(artifacts)
+
+    monkeypatch.setattr(command, "execute", executed)
+    for name in ("find", "open"):
+        monkeypatch.setattr(RaySession, name, lambda _: None)
+    return published
+
+
+def test_the_report_of_the_second_round_keeps_the_results_of_the_first(
+    at_once: list[PathsReport], tmp_path: Path
+) -> None:
+    assert main([*SMALL, "--storage", str(tmp_path)]) == 0
+    first, second = at_once
+    assert not first["complete"] and second["complete"]
+    for content in (first, second):
+        assert None not in [row["validation_mean"] for row in content["rows"]]
+
+
 def test_the_second_round_has_the_precision_of_a_first_round_that_was_cached(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at_once: list[PathsReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another precision would leave the finalists without the students by which they were chosen."""
     recipe = tiny("training.precision=fp32")
@@ -94,18 +127,10 @@ def test_the_second_round_has_the_precision_of_a_first_round_that_was_cached(
     first = Survey(lattice, Question(("direct", "sequential"), 2, 3, 5), {}, "").first_students()
     make_artifacts(lattice.plan(first, evaluated=False), Store(str(tmp_path)))
 
-    def made(request: Request, planned: Plan, kept: dict[str, Artifact], *_: object) -> Executed:
-        return Executed({**kept, **make_artifacts(planned, request.store)})
-
     def measured(*_: object) -> None:
         pytest.fail("the precision was measured")
 
-    monkeypatch.setattr(command, "execute", made)
     monkeypatch.setattr(command, "measure_precision", measured)
-    for name in ("find", "open"):
-        monkeypatch.setattr(RaySession, name, lambda _: None)
-
-    assert main([TINY, "training.precision=auto", "--storage", str(tmp_path)]) == 0, capsys.readouterr().err
-    (file,) = tmp_path.glob("reports/*/paths.json")
-    content = json.loads(file.read_text())
+    assert main([TINY, "training.precision=auto", "--storage", str(tmp_path)]) == 0
+    (content,) = at_once
     assert content["complete"] and [len(row["test"]) for row in content["rows"]].count(5) == 3
