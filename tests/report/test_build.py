@@ -204,7 +204,7 @@ def test_versions_that_differ_between_artifacts_are_all_named(whole: Made) -> No
 def test_a_correlation_that_is_not_defined_is_null(whole: Made) -> None:
     content, text = written(*whole)
     assert content["difficulty"]["severity_correlation"] == {"mean_loss": 0.6, "margin": None}
-    assert rows_of(text, "Difficulty") == {"mean_loss": ["0.600"], "margin": ["-"]}
+    assert rows_of(text, "Difficulty") == {"mean_loss": ["0.60"], "margin": ["-"]}
 
 
 # -- where it lies -----------------------------------------------------------------------------------------------
