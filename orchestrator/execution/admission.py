@@ -142,4 +142,4 @@ class _Admission:
 
 def _has_room_beside(room: Room, stages: list[Stage], capacity: Capacity) -> bool:
     """Whether stages leave room for one single-worker training."""
-    return all(room.take(stage.placement) == stage.placement.workers for stage in stages) and room.has(capacity.slot)
+    return all(room.take(stage.placement) >= stage.placement.least for stage in stages) and room.has(capacity.slot)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.pipeline.placement import Placement
+from orchestrator.pipeline.placement import Placement, room_on
 from orchestrator.recipe.schema import Recipe, RecipeError
 
 # An autoscaler that does not tell how far it may go is asked for as much again as there is, and at least for so many
@@ -95,18 +95,18 @@ class Capacity:
         """Returns how many workers of so many CPUs and GPUs can ever have room at once, each whole on one node."""
         if not self.growth.is_known:
             return math.inf
-        return max(sum(_room(node.resources, cpus, gpus) for node in nodes) for nodes in (self.up, self.growth.nodes))
+        return max(sum(room_on(node.resources, cpus, gpus) for node in nodes) for nodes in (self.up, self.growth.nodes))
 
     def free_workers(self, cpus: float, gpus: float) -> float:
         """Returns how many workers of so many CPUs and GPUs have room now, beside all that runs."""
-        return sum(_room(node.free, cpus, gpus) for node in self.up)
+        return sum(room_on(node.free, cpus, gpus) for node in self.up)
 
     @property
     def slots(self) -> float:
         """Single-worker trainings that have room at once; at least 1."""
         cpus, gpus = self.slot.cpus, self.slot.gpus
         clusters = (self.up, self.growth.nodes if self.growth.is_known else ())
-        return max(1.0, *(sum(_room(node.resources, cpus, gpus) for node in nodes) for nodes in clusters))
+        return max(1.0, *(sum(room_on(node.resources, cpus, gpus) for node in nodes) for nodes in clusters))
 
     def rooms(self) -> list[Room]:
         """Returns the room of the nodes that are up, and that of the cluster at its largest."""
@@ -129,7 +129,7 @@ class Room:
         left = wanted
         # Nodes without GPUs first, then those that are nearly full: what needs more of a node finds it whole.
         for node in sorted(self.nodes, key=lambda node: (node["GPU"], node["CPU"])):
-            count = min(left, _room(node, placement.cpus, placement.gpus))
+            count = min(left, room_on(node, placement.cpus, placement.gpus))
             if count:
                 node["CPU"] -= count * placement.cpus
                 node["GPU"] -= count * placement.gpus
@@ -139,9 +139,9 @@ class Room:
         return wanted - left
 
     def has(self, placement: Placement) -> bool:
-        """Whether there is room for all workers of a placement at once."""
+        """Whether there is room for all workers that a placement starts with."""
         cpus, gpus = placement.cpus, placement.gpus
-        return sum(_room(node, cpus, gpus) for node in self.nodes) >= placement.workers
+        return sum(room_on(node, cpus, gpus) for node in self.nodes) >= placement.least
 
 
 def capacity_of(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH) -> Capacity:
@@ -159,13 +159,14 @@ def check_cluster(recipe: Recipe, up: Sequence[Node], growth: Growth = NO_GROWTH
     resources, capacity = recipe.resources, capacity_of(recipe, up, growth)
     last = len(recipe.ladder.networks) - 1
     asked = dict(recipe.workers_of(place) for place in range(last)) | {"resources.workers": resources.workers}
-    for field_name, count in asked.items():
-        placement = Placement("ray_train", count, resources.cpus, resources.gpus)
-        _check(f"{field_name}={count}", "resources.gpus", placement, capacity)
-    of_students = [recipe.workers_of(len(recipe.ladder.networks) - 1)]
+    for field_name, workers in asked.items():
+        placement = Placement("ray_train", workers.fewest, resources.cpus, resources.gpus)
+        _check(f"{field_name}={workers}", "resources.gpus", placement, capacity)
+    field_name, workers = recipe.workers_of(last)
+    of_students = {field_name: workers.most}
     if recipe.trained_folds:
-        of_students.append(("resources.student_workers", resources.student_workers))
-    for field_name, count in dict.fromkeys(of_students):
+        of_students["resources.student_workers"] = resources.student_workers
+    for field_name, count in of_students.items():
         placement = replace(capacity.slot, workers=count)
         words = "a student" if count == 1 else f"{field_name}={count}"
         _check(words, "resources.student_gpus", placement, capacity)
@@ -175,7 +176,7 @@ def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
     """Returns a warning if the searches of a recipe leave slots of the cluster idle; None if they use all."""
     search, searches = recipe.search, len(recipe.searched_methods)
     _, workers = recipe.workers_of(len(recipe.ladder.networks) - 1)
-    at_once, room = search.round_size * searches, math.floor(capacity.slots / workers)
+    at_once, room = search.round_size * searches, math.floor(capacity.slots / workers.most)
     if not searches or at_once >= room or search.round_size >= search.trials:
         return None
     several = f" of {searches} searches" if searches > 1 else ""
@@ -189,7 +190,9 @@ def idle_slots(recipe: Recipe, capacity: Capacity) -> str | None:
 def request_words(placement: Placement) -> str:
     """Returns what a placement asks for, such as ``2 workers of 1 GPU``."""
     each = _amounts(placement.cpus if placement.cpus > 1 or not placement.gpus else 0, placement.gpus)
-    return f"{placement.workers} worker{'s' if placement.workers > 1 else ''} of {each}"
+    least, most = placement.least, placement.workers
+    count = f"{least} to {most}" if least < most else most
+    return f"{count} worker{'s' if most > 1 else ''} of {each}"
 
 
 def _amounts(cpus: float, gpus: float) -> str:
@@ -204,8 +207,8 @@ def _check(asked: str, gpu_field: str, placement: Placement, capacity: Capacity)
     room = capacity.most_workers(cpus, gpus)
     if placement.workers <= room:
         return
-    of_growth = sum(_room(node.resources, cpus, gpus) for node in capacity.growth.nodes)
-    of_up = sum(_room(node.resources, cpus, gpus) for node in capacity.up)
+    of_growth = sum(room_on(node.resources, cpus, gpus) for node in capacity.growth.nodes)
+    of_up = sum(room_on(node.resources, cpus, gpus) for node in capacity.up)
     nodes = capacity.growth.nodes if of_growth > of_up else capacity.up
     there = " + ".join(
         f"{node.resources.get('CPU', 0):g} CPUs, {node.resources.get('GPU', 0):g} GPUs" for node in nodes
@@ -214,11 +217,3 @@ def _check(asked: str, gpu_field: str, placement: Placement, capacity: Capacity)
         f"{asked} with resources.cpus={cpus} and {gpu_field}={gpus:g}: the cluster can never have room for more than "
         f"{room:g} such workers at once (nodes: {there}); ask for less, or run on a larger cluster (--address)"
     )
-
-
-def _room(resources: Mapping[str, float], cpus: float, gpus: float) -> float:
-    """Returns how many workers of so many CPUs and GPUs resources have room for."""
-    by_cpu = resources.get("CPU", 0.0) / cpus if cpus else math.inf
-    by_gpu = resources.get("GPU", 0.0) / gpus if gpus else math.inf
-    room = min(by_cpu, by_gpu)
-    return room if math.isinf(room) else max(0, math.floor(room + 1e-9))

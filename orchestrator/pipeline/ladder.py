@@ -160,7 +160,13 @@ class LadderPlanner:
                 self.facts.named(f"train/{entry.name}"),
                 training,
                 ((DATA, self.ingest), *self.taught_by(teachers, self.source.tas, topology)),
-                Placement("ray_train", workers, resources.cpus, resources.gpus),
+                Placement(
+                    "ray_train",
+                    workers.most,
+                    resources.cpus,
+                    resources.gpus,
+                    fewest_workers=workers.fewest if workers.is_elastic else None,
+                ),
                 replace(facts, snapshots=steps_of(self.recipe, entry)),
             )
         label = self.labels.get(stage.identity)

@@ -5,6 +5,8 @@ None of them is part of a stage's identity. Imports neither torch nor ray.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +29,7 @@ class Placement:
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
         trial_workers: how many of the workers train one trial of a search together.
+        fewest_workers: with how many an elastic training goes on; None for one that always has all of them.
     """
 
     launch: Launch = "in_process"
@@ -34,6 +37,20 @@ class Placement:
     cpus: int = 1
     gpus: float = 0.0
     trial_workers: int = 1
+    fewest_workers: int | None = None
+
+    @property
+    def least(self) -> int:
+        """The workers without which the work does not start."""
+        return self.workers if self.fewest_workers is None else self.fewest_workers
+
+
+def room_on(resources: Mapping[str, float], cpus: float, gpus: float) -> float:
+    """Returns how many workers of so many CPUs and GPUs a node's resources, by Ray's names, have room for."""
+    by_cpu = resources.get("CPU", 0.0) / cpus if cpus else math.inf
+    by_gpu = resources.get("GPU", 0.0) / gpus if gpus else math.inf
+    room = min(by_cpu, by_gpu)
+    return room if math.isinf(room) else max(0, math.floor(room + 1e-9))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class StudentPlanner:
         self.ladders, self.ladder = ladders, next(iter(ladders.values()))
         self.recipe = self.ladder.recipe
         self.searches: dict[str, Stage] = {}
-        _, self.workers = self.recipe.workers_of(len(self.recipe.ladder.networks) - 1)
+        self.workers = self.recipe.workers_of(len(self.recipe.ladder.networks) - 1)[1].most
 
     def final(self, method: Method, seed: int) -> Final:
         """Returns the final student of a method and a seed."""

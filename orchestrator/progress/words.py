@@ -36,7 +36,7 @@ def wait_for_room(run: RunState, entry: StageEntry) -> str:
     if run.capacity is not None:
         room = min(run.capacity.free_workers(placement.cpus, placement.gpus), placement.workers)
     waited = duration(time.time() - run.waits_since(entry))
-    if room >= placement.workers:
+    if room >= placement.least:
         return f"{request_words(placement)} start, since {waited}"
     return f"waits for {request_words(placement)}; the cluster has room for {room:g}; since {waited}"
 

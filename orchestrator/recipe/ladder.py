@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from orchestrator.locations import local_path
 from orchestrator.recipe.choices import NormalisationSpec
 from orchestrator.recipe.section import Section, Seed, check_once, twice
+from orchestrator.recipe.workers import Workers
 
 
 def label_at(label: str, share: float) -> str:
@@ -44,8 +45,8 @@ class LadderNetwork(Section):
     normalisation: NormalisationSpec | None = Field(
         None, description="with weights: that of the pixels they were trained on, where it is not the data's"
     )
-    workers: int | None = Field(
-        None, gt=0, description="its workers, instead of resources.workers; of the student, of student_workers"
+    workers: Workers | None = Field(
+        None, description="its workers, instead of resources.workers; of the student, of student_workers"
     )
     at: float | None = Field(
         None,
@@ -123,6 +124,11 @@ class Ladder(Section):
             raise ValueError("the student (last network) has weights set, but the run trains it; leave them out")
         if networks[-1].at:
             raise ValueError("the student (last network) has at set, but the run trains it; leave it out")
+        if (workers := networks[-1].workers) and workers.is_elastic:
+            raise ValueError(
+                f"the student (last network) has workers {workers}, but only experts come to have more or "
+                "fewer while they train; give one number"
+            )
         _check_snapshots(networks)
         return networks
 

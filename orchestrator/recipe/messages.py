@@ -156,6 +156,7 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         "str": "text",
         "bool": "true or false",
         "Range": "number or [low, high]",
+        "Workers": "whole number or [fewest, most]",
     }
     return words.get(getattr(annotation, "__name__", ""), str(annotation))
 
@@ -163,7 +164,9 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 def plain(value: Any) -> str:
     """Returns a default as YAML."""
     if isinstance(value, BaseModel):
-        value = list(value.model_dump().values())
+        value = value.model_dump()
+    if isinstance(value, dict):
+        value = list(value.values())
     if isinstance(value, tuple):
         value = list(value)
     return yaml.safe_dump(value, default_flow_style=True, width=1000).replace("...", "").strip()

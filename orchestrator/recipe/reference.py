@@ -18,7 +18,7 @@ from orchestrator.recipe.messages import model_of, plain, type_words
 from orchestrator.recipe.schema import Recipe
 
 COMMAND = "python -m orchestrator.recipe.reference > docs/recipe.md"
-SHORTHAND = "Range"  # a mapping in the schema, written as a number or a list
+SHORTHANDS = ("Range", "Workers")  # mappings in the schema, written as a number or a list
 
 INTRODUCTION = f"""# Every field of a recipe
 
@@ -84,7 +84,7 @@ def fields(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[Descri
     for name, info in model.model_fields.items():
         inner, dotted, text = model_of(info.annotation), f"{prefix}{name}", info.description or ""
         default = REQUIRED if info.is_required() else plain(info.default)
-        if inner is not None and inner.__name__ != SHORTHAND:
+        if inner is not None and inner.__name__ not in SHORTHANDS:
             many = typing.get_origin(info.annotation) is tuple
             about = (inner.__doc__ or "").strip().splitlines()[0]
             yield Described(dotted, "list" if many else "section", "", default, _bounds(info), text, about)

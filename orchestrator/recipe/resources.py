@@ -9,12 +9,17 @@ from pydantic import AfterValidator, Field, field_validator
 
 from orchestrator.locations import local_path
 from orchestrator.recipe.section import Section
+from orchestrator.recipe.workers import ONE, Workers
 
 
 class Resources(Section):
     """Resource requests to Ray. They change results by rounding alone; cpus are in identities where CPUs compute."""
 
-    workers: int = Field(1, gt=0, description="Ray Train workers of each expert; they share a batch")
+    workers: Workers = Field(
+        ONE,
+        description="Ray Train workers of each expert, which share a batch; with two limits they come and go with the "
+        "nodes of the cluster",
+    )
     student_workers: int = Field(1, gt=0, description="workers of each student, trial and fold; they share a batch")
     cpus: int = Field(
         1, gt=0, description="CPUs of each worker, student and trial: its threads, and as many decoders of photos"
@@ -47,6 +52,13 @@ class Resources(Section):
         ge=0,
         description="least seconds between two checkpoints of a training. They are written at validations, and also "
         "between those that are farther apart, if they take less than a twentieth of the time",
+    )
+
+    resize_seconds: float = Field(
+        30,
+        ge=0,
+        description="workers between two limits: least seconds for which they stay before they end for more of them, "
+        "since it takes about 12 to start them",
     )
 
     @field_validator("cache")

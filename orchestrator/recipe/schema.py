@@ -31,6 +31,7 @@ from orchestrator.recipe.search import Search
 from orchestrator.recipe.section import Section, Seed, check_once
 from orchestrator.recipe.sharing import SharedTraining
 from orchestrator.recipe.tables import check_tables
+from orchestrator.recipe.workers import Workers
 
 
 class RecipeError(UserError):
@@ -184,14 +185,19 @@ class Recipe(Section):
         ladders = self.ladder.all_seeds
         return ladders[self.seeds.index(seed) % len(ladders) if len(ladders) > 1 else 0]
 
-    def workers_of(self, place: int) -> tuple[str, int]:
+    def workers_of(self, place: int) -> tuple[str, Workers]:
         """Returns the workers of the network at a place of the ladder, as an expert or the student, and their field."""
         networks, resources = self.ladder.networks, self.resources
         if own := networks[place].workers:
             return f"ladder.networks[{place}].workers", own
         if place == len(networks) - 1:
-            return "resources.student_workers", resources.student_workers
+            return "resources.student_workers", self._student_workers
         return "resources.workers", resources.workers
+
+    @property
+    def _student_workers(self) -> Workers:
+        count = self.resources.student_workers
+        return Workers(fewest=count, most=count)
 
     def _shared_trainings(self) -> list[SharedTraining]:
         networks, resources = self.ladder.networks, self.resources
@@ -206,7 +212,7 @@ class Recipe(Section):
             if not network.weights and not network.at:
                 found.append(SharedTraining(network.name, batch, self.workers_of(place), of_this))
             if place == last - 1 and self.trained_folds:
-                workers = "resources.student_workers", resources.student_workers
+                workers = "resources.student_workers", self._student_workers
                 found.append(SharedTraining(f"{network.name} (a fold)", batch, workers, student_gpus))
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.recipe.norm_groups import NormGroups
+from orchestrator.recipe.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SharedTraining:
 
     network: str
     batch: tuple[str, int]
-    workers: tuple[str, int]
+    workers: tuple[str, Workers]
     gpus: tuple[str, float]
 
     def check(self, norm_batch: int | None, micro_batch: int | None) -> None:
@@ -30,17 +31,17 @@ class SharedTraining:
             ValueError: naming the fields, what was found and what to do.
         """
         (batch_field, batch), (workers_field, workers), (gpus_field, gpus) = self.batch, self.workers, self.gpus
-        if batch < workers:
+        if batch < workers.most:
             raise ValueError(
-                f"{batch_field} is {batch}, less than the {workers} workers that share it ({workers_field}); give "
+                f"{batch_field} is {batch}, less than the {workers.most} workers that share it ({workers_field}); give "
                 "every worker an image or more"
             )
-        if workers > 1 and 0 < gpus < 1:
+        if workers.most > 1 and 0 < gpus < 1:
             raise ValueError(
-                f"{gpus_field} is {gpus:g}, but {workers} workers train a network together, and each needs a whole "
-                f"GPU; give 1, or set {workers_field} to 1"
+                f"{gpus_field} is {gpus:g}, but {workers.most} workers train a network together, and each needs a "
+                f"whole GPU; give 1, or set {workers_field} to 1"
             )
-        at_once = NormGroups.of(batch, norm_batch, workers).largest_piece(batch)
+        at_once = NormGroups.of(batch, norm_batch, workers.fewest).largest_piece(batch)
         if micro_batch is not None and at_once > micro_batch:
             over = "the whole batch" if norm_batch is None else f"{norm_batch} images"
             raise ValueError(

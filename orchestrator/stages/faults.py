@@ -37,6 +37,8 @@ TYPES_BY_NAME = {
     "LocalRayletDiedError", "ObjectLostError", "ObjectFetchTimedOutError", "OwnerDiedError", "OutOfDiskError",
     "RaySystemError", "TaskPlacementGroupRemoved", "ActorPlacementGroupRemoved", "ReferenceCountingAssertionError",
     "ObjectReconstructionFailedError", "ObjectReconstructionFailedMaxAttemptsExceededError",
+    # of Ray Train: a worker does not answer
+    "WorkerHealthCheckTimeoutError",
 }  # fmt: skip
 
 
@@ -126,7 +128,8 @@ def _is_of_machine(error: BaseException) -> bool:
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yields an error and its explicit causes, outermost first.
 
-    Ray keeps the error of a worker in ``cause``, Ray Train those of its workers and of its controller likewise.
+    Ray keeps the error of a worker in ``cause``, Ray Train those of its workers, of its controller and of a worker that
+    is gone likewise.
     """
     seen: set[int] = set()
     while isinstance(error, BaseException) and id(error) not in seen:
@@ -136,5 +139,5 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             getattr(error, "worker_failures", {}).values(),
             key=lambda failure: fault_class(failure) == "machine",  # the others lose their connection to one that fails
         )
-        of_ray = getattr(error, "cause", None) or getattr(error, "controller_failure", None)
-        error = error.__cause__ or of_ray or next(iter(of_workers), None)
+        of_ray = (getattr(error, name, None) for name in ("cause", "controller_failure", "health_check_failure"))
+        error = error.__cause__ or next(filter(None, of_ray), None) or next(iter(of_workers), None)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 import torch
 
 from orchestrator.artifacts.store import Artifact
+from orchestrator.stages.elastic import ElasticObserver, GrowthError, NoRoomError, is_of_room, workers_to_start
 from orchestrator.stages.errors import BlockedError, MachineFaultError, StageError
 from orchestrator.stages.job import SYSTEM_RETRIES, Failure, Job, storage_faults
 from orchestrator.stages.observers import RayTrainObserver
@@ -27,7 +28,8 @@ from orchestrator.training.world import World
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.
 POLL_SECONDS = "0.5"
 PATIENCE_SECONDS = 60.0  # workers that were started ahead hold their slots for so long
-QUEUE_SECONDS = str(7 * 24 * 3600)
+QUEUE_SECONDS = 7 * 24 * 3600
+RETHINK_SECONDS = 30  # an elastic training waits so long for more workers than it needs
 
 
 class StageConfig(TypedDict):
@@ -45,6 +47,7 @@ class Returned(TypedDict, total=False):
     error: str
     blocked_by: str
     too_early: bool
+    grows_to: int
 
 
 def _worker(config: StageConfig) -> Returned:
@@ -71,12 +74,17 @@ def _worker(config: StageConfig) -> Returned:
     try:
         with storage_faults(job.storage):
             with Logbook(job, spec) if world.main() else nullcontext() as logbook:
-                trained = train_here(job, spec, RayTrainObserver(job, logbook), world, device)
+                observer = RayTrainObserver(job, logbook)
+                if job.placement.fewest_workers is not None:
+                    observer = ElasticObserver(job, logbook, world, device, spec.steps)
+                trained = train_here(job, spec, observer, world, device)
             if world.main():
                 took = time.monotonic() - ready  # without the wait for its inputs
                 of_controller = job.status.controller_seconds(job.name)
                 slot_seconds = (start_up + took) * world.size + config["start_up"] + of_controller
                 commit(job, spec, trained, world, start, slot_seconds)
+    except GrowthError as growth:
+        return {"grows_to": growth.workers}
     except StageError as error:
         several = world.size > 1 and not isinstance(error.__cause__, TrainingDivergedError)
         if several or isinstance(error, MachineFaultError):
@@ -141,12 +149,20 @@ def run(job: Job, upstream: Mapping[str, tuple[str, Any]]) -> Artifact:
 
 
 def _fit_stage(job: Job, upstream: Mapping[str, tuple[str, Any]], patience: float | None) -> Returned:
-    """Returns the main worker's return value."""
+    """Returns the main worker's return value, of an elastic training when it has ended with any number of workers."""
     config: StageConfig = {
         "job": job, "upstream": dict(upstream), "patience": patience, "start_up": start_up_seconds()
     }  # fmt: skip
-    returned: Returned | None = fit(_worker, config, job, job.placement.workers)
-    return returned or {}
+    workers = workers_to_start(job.placement)
+    while True:
+        try:
+            returned: Returned | None = fit(_worker, config, job, workers)
+        except NoRoomError:
+            workers = workers_to_start(job.placement)
+            continue
+        if returned is None or "grows_to" not in returned:
+            return returned or {}
+        workers = returned["grows_to"]
 
 
 def fit(worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, workers: int) -> Any:
@@ -160,18 +176,25 @@ def fit(worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, wo
 
     Raises:
         StageError: that a worker raised again and again.
+        NoRoomError: for an elastic training, when the workers found no room, or lost it to a node that left.
         ray.train.TrainingFailedError: for other errors.
     """
+    elastic = job.placement.fewest_workers is not None
+    queues = workers <= job.placement.least
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # before its import: where v1 is still the default
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_SECONDS)
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", QUEUE_SECONDS)
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(QUEUE_SECONDS if queues else RETHINK_SECONDS)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import WorkerGroupError
+    from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
     from orchestrator.stages.controller_cost import ControllerCost
 
     placement = job.placement
+    retries = {"max_failures": SYSTEM_RETRIES, "controller_failure_limit": SYSTEM_RETRIES}
+    if elastic:  # each attempt may have another number of workers; older releases of Ray have two of the limits
+        limits = "max_failures", "controller_failure_limit", "max_preemption_failures"
+        retries = {limit: 0 for limit in limits if limit in FailureConfig.__dataclass_fields__}
     trainer = TorchTrainer(
         worker,  # type: ignore[arg-type]  # may return a value since Train v2
         train_loop_config=dict(config),
@@ -184,14 +207,17 @@ def fit(worker: Callable[[Any], object], config: Mapping[str, Any], job: Job, wo
             name=job.identity,
             **job.store.for_ray("checkpoints"),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
-            failure_config=FailureConfig(max_failures=SYSTEM_RETRIES, controller_failure_limit=SYSTEM_RETRIES),  # type: ignore[call-arg]  # v2
+            failure_config=FailureConfig(**retries),  # type: ignore[arg-type]  # v2
             callbacks=[ControllerCost()],  # type: ignore[list-item]  # v2
         ),
     )
     try:
         return trainer.fit().return_value  # type: ignore[attr-defined]  # v2
-    except WorkerGroupError as error:
-        said = [failure for failure in error.worker_failures.values() if isinstance(failure, StageError)]
-        if not said:
-            raise
-        raise said[0] from None
+    except TrainingFailedError as error:
+        said = error.worker_failures.values() if isinstance(error, WorkerGroupError) else ()
+        for failure in said:
+            if isinstance(failure, StageError):
+                raise failure from None
+        if elastic and is_of_room(error):
+            raise NoRoomError from error
+        raise

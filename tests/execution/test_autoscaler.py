@@ -59,6 +59,13 @@ def test_a_cluster_from_zero_nodes_with_an_autoscaler_of_known_bounds_is_not_ref
         check_cluster(tiny("resources.workers=3"), [Node({"CPU": 0.0})], growth)
 
 
+def test_an_elastic_training_needs_room_for_its_fewest_workers_alone() -> None:
+    up = [Node({"CPU": 2.0})]
+    check_cluster(tiny("resources.workers=[2, 30]"), up)
+    with pytest.raises(RecipeError, match=r"resources.workers=\[3, 30\] .*more than 2 such workers"):
+        check_cluster(tiny("resources.workers=[3, 30]"), up)
+
+
 def test_an_autoscaler_that_does_not_tell_its_bounds_is_refused_nothing() -> None:
     growth = growth_of(GROWS, None)
     assert not growth.is_known

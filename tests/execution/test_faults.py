@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import ray.exceptions
 import torch
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from orchestrator.artifacts.store import StorageError
@@ -51,6 +52,10 @@ def of_workers(*errors: Exception) -> WorkerGroupError:
         ray.exceptions.NodeDiedError("the node died"),
         ray.exceptions.RayTaskError("score", "traceback", OSError("reset")),
         of_workers(OSError("reset"), RuntimeError("[gloo] Connection closed by peer")),
+        of_workers(
+            WorkerHealthCheckFailedError("a worker", ray.exceptions.ActorDiedError()), RuntimeError("[gloo] reset")
+        ),
+        of_workers(WorkerHealthCheckTimeoutError("a worker")),
         pickle.loads(pickle.dumps(MachineFaultError("storage 's3://b' can't be read: reset"))),
     ],
     ids=lambda error: f"{type(error).__name__}: {error}"[:50],

@@ -40,6 +40,12 @@ def waiting(folder: Path, free: dict[str, float], *overrides: str) -> Run:
             "waits for 1 worker of 4 CPUs, 1 GPU; the cluster has room for 0; since 0:40",
         ),
         (["resources.workers=2"], {"CPU": 3.0}, "2 workers of 1 CPU start, since 0:40"),
+        (
+            ["resources.workers=[2, 4]"],
+            {"CPU": 1.0},
+            "waits for 2 to 4 workers of 1 CPU; the cluster has room for 1; since 0:40",
+        ),
+        (["resources.workers=[2, 4]"], {"CPU": 3.0}, "2 to 4 workers of 1 CPU start, since 0:40"),
     ],
 )
 def test_a_stage_says_what_it_waits_for_what_there_is_and_since_when(
