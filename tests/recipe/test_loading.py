@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrator.recipe.loading import find, load, split
-from orchestrator.recipe.reference import fields
+from orchestrator.recipe.reference import SHORTHANDS, fields
 from orchestrator.recipe.schema import Recipe, RecipeError
 from orchestrator.recipe.yaml_reading import dotted
 from orchestrator.run import main
@@ -193,7 +193,7 @@ def leaves(model: type[BaseModel]) -> Iterator[str]:
     for name, info in model.model_fields.items():
         yield name
         for inner in (info.annotation, *typing.get_args(info.annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ != "Range":
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ not in SHORTHANDS:
                 yield from leaves(inner)
 
 
@@ -218,6 +218,7 @@ def test_fields_yields_every_field_with_type_default_and_description() -> None:
         ("seeds", "list of whole number; [0, 2^63), 1 to 256 entries; default [0, 1, 2]"),
         ("dataset.image_size", "whole number or nothing; 8 or more; default null"),
         ("search.space.kd_weight", "number or [low, high]; default [0.05, 1.0]"),
+        ("resources.workers", "whole number or [fewest, most]; default 1"),
     ],
 )
 def test_a_field_is_described_with_type_bounds_and_default(name: str, summary: str) -> None:

@@ -69,9 +69,7 @@ _Neighbour: Any = ray.remote(num_cpus=1)(_Holder)
 @contextmanager
 def neighbours_that_leave(count: int) -> Iterator[list[Any]]:
     """Takes all CPUs that are free but so many; the actors that have them may be killed earlier."""
-    neighbours = [
-        ray.remote(num_cpus=1)(_Neighbour).remote() for _ in range(int(ray.available_resources()["CPU"]) - count)
-    ]
+    neighbours = [_Neighbour.remote() for _ in range(int(ray.available_resources()["CPU"]) - count)]
     ray.get([neighbour.is_there.remote() for neighbour in neighbours])
     try:
         yield neighbours
