@@ -53,7 +53,6 @@ class Resources(Section):
         description="least seconds between two checkpoints of a training. They are written at validations, and also "
         "between those that are farther apart, if they take less than a twentieth of the time",
     )
-
     resize_seconds: float = Field(
         30,
         ge=0,

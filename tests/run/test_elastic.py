@@ -19,13 +19,10 @@ from orchestrator.artifacts.reading import StoredFiles
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import read_history
 from orchestrator.pipeline.placement import Placement
-from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.resources import Resources
-from orchestrator.stages import ray_train
 from orchestrator.stages.faults import fault_class
 from orchestrator.stages.job import Job
-from tests.examples import ONLY_LABELS, planned, stage
-from tests.export.runs import ingested
+from tests.run.jobs import long_training, trained
 from tests.run.test_lost_trial import descendants_of, processes
 from tests.run.test_shared_training import assert_nothing_is_held
 
@@ -38,24 +35,8 @@ WAIT_SECONDS = 300
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """A long training of one or two workers."""
-    plan = planned(*ONLY_LABELS)
-    read, student = stage(plan, "ingest"), stage(plan, "student/labels/seed-0")
-    storage = str(tmp_path / "runs")
-    reading = Job(
-        read.kind, read.name, read.identity, read.spec.model_dump(mode="json"), {}, storage, "", Resources(),
-        facts=read.facts,
-    )  # fmt: skip
-    assert isinstance(student.spec, TrainSpec)
-    spec = student.spec.model_copy(update={"steps": STEPS, "evaluate_every": EVERY})
-    return Job(
-        student.kind, student.name, student.identity, spec.model_dump(mode="json"), {"data": ingested(reading, read)},
-        storage, "", Resources(checkpoint_seconds=0, resize_seconds=0), Placement("ray_train", 2, fewest_workers=1),
-        student.facts,
-    )  # fmt: skip
-
-
-def trained(job: Job) -> Artifact:
-    return ray_train.run(job, {role: (role, item) for role, item in job.inputs.items()})
+    resources = Resources(checkpoint_seconds=0, resize_seconds=0)
+    return long_training(tmp_path, STEPS, EVERY, Placement("ray_train", 2, fewest_workers=1), resources)
 
 
 class _Holder:

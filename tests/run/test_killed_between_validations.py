@@ -14,15 +14,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts.reading import StoredFiles
-from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.store import Store
 from orchestrator.artifacts.trained import read_history
 from orchestrator.pipeline.placement import Placement
-from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.resources import Resources
-from orchestrator.stages import ray_train
 from orchestrator.stages.job import Job
-from tests.examples import ONLY_LABELS, planned, stage
-from tests.export.runs import ingested
+from tests.run.jobs import long_training, trained
 from tests.run.test_lost_trial import descendants_of, processes
 from tests.training.examples import without_times
 
@@ -35,23 +32,7 @@ WAIT_SECONDS = 300
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """A long student of two workers that is validated at its end alone."""
-    plan = planned(*ONLY_LABELS)
-    read, student = stage(plan, "ingest"), stage(plan, "student/labels/seed-0")
-    storage = str(tmp_path / "runs")
-    reading = Job(
-        read.kind, read.name, read.identity, read.spec.model_dump(mode="json"), {}, storage, "", Resources(),
-        facts=read.facts,
-    )  # fmt: skip
-    assert isinstance(student.spec, TrainSpec)
-    spec = student.spec.model_copy(update={"steps": STEPS, "evaluate_every": STEPS})
-    return Job(
-        student.kind, student.name, student.identity, spec.model_dump(mode="json"), {"data": ingested(reading, read)},
-        storage, "", Resources(checkpoint_seconds=0), Placement("ray_train", 2), student.facts,
-    )  # fmt: skip
-
-
-def trained(job: Job) -> Artifact:
-    return ray_train.run(job, {role: (role, item) for role, item in job.inputs.items()})
+    return long_training(tmp_path, STEPS, STEPS, Placement("ray_train", 2), Resources(checkpoint_seconds=0))
 
 
 def kill_a_worker_when(happened: Callable[[], bool], killed: list[int]) -> None:
