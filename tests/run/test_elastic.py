@@ -28,7 +28,7 @@ from tests.run.test_shared_training import assert_nothing_is_held
 
 pytestmark = pytest.mark.long
 
-STEPS, EVERY = 3000, 100
+STEPS, EVERY = 1200, 60
 WAIT_SECONDS = 300
 
 
