@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import select
+import selectors
 import signal
 import termios
 import threading
@@ -129,21 +129,23 @@ class Interruption:
     def _watch(self) -> None:
         """End the process when it has not ended in time after a stop."""
         stops, first, deadline = 0, 0.0, None
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if select.select([self._reader], [], [], left)[0]:
-                numbers = os.read(self._reader, 64)
-                if not numbers:
-                    return
-                now = time.monotonic()
-                for _ in filter(self._before.__contains__, numbers):
-                    stops += 1
-                    first = first or now
-                    deadline = first + REACTION_SECONDS if stops == 1 else now + AGAIN_SECONDS
-            elif self._raised and stops == 1 and time.monotonic() < first + CLEAN_UP_SECONDS:
-                deadline = first + CLEAN_UP_SECONDS
-            else:
-                self._end()
+        with selectors.DefaultSelector() as selector:  # select() has no descriptors above 1,023
+            selector.register(self._reader, selectors.EVENT_READ)
+            while True:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if selector.select(left):
+                    numbers = os.read(self._reader, 64)
+                    if not numbers:
+                        return
+                    now = time.monotonic()
+                    for _ in filter(self._before.__contains__, numbers):
+                        stops += 1
+                        first = first or now
+                        deadline = first + REACTION_SECONDS if stops == 1 else now + AGAIN_SECONDS
+                elif self._raised and stops == 1 and time.monotonic() < first + CLEAN_UP_SECONDS:
+                    deadline = first + CLEAN_UP_SECONDS
+                else:
+                    self._end()
 
     def _end(self) -> None:
         with suppress(OSError):

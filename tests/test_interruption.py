@@ -77,15 +77,19 @@ def test_handlers_are_given_back() -> None:
 
 
 BLOCKED = """
-import ctypes, signal, sys
+import ctypes, os, resource, signal, sys
 from orchestrator import interruption
+if sys.argv[1] == "beside many open files":
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    files = [open(os.devnull) for _ in range(1100)]
 interruption.REACTION_SECONDS = interruption.CLEAN_UP_SECONDS = 0.3
 with interruption.Interruption("finished stages are cached"):
     mutex = ctypes.create_string_buffer(128)
     ctypes.CDLL(None).pthread_mutex_lock(mutex)
     try:
         print("ready", flush=True)
-        if sys.argv[1] == "blocked":
+        if sys.argv[1] != "cleaning up":
             ctypes.CDLL(None).pthread_mutex_lock(mutex)  # no signal ends this
         signal.pause()
     finally:
@@ -94,14 +98,17 @@ with interruption.Interruption("finished stages are cached"):
 
 
 @pytest.mark.parametrize("stop", STOPS)
-@pytest.mark.parametrize("where", ["blocked", "cleaning up"])
+@pytest.mark.parametrize("where", ["blocked", "cleaning up", "beside many open files"])
 def test_a_stop_ends_a_program_that_waits_outside_python(stop: signal.Signals, where: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", BLOCKED, where], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(stop)
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == INTERRUPTED and "finished stages are cached" in said and "Traceback" not in said
 
 
