@@ -72,9 +72,22 @@ def test_datasets_and_the_command_line_import_torch_and_ray_only_when_they_are_n
     assert offenders(files, "torch", "torchvision", "ray", at_import=True) == {}
 
 
-def test_importing_the_command_line_leaves_torch_and_ray_out() -> None:
-    heavy = {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"}
-    script = f"import sys, orchestrator.run, orchestrator.paths.__main__; print({heavy} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (
+            (
+                "orchestrator.run, orchestrator.paths.__main__",
+                {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"},
+            ),
+            {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"},
+        ),
+        ("orchestrator.execution.executor", {"torch", "torchvision", "ray.data", "ray.train", "ray.tune"}),
+    ],
+    ids=["of the command line", "of the process that executes a run"],
+)
+def test_imports_leave_out_what_takes_seconds(modules: str, heavy: set[str]) -> None:
+    script = f"import sys, {modules}; print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,

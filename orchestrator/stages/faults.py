@@ -17,7 +17,7 @@ from orchestrator.artifacts.store import StorageError, Store
 from orchestrator.errors import UserError
 from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.storage.full_disk import is_full_disk
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 
 MOST_RETRIES = 3  # of work that makes no progress
 RETRY_SECONDS = 5.0  # before the first of them; each further one comes after twice as long

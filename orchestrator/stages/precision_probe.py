@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from orchestrator.pipeline.precision_choice import PrecisionChoice
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.stages.ray_tasks import task
-from orchestrator.training.precision import kind_of_machine, measure
-from orchestrator.training.process import set_up_process
 
 
 def start_probe(student: TrainSpec, cpus: int, gpus: float) -> Any:
@@ -19,6 +15,11 @@ def start_probe(student: TrainSpec, cpus: int, gpus: float) -> Any:
 
 
 def _probe(student: TrainSpec, on_gpu: bool) -> PrecisionChoice:
+    import torch  # here, since the process that asks for the measurement has no other use for it
+
+    from orchestrator.training.precision import kind_of_machine, measure
+    from orchestrator.training.process import set_up_process
+
     set_up_process(student.threads)
     device = torch.device("cuda" if on_gpu else "cpu")
     times = measure(student.network, student.optimizer, student.batch_size, device)

@@ -22,7 +22,7 @@ from orchestrator.stages.observers import RayTrainObserver
 from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import chosen_spec, commit, train_here
 from orchestrator.tracking.logbook import Logbook
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.world import World
 
 # Ray Train looks after its workers this often (2 s by default); short runs would wait for it.

@@ -29,7 +29,7 @@ from orchestrator.stages.startup_cost import start_up_seconds
 from orchestrator.stages.train import train_here
 from orchestrator.stages.trial import Curve, TrialConfig, TuneReport, failure_of, log_folder, result_of, trial_of
 from orchestrator.tracking.logbook import Logbook
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.observer import ReportedRow
 from orchestrator.training.pace import Timing
 from orchestrator.training.world import World

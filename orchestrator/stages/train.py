@@ -25,7 +25,7 @@ from orchestrator.stages.job import Job
 from orchestrator.stages.observers import StageObserver
 from orchestrator.tracking.logbook import Logbook
 from orchestrator.training.data.images import load
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.guidance.opening import open_teaching
 from orchestrator.training.loop import Trained, train
 from orchestrator.training.networks import new_network

@@ -1,4 +1,4 @@
-"""Divergence of a training: the error, and its cause."""
+"""Divergence of a training: whether it diverged, and the error that names the cause."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from torch import nn
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.data.loader import Loader
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.evaluation import not_finite
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.world import World
 
 RUNNING_STATISTICS = ("running_mean", "running_var")  # names of their buffers in every normalisation of torch
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss, a weight or a running statistic became NaN or infinite."""
 
 
 def is_finite(network: nn.Module) -> bool:

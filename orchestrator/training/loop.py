@@ -33,7 +33,8 @@ from orchestrator.training.data.folds import training_images
 from orchestrator.training.data.images import TrainingData
 from orchestrator.training.data.loader import Loader
 from orchestrator.training.device import to_device
-from orchestrator.training.divergence import TrainingDivergedError, divergence, is_finite
+from orchestrator.training.divergence import divergence, is_finite
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.teaching import Teaching
 from orchestrator.training.keeping import Keeping, Weights

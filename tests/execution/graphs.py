@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import ray.tune
 
 from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.execution.cluster import ClusterWatch
@@ -179,11 +178,12 @@ def fractions(folder: Path) -> dict[str, list[Place]]:
 
 def few_on_many_nodes(folder: Path) -> dict[str, list[str]]:
     """Three students of a GPU each, then three trials, on three nodes of four GPUs; returns the node of each."""
+    from ray import tune
     from ray.cluster_utils import Cluster
 
     def trial(config: dict[str, int]) -> None:
         time.sleep(4.0)
-        ray.tune.report({"node": ray.get_runtime_context().get_node_id()})
+        tune.report({"node": ray.get_runtime_context().get_node_id()})
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(3):
@@ -191,10 +191,10 @@ def few_on_many_nodes(folder: Path) -> dict[str, list[str]]:
     start(address=cluster.address)
     students = [stage(f"student-{n}", gpus=1.0, seconds=4.0) for n in range(3)]
     places = run(students, folder / "storage", "resources.student_gpus=1").places
-    tuner = ray.tune.Tuner(
-        ray.tune.with_resources(trial, {"CPU": 1, "GPU": 1}),
-        param_space={"number": ray.tune.grid_search([0, 1, 2])},
-        run_config=ray.tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
+    tuner = tune.Tuner(
+        tune.with_resources(trial, {"CPU": 1, "GPU": 1}),
+        param_space={"number": tune.grid_search([0, 1, 2])},
+        run_config=tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
     )
     found = tuner.fit()
     trials = [(found[number].metrics or {})["node"] for number in range(len(found))]

@@ -17,7 +17,7 @@ from orchestrator.datasets.spec import DatasetError
 from orchestrator.stages.errors import MachineFaultError, StageError
 from orchestrator.stages.faults import MOST_RETRIES, Attempts, checkpoint_time, fault_class, one_line
 from orchestrator.stages.job import storage_faults
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 from tests.artifacts.stores import DownStore
 
 

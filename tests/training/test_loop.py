@@ -16,7 +16,7 @@ from curricula.pacing import FAMILIES
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.training import optim
 from orchestrator.training.data.folds import folds_of, training_images
-from orchestrator.training.divergence import TrainingDivergedError
+from orchestrator.training.errors import TrainingDivergedError
 from orchestrator.training.evaluation import evaluate
 from orchestrator.training.guidance.experts import OnlineExperts
 from orchestrator.training.loop import train
