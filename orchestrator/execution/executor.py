@@ -110,8 +110,8 @@ class _Execution:
     def run(self) -> Outcome:
         start = time.monotonic()
         if any(stage.kind == "train" for stage in self.state.waiting()):
-            # While the data set is read: two processes, one for the teacher's stage and one for what goes beside it.
-            self.warming = [_warm_up.remote() for _ in range(2)]  # kept, or Ray would cancel them
+            # While the data set is read, a process for the first student: the teacher's workers are started meanwhile.
+            self.warming = _warm_up.remote()  # kept, or Ray would cancel it
         while not self.state.is_over:
             self.interruption.check()
             if time.monotonic() >= self.look_next:

@@ -91,6 +91,7 @@ def test_photos_of_a_class_that_are_all_broken_are_refused_right_after_they_are_
     place.recipe(
         {
             "dataset": {"name": "image_folder", "root": str(root), "image_size": 16, "skip_broken": True},
+            "ladder": {"networks": ["plain_cnn_4", "plain_cnn_2"]},
             "training": {**TINY["training"], "augmentation": "none"},
             "methods": ["labels"],
             "search": {"trials": 0},

@@ -11,7 +11,12 @@ from tests.run.conftest import TINY, Place
 
 pytestmark = pytest.mark.long
 
-ONLY_LABELS = {"methods": ["labels"], "seeds": [0], "training": {**TINY["training"], "precision": "auto"}}
+ONLY_LABELS = {
+    "ladder": {"networks": ["plain_cnn_4", "plain_cnn_2"]},
+    "methods": ["labels"],
+    "seeds": [0],
+    "training": {**TINY["training"], "precision": "auto"},
+}
 
 
 def test_the_precision_is_measured_once_and_stays_that_of_the_storage(
