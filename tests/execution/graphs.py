@@ -160,40 +160,34 @@ def start(cpus: int = 0, gpus: int = 0, address: str | None = None) -> None:
 # -- scenarios -------------------------------------------------------------------------------------------------------
 
 
-def gpu_and_cpu_stages(folder: Path) -> dict[str, list[Place]]:
-    """Ten stages on two GPUs, and ten on two CPUs."""
+def two_gpus(folder: Path) -> dict[str, list[Place]]:
+    """On two GPUs and two CPUs: stages of a whole GPU, students of half of one, and stages of a CPU."""
     start(cpus=2, gpus=2)
-    on_gpus = [stage(f"gpu-{n}", gpus=1.0, cpus=0) for n in range(10)]
-    ran = run(on_gpus, folder, "resources.student_gpus=1", "resources.cpus=1")
-    on_cpus = [stage(f"cpu-{n}") for n in range(10)]
-    return ran.places | run(on_cpus, folder).places
-
-
-def fractions(folder: Path) -> dict[str, list[Place]]:
-    """Eight students of a quarter of a GPU each."""
-    start(cpus=8, gpus=2)
-    students = [stage(f"part-{n}", gpus=0.25, seconds=8.0) for n in range(8)]
-    return run(students, folder, "resources.student_gpus=0.25").places
+    whole = [stage(f"whole-{n}", gpus=1.0, cpus=0) for n in range(4)]
+    places = run(whole, folder, "resources.student_gpus=1", "resources.cpus=1").places
+    halves = [stage(f"half-{n}", gpus=0.5, cpus=0, seconds=2.0) for n in range(4)]
+    places |= run(halves, folder, "resources.student_gpus=0.5").places
+    return places | run([stage(f"cpu-{n}") for n in range(6)], folder).places
 
 
 def few_on_many_nodes(folder: Path) -> dict[str, list[str]]:
-    """Three students of a GPU each, then three trials, on three nodes of four GPUs; returns the node of each."""
+    """Two students of a GPU each, then two trials, on two nodes of four GPUs; returns the node of each."""
     from ray import tune
     from ray.cluster_utils import Cluster
 
     def trial(config: dict[str, int]) -> None:
-        time.sleep(4.0)
+        time.sleep(3.0)
         tune.report({"node": ray.get_runtime_context().get_node_id()})
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(3):
-        cluster.add_node(num_cpus=16, num_gpus=4)
+    for _ in range(2):
+        cluster.add_node(num_cpus=4, num_gpus=4)
     start(address=cluster.address)
-    students = [stage(f"student-{n}", gpus=1.0, seconds=4.0) for n in range(3)]
+    students = [stage(f"student-{n}", gpus=1.0, seconds=2.0) for n in range(2)]
     places = run(students, folder / "storage", "resources.student_gpus=1").places
     tuner = tune.Tuner(
         tune.with_resources(trial, {"CPU": 1, "GPU": 1}),
-        param_space={"number": tune.grid_search([0, 1, 2])},
+        param_space={"number": tune.grid_search([0, 1])},
         run_config=tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
     )
     found = tuner.fit()
@@ -203,10 +197,10 @@ def few_on_many_nodes(folder: Path) -> dict[str, list[str]]:
 
 def whole_gpu_among_fractions(folder: Path) -> dict[str, list[Place]]:
     """A teacher, a TA of a whole GPU after it, and many short students of a quarter of a GPU."""
-    start(cpus=8, gpus=1)
-    teacher = stage("teacher", gpus=1.0, seconds=2.0, launch="ray_train", part="expert")
-    students = [stage(f"student-{n}", gpus=0.25, seconds=2.0) for n in range(12)]
-    ta = stage("ta", teacher, gpus=1.0, seconds=2.0, launch="ray_train", part="expert")
+    start(cpus=5, gpus=1)
+    teacher = stage("teacher", gpus=1.0, seconds=1.0, launch="ray_train", part="expert")
+    students = [stage(f"student-{n}", gpus=0.25, seconds=1.0) for n in range(8)]
+    ta = stage("ta", teacher, gpus=1.0, seconds=1.0, launch="ray_train", part="expert")
     return run([*students, teacher, ta], folder, "resources.student_gpus=0.25", "resources.gpus=1").places
 
 
@@ -217,7 +211,7 @@ def broken_node(folder: Path) -> dict[str, Any]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1, env_vars={BROKEN_NODE: "1"})
     start(address=cluster.address)
-    students = [stage(f"student-{n}", seconds=1.0, breaks=True) for n in range(6)]
+    students = [stage(f"student-{n}", seconds=1.0, breaks=True) for n in range(4)]
     after = [stage(f"after-{item.name}", item, cpus=0, launch="ray_train", part="expert") for item in students]
     ran = run([*students, *after], folder)
     return {"failures": [str(item) for item in ran.outcome.failures], "noted": ran.heard.noted_, "places": ran.places}
@@ -249,7 +243,7 @@ def nodes_come_and_go(folder: Path) -> dict[str, Any]:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     start(address=cluster.address)
-    students = [stage(f"student-{n}", seconds=4.0, until=joined) for n in range(6)]
+    students = [stage(f"student-{n}", seconds=2.0, until=joined) for n in range(4)]
     stages = [*students, stage("last", *students, until=left)]
     heard, state = Changing(), RunState(stages, {})
     ran = run(stages, folder / "storage", heard=heard, state=state)
@@ -277,13 +271,13 @@ def node_is_drained(folder: Path) -> dict[str, Any]:
             if not self.told_at and any(entry.status.get("node_id") == node.node_id for entry in state.stages.values()):
                 drain(cluster.address, node.node_id)
                 self.told_at = time.time()
-            if self.told_at and self.changes and time.time() - self.told_at > 8.0 and node in cluster.worker_nodes:
+            if self.told_at and self.changes and time.time() - self.told_at > 3.0 and node in cluster.worker_nodes:
                 cluster.remove_node(node)
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     node = cluster.add_node(num_cpus=1)
     start(address=cluster.address)
-    heard, stages = Draining(), [stage(f"student-{n}", seconds=20.0) for n in range(3)]
+    heard, stages = Draining(), [stage(f"student-{n}", seconds=10.0) for n in range(3)]
     state = RunState(stages, {})
     ran = run(stages, folder, heard=heard, state=state)
     failures = [str(item) for item in ran.outcome.failures]

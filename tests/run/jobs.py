@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.artifacts.store import Artifact
-from orchestrator.pipeline.placement import Placement
+from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import TrainSpec
 from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train
 from orchestrator.stages.job import Job
 from tests.examples import ONLY_LABELS, planned, stage
 from tests.export.runs import ingested
+from tests.run.conftest import Place
+
+
+def job_of(place: Place, name: str, placement: Placement, facts: Facts) -> Job:
+    """Returns the job of a stage of a whole run, with the inputs that it had, under another identity."""
+    store, record = Store(str(place.storage)), place.artifacts()[name]
+    inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
+    return Job(
+        kind=record["kind"], name=name, identity=f"{record['kind']}-{0:020d}", spec=record["spec"],
+        placement=placement, facts=facts, inputs={role: item for role, item in inputs.items() if item},
+        storage=str(place.storage), dataset_root="", resources=Resources(checkpoint_seconds=0),
+    )  # fmt: skip
 
 
 def long_training(folder: Path, steps: int, evaluate_every: int, placement: Placement, resources: Resources) -> Job:

@@ -26,7 +26,7 @@ from tests.run.jobs import long_training, trained
 from tests.run.test_lost_trial import descendants_of, processes
 from tests.run.test_shared_training import assert_nothing_is_held
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 STEPS, EVERY = 1200, 60
 WAIT_SECONDS = 300

@@ -36,7 +36,7 @@ def test_a_run_interrupted_and_killed_at_six_moments_resumes_to_the_same_weights
     undisturbed: Run, make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()
-    place.recipe()
+    place.recipe({"methods": ["ces_kd"], "seeds": [0]})  # whose student depends on everything before it
 
     def a_ta_has_a_checkpoint(said: str) -> bool:
         return "train/plain_cnn_8 done" in said and bool(list(place.storage.glob("checkpoints/*/checkpoint_*")))
@@ -49,13 +49,14 @@ def test_a_run_interrupted_and_killed_at_six_moments_resumes_to_the_same_weights
 
     interrupt(place, "starting Ray")
     kill(place, "train/plain_cnn_6", a_ta_has_a_checkpoint)
-    interrupt(place, "▶ train/plain_cnn_6")
+    interrupt(place, "▶ train/plain_cnn_6", "--address", ray_address)  # what is left may be done on another cluster
     kill(place, "score", scoring_has_begun)
-    interrupt(place, "▶ search")
+    interrupt(place, "▶ search", "--address", ray_address)
     kill(place, "search", a_trial_is_stored)
-    finished = place.run(address=ray_address)  # what is left may be done on another cluster
+    finished = place.run(address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
-    assert weights_of(place) == weights_of(undisturbed[0])
+    weights = weights_of(place)
+    assert weights and weights.items() <= weights_of(undisturbed[0]).items()
 
 
 def kill(place: Place, stage: str, happened: Callable[[str], bool]) -> None:
@@ -66,9 +67,9 @@ def kill(place: Place, stage: str, happened: Callable[[str], bool]) -> None:
     assert stage not in place.artifacts(), "it was killed too late to show anything"
 
 
-def interrupt(place: Place, moment: str) -> None:
+def interrupt(place: Place, moment: str, *arguments: str) -> None:
     """Press Ctrl-C when ``moment`` is shown, and read what is said."""
-    terminal = Terminal(place)
+    terminal = Terminal(place, *arguments)
     assert terminal.interrupt_at(moment) == 130, terminal.shown[-3000:]
     assert "finished stages are cached, and the same command continues:" in terminal.text
     assert f"python -m orchestrator.run {place.folder}" in terminal.text and "Traceback" not in terminal.text

@@ -23,7 +23,7 @@ from tests.run.jobs import long_training, trained
 from tests.run.test_lost_trial import descendants_of, processes
 from tests.training.examples import without_times
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 STEPS = 2000  # a checkpoint is written between validations after 5 s
 WAIT_SECONDS = 300

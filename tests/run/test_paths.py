@@ -14,9 +14,9 @@ import pytest
 from tests.run.conftest import TINY, Place, environment
 from tests.run.terminal import WAIT_SECONDS
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
-LADDER = {"networks": ["plain_cnn_8", "plain_cnn_6", "plain_cnn_4", "plain_cnn_2"]}
+LADDER = {"networks": ["plain_cnn_6", "plain_cnn_4", "plain_cnn_2"]}
 OPTIONS = ("--seeds", "1", "--finalists", "1", "--final-seeds", "2")
 
 
@@ -52,20 +52,20 @@ def test_a_comparison_that_was_killed_continues_and_trains_nothing_twice(
     make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = make_place()
-    kill_when(lambda: len(trained(place)) >= 3, place)
+    kill_when(lambda: len(trained(place)) >= 2, place)
     before = trained(place)
-    assert len(before) < 8, "it was killed too late to show anything"
+    assert len(before) < 4, "it was killed too late to show anything"
     done = subprocess.run(
         command(place, "--address", ray_address), cwd=place.folder, env=environment(), capture_output=True, text=True,
         timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     after = trained(place)
-    # The teacher, three TAs (plain_cnn_4 by the teacher and by plain_cnn_6), four students, a finalist's second seed.
-    assert len(after) == 9 and before.items() <= after.items()
+    # The teacher, the TA, a student of each, a finalist's second seed.
+    assert len(after) == 5 and before.items() <= after.items()
     (file,) = place.storage.glob("reports/*/paths.json")
     content = json.loads(file.read_text())
-    assert content["complete"] and (content["trainings"], content["trainings_without_sharing"]) == (9, 24)
+    assert content["complete"] and (content["trainings"], content["trainings_without_sharing"]) == (5, 10)
     tested = [name for name, record in place.artifacts().items() if record["kind"] == "evaluate" and "/seed-" in name]
     assert len(tested) == 2, "the finalist's students alone are tested"
     assert "Best on validation images" in done.stdout and (file.parent / "paths.html").exists()

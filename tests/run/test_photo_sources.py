@@ -11,7 +11,7 @@ import pytest
 from tests.datasets.tables import table, write_parquet
 from tests.run.conftest import TINY, Place
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 
 def test_shards_are_needed_no_more_once_they_are_ingested(make_place: Callable[[], Place], ray_address: str) -> None:

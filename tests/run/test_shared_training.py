@@ -15,12 +15,12 @@ from orchestrator.artifacts.store import Artifact, Store
 from orchestrator.artifacts.trained import WEIGHTS, read_history
 from orchestrator.pipeline.placement import Facts, Placement
 from orchestrator.pipeline.specs import SearchSpec
-from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train, search
 from orchestrator.stages.job import Job
 from tests.run.conftest import Finished, Place, copy_of
+from tests.run.jobs import job_of
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 STUDENT = "student/ces_kd/seed-0"
 STEPS = 60  # of a trial, with a validation every 10
@@ -30,21 +30,10 @@ MakeJob = Callable[[str, Placement], Job]
 
 
 @pytest.fixture
-def job_of(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) -> MakeJob:
-    """Returns a factory of jobs of a stage of a whole run, with the inputs that it had, under another identity."""
-
-    def make(name: str, placement: Placement) -> Job:
-        place = copy_of(undisturbed[0], make_place)
-        store, record = Store(str(place.storage)), place.artifacts()[name]
-        inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
-        return Job(
-            kind=record["kind"], name=name, identity=f"{record['kind']}-{0:020d}", spec=record["spec"],
-            placement=placement, facts=Facts(part="student", method="ces_kd", seed=0),
-            inputs={role: item for role, item in inputs.items() if item}, storage=str(place.storage),
-            dataset_root="", resources=Resources(checkpoint_seconds=0),
-        )  # fmt: skip
-
-    return make
+def make_job(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) -> MakeJob:
+    """Returns a factory of jobs of a stage of the whole run, each in a storage of its own."""
+    facts = Facts(part="student", method="ces_kd", seed=0)
+    return lambda name, placement: job_of(copy_of(undisturbed[0], make_place), name, placement, facts)
 
 
 def searched(job: Job, **changes: object) -> Artifact:
@@ -71,9 +60,9 @@ def held() -> list[object]:
 
 
 def test_a_student_of_two_workers_is_that_of_one(
-    cluster: None, job_of: MakeJob, undisturbed: tuple[Place, Finished]
+    cluster: None, make_job: MakeJob, undisturbed: tuple[Place, Finished]
 ) -> None:
-    job = job_of(STUDENT, Placement("ray_train", 2))
+    job = make_job(STUDENT, Placement("ray_train", 2))
     artifact = ray_train.run(job, {role: (role, item) for role, item in job.inputs.items()})
     alone = undisturbed[0].artifacts()[STUDENT]["results"]
     assert (artifact.results["workers"], alone["workers"]) == (2, 1)
@@ -86,13 +75,13 @@ def test_a_student_of_two_workers_is_that_of_one(
     assert_nothing_is_held()
 
 
-def test_trials_of_two_workers_are_those_of_one(cluster: None, job_of: MakeJob) -> None:
-    together = searched(job_of("search", Placement("ray_tune", 4, trial_workers=2)))
-    alone = searched(job_of("search", Placement("ray_tune", 2)))
+def test_trials_of_two_workers_are_those_of_one(cluster: None, make_job: MakeJob) -> None:
+    # One round: proposals of later ones follow from accuracies, to the last digit.
+    together = searched(make_job("search", Placement("ray_tune", 4, trial_workers=2)), trials=2)
+    alone = searched(make_job("search", Placement("ray_tune", 2)), trials=2)
     assert (together.results["cost"]["width"], alone.results["cost"]["width"]) == (4, 2)
     found, wanted = together.results["trials"], alone.results["trials"]
-    first = alone.spec["round_size"]  # proposals of later rounds follow from accuracies, to the last digit
-    for one, other in zip(found[:first], wanted[:first], strict=True):
+    for one, other in zip(found, wanted, strict=True):
         assert one.keys() == other.keys()
         assert (one["identity"], one["config"], one["steps"]) == (other["identity"], other["config"], other["steps"])
         assert one["validation_loss"] == pytest.approx(other["validation_loss"], rel=0.1)
@@ -101,8 +90,8 @@ def test_trials_of_two_workers_are_those_of_one(cluster: None, job_of: MakeJob) 
     assert_nothing_is_held()
 
 
-def test_a_trial_that_is_stopped_gives_its_workers_room_back(cluster: None, job_of: MakeJob) -> None:
-    job = job_of("search", Placement("ray_tune", 8, trial_workers=2))
+def test_a_trial_that_is_stopped_gives_its_workers_room_back(cluster: None, make_job: MakeJob) -> None:
+    job = make_job("search", Placement("ray_tune", 8, trial_workers=2))
     trials = searched(job, trials=4, round_size=4, scheduler="asha").results["trials"]
     assert len(trials) == 4 and {trial["status"] for trial in trials} == {"finished", "stopped"}
     assert all(trial["curve"][-1][0] == trial["steps"] for trial in trials)

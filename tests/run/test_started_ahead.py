@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import ray
 
-from orchestrator.artifacts.store import Artifact, Store
+from orchestrator.artifacts.store import Artifact
 from orchestrator.pipeline.placement import Facts, Placement
-from orchestrator.recipe.resources import Resources
 from orchestrator.stages import ray_train
 from orchestrator.stages.errors import BlockedError
 from orchestrator.stages.job import Failure, Job
 from orchestrator.stages.status import Posted
 from orchestrator.stages.status_actor import StatusHandle, open_status_actor
 from tests.run.conftest import Finished, Place, copy_of
+from tests.run.jobs import job_of
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 TA = "train/plain_cnn_6"
 DELAY = 12.0  # longer than workers take to start
@@ -45,15 +45,8 @@ def later(item: Any, seconds: float) -> Any:
 def stage(undisturbed: tuple[Place, Finished], make_place: Callable[[], Place]) -> Stage:
     """The TA's stage under another identity, the inputs that it had, and the hash of the weights that it made."""
     place = copy_of(undisturbed[0], make_place)
-    store = Store(str(place.storage))
-    record = place.artifacts()[TA]
-    job = Job(
-        kind="train", name=TA, identity="train-00000000000000000000", spec=record["spec"],
-        placement=Placement("ray_train"), facts=Facts(part="expert"), inputs={}, storage=str(place.storage),
-        dataset_root="", resources=Resources(),
-    )  # fmt: skip
-    inputs = {role: store.find(identity) for role, identity in record["inputs"].items()}
-    return job, {role: item for role, item in inputs.items() if item}, record["results"]["weights_sha256"]
+    job = job_of(place, TA, Placement("ray_train"), Facts(part="expert"))
+    return dataclasses.replace(job, inputs={}), job.inputs, place.artifacts()[TA]["results"]["weights_sha256"]
 
 
 def test_it_trains_the_same_after_its_slot_was_released_and_it_started_again(

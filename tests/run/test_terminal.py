@@ -18,7 +18,7 @@ def test_on_a_terminal_the_stages_are_one_view_that_is_drawn_in_place_and_fits(
     undisturbed: Run, make_place: Callable[[], Place], ray_address: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
-    terminal = Terminal(place, "search.trials=5", "--address", ray_address, columns=80)
+    terminal = Terminal(place, "search.steps=20", "--address", ray_address, columns=80)
     assert terminal.end() == 0, terminal.shown[-3000:]
     frames = terminal.text.split("stages done")
     assert len(frames) > 3, "drawn once only"

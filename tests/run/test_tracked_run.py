@@ -13,12 +13,13 @@ from tests.run.conftest import Place
 from tests.run.test_interruption import start_until
 from tests.tracking.examples import curves
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny is not installed (extra mlflow)")
 
 SMALL: dict[str, Any] = {
     "ladder": {"networks": [{"name": "plain_cnn_6", "steps": 400}, "plain_cnn_4", "plain_cnn_2"]},
+    "difficulty": {"scorer": "mean_loss"},  # which needs no folds
     "search": {"trials": 2, "round_size": 2, "steps": 60},
     "methods": ["labels", "ces_kd"],
     "seeds": [0],

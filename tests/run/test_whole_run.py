@@ -78,6 +78,7 @@ def test_the_stored_views_are_the_experts_logits_of_the_same_pixels(undisturbed:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do(
     make_place: Callable[[], Place], ray_address: str
 ) -> None:
@@ -89,7 +90,7 @@ def test_tas_that_read_stored_outputs_learn_as_those_with_experts_beside_them_do
         # 30 steps are 3 passes, as many as there are views; small steps, since large ones blow fp16's rounding up.
         finished = place.run(
             f"distillation.source={source}", "ladder.topology=dense", "training.optimizer.learning_rate=0.003",
-            "ladder.networks=[plain_cnn_8, plain_cnn_6, plain_cnn_4, plain_cnn_2]", address=ray_address,
+            "ladder.networks=[plain_cnn_6, plain_cnn_4, plain_cnn_2]", address=ray_address,
         )  # fmt: skip
         assert finished.code == 0, finished.err[-3000:]
         (ta,) = (stage for stage in place.report()["stages"] if stage["name"] == "train/plain_cnn_4")
@@ -129,7 +130,8 @@ def test_early_stopping_ends_some_trials_before_their_last_step(
     undisturbed: Run, make_place: Callable[[], Place], ray_address: str, scheduler: str
 ) -> None:
     place = copy_of(undisturbed[0], make_place)
-    finished = place.run(f"search.scheduler={scheduler}", "search.trials=6", address=ray_address)
+    only_searched = ("methods=[ces_kd]", "seeds=[0]")
+    finished = place.run(f"search.scheduler={scheduler}", "search.trials=6", *only_searched, address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
     search = place.report()["search"]
     assert {trial["status"] for trial in search["trials"]} <= {"finished", "stopped"}
