@@ -14,6 +14,7 @@ run: .venv/installed
 test: .venv/installed
 	$(PY) -m pytest -m "not long and not cluster" $(ARGS)
 
+# ARGS='--minutes 20' leaves out what the marker `thorough` has and what has not begun by then.
 test-all: test
 	$(PY) -m pytest -m "long and not cluster" $(ARGS)
 

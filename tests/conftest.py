@@ -1,10 +1,11 @@
-"""Shared fixtures: Ctrl-C works, one Ray a session, and one undisturbed whole run."""
+"""Shared fixtures: one Ray a session, one undisturbed whole run, working Ctrl-C; a limit of time for thorough tests."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,25 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # A deadline would fail examples for other work on the machine.
 hypothesis.settings.register_profile("without deadline", deadline=None)
 hypothesis.settings.load_profile("without deadline")
+
+STARTED = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--minutes", type=float, help="skip thorough tests that have not begun after so many minutes")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put thorough tests last, so that a limit of time leaves out none but them."""
+    items.sort(key=lambda item: item.get_closest_marker("thorough") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    if minutes is not None and item.get_closest_marker("thorough") and time.monotonic() - STARTED > minutes * 60:
+        pytest.skip(f"{item.nodeid}: {minutes:g} minutes were over before it")
+
 
 KEEP_RAY_UP = """
 import sys, ray
