@@ -14,7 +14,7 @@ from orchestrator.report.content.schema import Comparison, Distillation, Report
 from orchestrator.report.content.significance import is_clear
 from orchestrator.report.content.student_t import LEVEL, MOST_PAIRS, POWER
 
-MOST_VALUES = 6  # of seeds, that a table shows each
+MOST_VALUES = 4  # of seeds, that a table shows each
 OTHER_WEIGHTS = {"best": "last", "last": "best"}
 """The weights that stand beside those that were kept, by ``training.keep``."""
 VERDICTS = {True: "clear", False: "not clear", None: "not known"}
