@@ -61,14 +61,14 @@ class Lattice:
         self.shared: dict[str, Stage] = {}
         self.asked = ta_paths([network.name for network in recipe.ladder.networks[1:-1]], topologies)
         by_student: dict[str, PlannedPath] = {}
-        self._unshared: list[int] = []  # networks that each path has to train, besides its students
+        self._unshared: list[int] = []  # networks that each path's student needs
         for path in self.asked:
             planned = PlannedPath(path, _PathPlanner(self, path))
-            identity = planned.student(self.seeds(1)[0]).train.identity
-            first = by_student.setdefault(identity, planned)
+            student = planned.student(self.seeds(1)[0]).train
+            first = by_student.setdefault(student.identity, planned)
             if first is not planned:
                 first.same.append(path)
-            self._unshared.append(planned.networks_to_train)
+            self._unshared.append(len(trainings(with_inputs([student]))) - 1)
         self.different = list(by_student.values())
 
     def seeds(self, number: int) -> list[int]:
@@ -78,7 +78,7 @@ class Lattice:
         return [*listed, *(next(others) for _ in range(number - len(listed)))][:number]
 
     def trainings_without_sharing(self, seeds: int) -> int:
-        """Returns how many trainings all paths would take if each had to train everything itself."""
+        """Returns how many trainings all paths would take if each had to train all that it needs itself."""
         return sum(networks + seeds for networks in self._unshared)
 
     def plan(self, students: Sequence[Final], evaluated: bool) -> Plan:
@@ -109,11 +109,6 @@ class PlannedPath:
         if seed not in self._students:
             self._students[seed] = self._planner.final(METHODS[OF_A_PATH], seed)
         return self._students[seed]
-
-    @property
-    def networks_to_train(self) -> int:
-        """Networks of the path above its student that are trained, not brought."""
-        return sum(not entry.weights for entry in self._ladder.recipe.ladder.networks[:-1])
 
 
 class _PathPlanner(LadderPlanner):

@@ -79,21 +79,28 @@ class Survey:
         self.paths = lattice.different
         self.needs = [self._needs(self._students(path, question.seeds)) for path in self.paths]
         self.one_student = [self._needs(self._students(path, 1)) for path in self.paths]
-        self.seen = cheapest_first(self.needs, self._budget())
+        self.seen = self._affordable()
         if not self.seen:
-            least = min(len(needs.trainings) for needs in self.needs) + self._reserved()
+            least = min(len(needs.trainings) for needs in self.needs) + self._further_seeds
             raise OptionError(
-                f"--budget {question.budget}: the cheapest path and the finalists' further seeds take {least} "
-                "trainings; give at least as many, or fewer --seeds, --final-seeds or --finalists"
+                f"--budget {question.budget}: the cheapest path and a finalist's further seeds take {least} trainings; "
+                "give at least as many, or fewer --seeds or --final-seeds"
             )
 
-    def _reserved(self) -> int:
-        """Returns the trainings that the finalists' further seeds take."""
-        count = min(self.question.finalists, len(self.paths))
-        return count * (self.question.final_seeds - self.question.seeds)
+    @property
+    def _further_seeds(self) -> int:
+        return self.question.final_seeds - self.question.seeds
 
-    def _budget(self) -> int | None:
-        return None if self.question.budget is None else self.question.budget - self._reserved()
+    def _affordable(self) -> list[int]:
+        """Returns the numbers of the paths that the budget allows, beside further seeds for as many finalists."""
+        budget = self.question.budget
+        if budget is None:
+            return cheapest_first(self.needs)
+        for count in range(min(self.question.finalists, len(self.paths)), 0, -1):
+            seen = cheapest_first(self.needs, budget - count * self._further_seeds)
+            if len(seen) >= count:
+                return seen
+        return []
 
     def _students(self, path: PlannedPath, seeds: int) -> list[Final]:
         return [path.student(seed) for seed in self.lattice.seeds(seeds)]

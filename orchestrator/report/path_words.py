@@ -35,7 +35,7 @@ def coverage(content: PathsReport) -> list[str]:
         f"Seen: {content['seen']} of the {content['different']}, with {counted(content['seeds'], 'seed')} each.",
         f"Trainings: {content['trainings']} here, {further}. All paths take "
         f"{content['trainings_of_all']} at {counted(content['seeds'], 'seed')} with every stage shared, and "
-        f"{content['trainings_without_sharing']} if each path trains everything itself.",
+        f"{content['trainings_without_sharing']} if each path trains all that it needs itself.",
     ]
     if content["budget"] is not None:
         said.append(f"The budget is {counted(content['budget'], 'training')}; {content['rule']}.")

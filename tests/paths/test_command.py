@@ -40,7 +40,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--seeds", "0"], "--seeds 0: give 1 or more"),
         (["--seeds", "4", "--final-seeds", "3"], "--final-seeds 3 is below --seeds 4"),
         (["--budget", "0"], "--budget 0: give 1 or more"),
-        (["--budget", "3"], "--budget 3: the cheapest path and the finalists' further seeds take 12 trainings"),
+        (["--budget", "3"], "--budget 3: the cheapest path and a finalist's further seeds take 6 trainings"),
         (["ladder.networks=[plain_cnn_4, plain_cnn_2]"], "found 0 TAs between teacher and student; give 1 to 10"),
         (
             ["ladder.networks=[plain_cnn_4, {name: plain_cnn_4, at: 0.5}, plain_cnn_2]"],
@@ -61,7 +61,7 @@ def test_a_dry_run_prints_the_paths_and_the_trainings_with_and_without_sharing(
     assert main([*SMALL, "--dry-run", "--storage", str(tmp_path / "runs")]) == 0
     said = capsys.readouterr().out
     assert "plain_cnn_6 > plain_cnn_4 | sequential" in said
-    assert "All paths take 12 at 2 seeds with every stage shared, and 32 if each path trains everything" in said
+    assert "All paths take 12 at 2 seeds with every stage shared, and 31 if each path trains all" in said
     assert "Then 9 more, for the further seeds of the best 3." in said
     assert "0 of 17 stages of the first round are cached." in said
     assert not (tmp_path / "runs" / "reports").exists()

@@ -177,9 +177,7 @@ def test_the_table_of_many_seeds_fits_a_terminal() -> None:
     assert "each seed" in headers and len(headers) <= 80
 
 
-@pytest.mark.parametrize(
-    ("width", "last"), [(None, "taught by"), (500, "taught by"), (80, "last %"), (5, "± seeds")]
-)
+@pytest.mark.parametrize(("width", "last"), [(None, "taught by"), (500, "taught by"), (80, "last %"), (5, "± seeds")])
 def test_the_methods_table_leaves_out_its_last_columns_where_the_terminal_is_narrow(
     width: int | None, last: str
 ) -> None:

@@ -58,7 +58,7 @@ class PathsReport(TypedDict):
     seen: Annotated[int, means("of these, those that the budget reaches")]
     trainings: Annotated[int, means("trainings of the paths that are seen and of the finalists")]
     trainings_of_all: Annotated[int, means("trainings of all paths, without the finalists' further seeds")]
-    trainings_without_sharing: Annotated[int, means("the same if each path trained everything itself")]
+    trainings_without_sharing: Annotated[int, means("the same if each path trained all that it needs itself")]
     rows: Annotated[list[PathRow], means("every path with a student of its own, fewest TAs first (below)")]
     best: Annotated[int | None, means("number of the finalist of the highest mean validation accuracy")]
     cheapest: Annotated[int | None, means("number of the cheapest path within a seed spread of the best")]
