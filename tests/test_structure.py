@@ -76,10 +76,7 @@ def test_datasets_and_the_command_line_import_torch_and_ray_only_when_they_are_n
     ("modules", "heavy"),
     [
         (
-            (
-                "orchestrator.run, orchestrator.paths.__main__",
-                {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"},
-            ),
+            "orchestrator.run, orchestrator.paths.__main__",
             {"torch", "torchvision", "ray", "optuna", "plotly", "jinja2"},
         ),
         ("orchestrator.execution.executor", {"torch", "torchvision", "ray.data", "ray.train", "ray.tune"}),

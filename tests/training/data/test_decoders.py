@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,11 @@ def images_of(photos: Photos, decoders: int) -> ImageFiles:
 
 def children(of: int | None = None) -> set[int]:
     """Returns the processes that a process, by default this one, has started and that run."""
-    task = Path(f"/proc/{of or os.getpid()}/task")
-    return {int(pid) for thread in task.iterdir() for pid in (thread / "children").read_text().split()}
+    found: set[int] = set()
+    for thread in Path(f"/proc/{of or os.getpid()}/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread of another test's may end meanwhile
+            found.update(map(int, (thread / "children").read_text().split()))
+    return found
 
 
 def gone(process: int, seconds: float = 10) -> bool:
