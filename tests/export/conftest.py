@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from orchestrator.artifacts.store import Store
+from orchestrator.export import latency
 from orchestrator.export.__main__ import main
 from orchestrator.export.selection import Chosen, Run, find_expert, find_student, open_run
 from tests.export import runs
@@ -22,6 +23,18 @@ CASES = {
     "timm student": ("timm", ()),
     "timm transformer": ("transformer", ()),
 }
+# Exports take half a minute each; those of these kinds run last, and not where time is short.
+RARER = {"CIFAR ResNet, colour", "torchvision expert, photos", "timm student"}
+
+
+def each(cases: Iterable[str]) -> pytest.MarkDecorator:
+    """Returns the decorator of a test that takes each ``case``."""
+    marks = {case: [pytest.mark.thorough] if case in RARER else [] for case in cases}
+    return pytest.mark.parametrize("case", [pytest.param(case, marks=marks[case]) for case in marks])
+
+
+each_case = each(CASES)
+each_student = each(case for case, (_, asked) in CASES.items() if "--expert" not in asked)
 FORMATS = {"safetensors": "model.safetensors", "torch-export": "model.pt2", "onnx": "model.onnx"}
 
 
@@ -62,7 +75,9 @@ def exported(
     def make(case: str) -> tuple[Run, Chosen, Path]:
         name, asked = CASES[case]
         run, folder = finished(name), tmp_path_factory.mktemp("exported")
-        assert main([run.id, "--storage", run.store.uri, "--quantize", "int8", "--out", str(folder), *asked]) == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(latency, "ROUNDS", latency.LEAST_ROUNDS)
+            assert main([run.id, "--storage", run.store.uri, "--quantize", "int8", "--out", str(folder), *asked]) == 0
         chosen = find_expert(run, asked[1]) if "--expert" in asked else find_student(run, *_student(asked))
         return run, chosen, folder
 

@@ -23,14 +23,13 @@ from orchestrator.export.selection import Chosen, Run
 from orchestrator.report.words import hundredths
 from orchestrator.training.data.images import ImageFiles
 from orchestrator.training.data.views import CLEAN
-from tests.export.conftest import CASES, FORMATS
+from tests.export.conftest import FORMATS, each_case, each_student
 from tests.report.written import rows_of
 from tests.test_structure import ROOT
 
 pytestmark = pytest.mark.long
 
 Exports = Callable[[str], tuple[Run, Chosen, Path]]
-STUDENTS = [case for case, (_, asked) in CASES.items() if "--expert" not in asked]
 
 
 def card_of(folder: Path) -> str:
@@ -54,7 +53,7 @@ def run_code(code: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_the_front_matter_is_what_model_hubs_read(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     found = front_matter(card_of(folder))
@@ -72,7 +71,7 @@ def test_the_license_is_left_to_the_person_and_that_is_said(exported: Exports) -
     assert "Not chosen yet: fill in `license`" in text.partition("## License\n")[2]
 
 
-@pytest.mark.parametrize("case", STUDENTS)
+@each_student
 def test_accuracies_are_those_of_the_report(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     rows = rows_of(card_of(folder), "Accuracy")
@@ -92,7 +91,7 @@ def test_accuracies_are_those_of_the_report(case: str, exported: Exports) -> Non
     assert rows["sample standard deviation over seeds"] == spread
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_the_card_names_the_network_and_its_run(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     text = card_of(folder)
@@ -121,7 +120,7 @@ def test_the_card_describes_how_the_student_was_taught(exported: Exports) -> Non
     assert "No curriculum" in text
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_its_code_works_as_it_stands(case: str, exported: Exports) -> None:
     _, chosen, folder = exported(case)
     blocks = code_in(card_of(folder))

@@ -20,7 +20,7 @@ import torch
 from orchestrator.export.selection import Chosen, Run
 from orchestrator.training.data.images import load
 from orchestrator.training.networks import load_network
-from tests.export.conftest import CASES, FORMATS
+from tests.export.conftest import FORMATS, each_case
 from tests.test_structure import PARTS, ROOT
 
 pytestmark = pytest.mark.long
@@ -67,7 +67,7 @@ def images_of(run: Run, normalised: bool) -> torch.Tensor:
     return data.images.views(data.validation[-4:], [-1])[0]
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 @pytest.mark.parametrize("form", ["torch-export", "onnx"])
 def test_a_graph_gives_the_networks_logits_where_this_project_is_not(
     case: str, form: str, exported: Exports, tmp_path: Path
@@ -83,7 +83,7 @@ def test_a_graph_gives_the_networks_logits_where_this_project_is_not(
     assert np.ptp(wanted, axis=0).max() > 100 * np.abs(found - wanted).max()  # the images are told apart
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_safetensors_holds_the_weights_bit_for_bit(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     found = safetensors.torch.load_file(folder / "model.safetensors")
@@ -92,7 +92,7 @@ def test_safetensors_holds_the_weights_bit_for_bit(case: str, exported: Exports)
     assert all(torch.equal(found[name], trained[name]) for name in trained)
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_every_file_says_which_network_it_holds(case: str, exported: Exports) -> None:
     run, chosen, folder = exported(case)
     with safetensors.safe_open(folder / "model.safetensors", "pt") as file:
@@ -112,7 +112,7 @@ def test_every_file_says_which_network_it_holds(case: str, exported: Exports) ->
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model-int8.onnx"])
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_onnx_has_one_input_and_one_output_of_any_batch_size(case: str, name: str, exported: Exports) -> None:
     _, chosen, folder = exported(case)
     onnx.checker.check_model(str(folder / name), full_check=True)
@@ -127,7 +127,7 @@ def test_onnx_has_one_input_and_one_output_of_any_batch_size(case: str, name: st
     }
 
 
-@pytest.mark.parametrize("case", CASES)
+@each_case
 def test_no_file_tells_where_it_was_made(case: str, exported: Exports) -> None:
     run, _, folder = exported(case)
     places = [str(ROOT), run.store.uri, str(Path(torch.__file__).parent)]

@@ -13,7 +13,7 @@ from orchestrator.artifacts.reading import FolderFiles
 from tests.run.conftest import TINY, Place
 from tests.run.test_failures import photos
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 
 def test_packed_photos_are_needed_no_more_once_they_are_ingested(

@@ -52,6 +52,7 @@ def wait_for(wanted: dict[str, float]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_step_speed_and_waiting_of_a_training_are_exported_and_its_end_too(cluster: None, tmp_path: Path) -> None:
     training = Training.remote(tmp_path)  # type: ignore[attr-defined]
     ray.get(training.tick.remote())

@@ -18,7 +18,8 @@ from tests.artifacts.stores import FILES, commit
 from tests.storage.conftest import S3, environment
 from tests.storage.proxy import Mode
 
-FAULTS = ["reset", "slow_down", pytest.param("hang", marks=pytest.mark.long)]  # each try takes 12 s
+SLOW = [pytest.mark.long, pytest.mark.thorough]  # each try takes 12 s
+FAULTS = ["reset", "slow_down", pytest.param("hang", marks=SLOW)]
 
 
 @pytest.fixture(autouse=True)
