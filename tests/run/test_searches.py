@@ -38,11 +38,11 @@ def test_searches_at_once_have_the_trials_bit_for_bit_that_they_have_alone(
 
     shutil.rmtree(place.storage / "trials")  # which would be taken over
     for method, name in SEARCHES.items():
-        facts = Facts(part="student", method=method)
-        alone = search.run(job_of(place, name, PLACEMENT, facts)).results["trials"]
-        together = report["searches"][method]["trials"]
-        assert [trial["status"] for trial in together] == ["finished"] * 3
-        assert without_times(together) == without_times(alone)
+        job = job_of(copy_of(place, make_place), name, PLACEMENT, Facts(part="student", method=method))
+        search.run(job)
+        alone, together = job.store.find(job.identity), report["searches"][method]["trials"]
+        assert alone is not None and [trial["status"] for trial in together] == ["finished"] * 3
+        assert without_times(together) == without_times(alone.results["trials"])
 
 
 def without_times(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
