@@ -40,7 +40,7 @@ def test_a_cached_teacher_is_trained_once_more_for_its_snapshots_and_nothing_tha
     search = {"trials": 2, "round_size": 2, "methods": ["kd_early"], "space": {"early": [*SHARES, 1.0]}}
     place.recipe(
         SMALL | {"ladder": {"networks": [TEACHER, *past, "plain_cnn_2"]}, "search": search,
-                 "methods": ["kd_early", "ces_kd"]}
+                 "methods": ["labels", "kd_early", "ces_kd"]}
     )  # fmt: skip
     finished = place.run(address=ray_address)
     assert finished.code == 0, finished.err[-3000:]
