@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 TEACHER, SHARES = "plain_cnn_6", (0.2, 0.5)
 SMALL: dict[str, Any] = {
-    "ladder": {"networks": [TEACHER, "plain_cnn_2"]},
+    "ladder": {"networks": [TEACHER, "plain_cnn_4", "plain_cnn_2"]},
     "distillation": {"views": 3, "source": "cached"},
     "difficulty": {"scorer": "mean_loss"},
     "search": {"trials": 0},
@@ -35,7 +35,7 @@ def test_a_cached_teacher_is_trained_once_more_for_its_snapshots_and_nothing_tha
     assert place.run(address=ray_address).code == 0
     before, weights = place.artifacts(), weights_of(place)
 
-    # The same teacher with its past, and a search over when it is taken.
+    # The same teacher with its past in place of the TA, and a search over when it is taken.
     past = [{"name": TEACHER, "at": share} for share in reversed(SHARES)]
     search = {"trials": 2, "round_size": 2, "methods": ["kd_early"], "space": {"early": [*SHARES, 1.0]}}
     place.recipe(
