@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts.store import Store
-from orchestrator.export import latency
 from orchestrator.export.__main__ import main
 from orchestrator.export.selection import Chosen, Run, find_expert, find_student, open_run
 from tests.export import runs
@@ -75,9 +74,7 @@ def exported(
     def make(case: str) -> tuple[Run, Chosen, Path]:
         name, asked = CASES[case]
         run, folder = finished(name), tmp_path_factory.mktemp("exported")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(latency, "ROUNDS", latency.LEAST_ROUNDS)
-            assert main([run.id, "--storage", run.store.uri, "--quantize", "int8", "--out", str(folder), *asked]) == 0
+        assert main([run.id, "--storage", run.store.uri, "--quantize", "int8", "--out", str(folder), *asked]) == 0
         chosen = find_expert(run, asked[1]) if "--expert" in asked else find_student(run, *_student(asked))
         return run, chosen, folder
 
