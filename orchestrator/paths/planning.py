@@ -101,7 +101,7 @@ class PlannedPath:
     def __init__(self, path: TAPath, planner: _PathPlanner) -> None:
         self.path = path
         self.same: list[TAPath] = []
-        self._ladder, self._planner = planner, StudentPlanner({planner.seed: planner})
+        self._planner = StudentPlanner({planner.seed: planner})
         self._students: dict[int, Final] = {}
 
     def student(self, seed: int) -> Final:
